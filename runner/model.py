@@ -1,0 +1,201 @@
+"""The frozen values that the steps of a run hand to each other.
+
+words, clock, environment → Request → Invocation → Outcome → Reply → Verdict → record.
+Times are seconds since the epoch (UTC) unless a name says otherwise; durations are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Literal, TypeAlias
+
+    Ending: TypeAlias = Literal[
+        "exit", "timeout", "first_output", "idle_timeout", "linger", "watch", "signal", "launch_failed"
+    ]
+    Terminal: TypeAlias = Literal["good", "bad", "absent", "undeclared"]
+    JsonObject: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line (or a schedule) asks for; names are not checked yet."""
+
+    agent: str
+    task: str
+    model: str | None = None
+    timeout: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    vars: Mapping[str, str] = field(default_factory=dict)
+    repo: str | None = None
+    prompt: str | None = None
+    trigger: str = "manual"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds, None for none; `max_output` in bytes."""
+
+    timeout: float | None = 900.0
+    first_output: float | None = None
+    idle_timeout: float | None = None
+    grace: float = 5.0
+    drain: float = 0.3
+    linger: float = 10.0
+    max_output: int | None = None
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """A task's postcondition."""
+
+    requires_commit: bool = False
+    nothing_to_do: str | None = None
+    auto_commit: bool = False
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One run, complete: everything that the executor needs and nothing that it must look up.
+
+    `env` is the whole environment of the agent; only its names are ever recorded.
+    `files` are settings files to write before the spawn: absolute path → content.
+    `parser` is the raw rule mapping, so that the value stays JSON-able.
+    """
+
+    run_id: str
+    agent: str
+    task: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: str
+    run_dir: str
+    stdin: str | None
+    prompt: str
+    files: Mapping[str, str]
+    model: str | None
+    limits: Limits
+    expectations: Expectations
+    parser_name: str
+    parser: Mapping[str, Any]
+    trigger: str
+    config_hash: str
+    install: str | None = None
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A run that does not begin: recorded as a line, without a folder."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the system saw. `exit_code` is None when a signal ended the agent; times by the wall clock."""
+
+    ended_by: Ending
+    started_at: float
+    ended_at: float
+    elapsed: float
+    exit_code: int | None = None
+    signal: int | None = None
+    runner_signal: int | None = None
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+    survivors: int = 0
+    containment: str = "subreaper"
+    launch_error: str | None = None
+    output_error: str | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens with the OpenTelemetry GenAI meaning; None is unknown.
+
+    `input_tokens` is everything sent, cache reads and writes included; `output_tokens` everything produced, reasoning included.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The line that shows it: where its log holds it (`source` is stdout, stderr or a file's name) and its beginning.
+
+    `offset` is the byte at which the line begins, in stdout.log for stdout and in transcript.log for stderr.
+    """
+
+    source: str
+    offset: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A classified error: `kind` is a reason of `reasons.py`."""
+
+    kind: str
+    message: str
+    retry_at: float | None = None
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the agent said.
+
+    `terminal` is `undeclared` when the parser knows no terminal event. `failure` fails the run by itself (a rule with `fails`);
+    `fault` names the class of a run that failed otherwise; `stalled` is what the agent was retrying when its output ended.
+    """
+
+    text: str
+    session_id: str | None = None
+    model: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = None
+    tool_calls: int | None = None
+    terminal: Terminal = "undeclared"
+    terminal_evidence: Evidence | None = None
+    failure: Fault | None = None
+    fault: Fault | None = None
+    stalled: Fault | None = None
+    ignore_exit_code: bool = False
+    skipped_lines: int = 0
+
+
+@dataclass(frozen=True)
+class Commit:
+    sha: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a run left in the workspace; `repository` is False where there is no git checkout."""
+
+    repository: bool
+    commits: tuple[Commit, ...] = ()
+    dirt: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What we conclude. `reason` is None on a plain success; `evidence` is `FILE:LINE` once it is resolved."""
+
+    status: str
+    reason: str | None
+    exit_code: int
+    message: str | None = None
+    evidence: Evidence | None = None
+    retry_at: float | None = None
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,122 @@
+"""Every reason a run can end with, as data: the one table behind exit codes, summaries, messages and documentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reason:
+    """`exit_code` None: the run never returned. `meaning` and `advice` are one sentence each, for people."""
+
+    status: str
+    exit_code: int | None
+    tag: str
+    priority: int
+    meaning: str
+    advice: str
+    next_agent_helps: bool = False
+
+
+def _failed(priority: int, meaning: str, advice: str, *, next_agent_helps: bool = False) -> Reason:
+    return Reason("failed", 1, "x", priority, meaning, advice, next_agent_helps)
+
+
+def _skipped(meaning: str, advice: str, *, priority: int = 0) -> Reason:
+    return Reason("skipped", 12, "x" if priority else "", priority, meaning, advice, next_agent_helps=True)
+
+
+SUCCESS = Reason("success", 0, "white_check_mark", 2, "the run succeeded", "nothing to do")
+
+REASONS: dict[str, Reason] = {
+    "nothing_to_do": Reason(
+        "success", 0, "white_check_mark", 2, "the agent looked and found nothing to do", "nothing to do"
+    ),
+    "agent_error": _failed(4, "the agent reported an error", "read the evidence line, then the transcript"),
+    "no_output": _failed(4, "the agent ended well but said nothing", "run it by hand with the same argv and look"),
+    "no_terminal_event": _failed(
+        4,
+        "the output ends without the event that says how the run went",
+        "read the end of the transcript; if the CLI is new, its output may no longer fit the parser",
+    ),
+    "refusal": _failed(4, "the model refused the task", "reword the prompt"),
+    "context_overflow": _failed(
+        4, "the conversation outgrew the model's context", "split the task, or choose a model with a larger context"
+    ),
+    "permission": _failed(
+        4, "the agent was not allowed to do what it needed", "check the permission flags in the agent's argv"
+    ),
+    "crashed": _failed(
+        4, "the agent was ended by a signal that the runner did not send", "check memory and the system log"
+    ),
+    "no_commits": _failed(3, "the task requires a commit and there is none", "read what the agent says it did"),
+    "uncommitted_changes": _failed(
+        3, "the agent changed files and did not commit them", "look at the working tree, then commit or discard"
+    ),
+    "model_not_found": _failed(
+        4, "the service does not know the model", "choose another model by --model or in the YAML", next_agent_helps=True
+    ),
+    "auth": _failed(
+        4, "the service did not accept the login", "log in with the CLI once, or renew its key", next_agent_helps=True
+    ),
+    "billing": _failed(
+        4, "the account has no credit or its payment was refused", "top up or fix the payment", next_agent_helps=True
+    ),
+    "launch_failed": _failed(
+        4, "the agent could not be started", "install the binary, or set its path", next_agent_helps=True
+    ),
+    "overloaded": _failed(3, "the service is overloaded", "try again later", next_agent_helps=True),
+    "server": _failed(3, "the service failed on its side", "try again later", next_agent_helps=True),
+    "network": _failed(
+        3, "the service could not be reached", "check the network, the proxy and the base URL", next_agent_helps=True
+    ),
+    "rate_limit": Reason(
+        "rate_limited", 10, "hourglass", 3, "the service limits requests", "wait until the reset", next_agent_helps=True
+    ),
+    "usage_limit": Reason(
+        "rate_limited",
+        10,
+        "hourglass",
+        3,
+        "the plan's usage window is used up",
+        "wait until the reset, or use another agent",
+        next_agent_helps=True,
+    ),
+    "timeout": Reason(
+        "timed_out", 11, "x", 4, "the run took longer than its timeout", "raise the timeout, or make the task smaller"
+    ),
+    "first_output": Reason(
+        "timed_out", 11, "x", 4, "the agent printed nothing in the time given", "check its login and the network"
+    ),
+    "idle_timeout": Reason(
+        "timed_out", 11, "x", 4, "the agent fell silent", "read the end of the transcript for what it waited on"
+    ),
+    "busy": _skipped("another run works in the same checkout", "nothing to do, or use --wait"),
+    "cooldown": _skipped("the agent is left alone until its limit resets", "nothing to do"),
+    "preflight": _skipped("a preflight command failed", "mend what it reports", priority=3),
+    "dirty_workspace": _skipped(
+        "the task commits what the agent leaves, and the checkout has changes already",
+        "commit or stash them, then run again",
+    ),
+    "missing_requirement": _skipped(
+        "something that the agent or task requires is not there", "provide what the message names", priority=3
+    ),
+    "disk_full": _skipped("there is no room for the record", "free some space below the log folder", priority=3),
+    "lost": Reason("lost", None, "x", 5, "the run ended without closing its record", "read the end of the transcript"),
+    "interrupted": Reason("interrupted", 130, "x", 2, "the runner was told to stop", "run it again"),
+    "internal": Reason("failed", 70, "x", 5, "the runner itself failed", "report it with logs/runner.log"),
+}
+
+
+def reason_of(name: str | None) -> Reason:
+    """The row of a reason; None is a plain success."""
+    return SUCCESS if name is None else REASONS[name]
+
+
+FAULT_CLASSES = frozenset(
+    name
+    for name, row in REASONS.items()
+    if row.status in ("failed", "rate_limited")
+    and name not in ("no_commits", "uncommitted_changes", "no_terminal_event", "no_output", "launch_failed", "internal")
+)
+"""The classes that a parser's rule may name."""
