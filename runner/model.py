@@ -37,7 +37,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds, None for none; `max_output` in bytes."""
+    """Seconds, None for none."""
 
     timeout: float | None = 900.0
     first_output: float | None = None
@@ -45,7 +45,6 @@ class Limits:
     grace: float = 5.0
     drain: float = 0.3
     linger: float = 10.0
-    max_output: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The only place that starts an agent: spawn, streams, limits, and the end of its process tree."""

@@ -1,0 +1,98 @@
+"""One buffer for all output: what the agent writes goes to its logs and to the parser, in order of arrival."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from runner.process.spawn import Child
+
+_BUFFER = 1 << 20
+
+
+class Feed(Protocol):
+    """Takes output as it comes; `position` is where `data` begins in its log."""
+
+    def feed(self, source: str, data: memoryview, position: int) -> None: ...
+
+
+class Log:
+    """An append-only file. The first error is kept and ends the writing, never the run."""
+
+    def __init__(self, path: str) -> None:
+        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self.size = 0
+        self.error: str | None = None
+
+    def write(self, data: memoryview) -> None:
+        if self.error is not None:
+            return
+        done = 0
+        try:
+            while done < len(data):
+                done += os.write(self.fd, data[done:])
+        except OSError as error:
+            self.error = error.strerror
+        self.size += done
+
+    def close(self) -> None:
+        """Bring it to the disk, once, at the end."""
+        try:
+            os.fsync(self.fd)
+        except OSError as error:
+            self.error = self.error or error.strerror
+        os.close(self.fd)
+
+
+class Pump:
+    """Moves output from a child's pipes into `transcript` (both), `stdout` (that alone) and the parser."""
+
+    def __init__(self, child: Child, transcript: Log, stdout: Log, parser: Feed) -> None:
+        self._sources = {child.stdout: "stdout", child.stderr: "stderr"}
+        self._transcript = transcript
+        self._stdout = stdout
+        self._parser = parser
+        self._buffer = bytearray(_BUFFER)
+        self._view = memoryview(self._buffer)
+        self.bytes = {"stdout": 0, "stderr": 0}
+
+    @property
+    def open_fds(self) -> tuple[int, ...]:
+        return tuple(self._sources)
+
+    def read(self, fd: int) -> int:
+        """Move what one read gives; 0 when there is nothing now or no more, and then the pipe may have been closed."""
+        source = self._sources.get(fd)
+        if source is None:
+            return 0
+        try:
+            count = os.readv(fd, [self._buffer])
+        except BlockingIOError:
+            return 0
+        if count == 0:
+            self._close(fd)
+            return 0
+        data = self._view[:count]
+        log = self._stdout if source == "stdout" else self._transcript
+        position = log.size
+        self._transcript.write(data)
+        if log is self._stdout:
+            self._stdout.write(data)
+        self.bytes[source] += count
+        self._parser.feed(source, data, position)
+        return count
+
+    def drain(self) -> None:
+        """Move everything that is in the pipes now."""
+        for fd in self.open_fds:
+            while self.read(fd):
+                pass
+
+    def close(self) -> None:
+        for fd in self.open_fds:
+            self._close(fd)
+
+    def _close(self, fd: int) -> None:
+        del self._sources[fd]
+        os.close(fd)

@@ -1,0 +1,63 @@
+"""Signals to the runner, turned into bytes on a pipe so that one poll waits for everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Signals:
+    """While entered, SIGINT, SIGTERM and SIGHUP are collected instead of ending the process; `received` lists them.
+
+    A signal that the parent had ignored (nohup's SIGHUP, say) stays ignored. SIGCHLD only wakes the poll.
+    """
+
+    def __init__(self) -> None:
+        self.received: list[int] = []
+        self._before: dict[int, object] = {}
+        self.wakeup = -1
+        self._write = -1
+
+    def __enter__(self) -> Signals:
+        self.wakeup, self._write = os.pipe()
+        os.set_blocking(self.wakeup, False)
+        os.set_blocking(self._write, False)
+        self._wakeup_before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        for number in (*ENDING_SIGNALS, signal.SIGCHLD):
+            before = signal.getsignal(number)
+            if before is signal.SIG_IGN and number in (signal.SIGINT, signal.SIGHUP):
+                continue
+            self._before[number] = before
+            signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)  # type: ignore[arg-type]  # what getsignal gave, signal takes
+        signal.set_wakeup_fd(self._wakeup_before)
+        os.close(self.wakeup)
+        os.close(self._write)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if number != signal.SIGCHLD:
+            self.received.append(number)
+
+    def drain(self) -> None:
+        """Empty the wake-up pipe, whose bytes only say that something happened."""
+        try:
+            while os.read(self.wakeup, 512):
+                pass
+        except BlockingIOError:
+            pass
+
+    @property
+    def first(self) -> int | None:
+        return self.received[0] if self.received else None

@@ -1,0 +1,140 @@
+"""Start one program in a session of its own, with nothing inherited but what is given."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MAX_WORD = 128 * 1024  # the kernel's MAX_ARG_STRLEN: one argv word or one NAME=value, its final NUL included
+_F_SETPIPE_SZ = 1031
+_PIPE_SIZE = 1 << 20
+# The interpreter and a parent such as nohup ignore some of these, and an ignored signal stays ignored across exec.
+_RESET = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD)
+
+
+class LaunchError(Exception):
+    """The agent could not be started; the message says why, for people."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A started program: its pid, and the read ends of its output."""
+
+    pid: int
+    stdout: int
+    stderr: int
+
+
+def find_binary(name: str, path: str, cwd: str) -> str:
+    """The absolute path of a program on `path`; a name with a slash is relative to `cwd`. Raises LaunchError."""
+    if not name:
+        raise LaunchError("the agent's binary is empty")
+    if "/" in name:
+        candidates = [os.path.join(cwd, name)]
+    else:
+        candidates = [os.path.join(folder or ".", name) for folder in path.split(os.pathsep)]
+    found_unusable = None
+    for candidate in candidates:
+        try:
+            mode = os.stat(candidate).st_mode
+        except (OSError, ValueError):
+            continue
+        if stat.S_ISREG(mode) and os.access(candidate, os.X_OK):
+            return os.path.abspath(candidate)
+        found_unusable = candidate
+    if found_unusable is not None:
+        raise LaunchError(f"`{found_unusable}` is not an executable file")
+    where = "does not exist" if "/" in name else f"was not found on PATH ({path or 'empty'})"
+    raise LaunchError(f"`{name}` {where}")
+
+
+def check_words(argv: Sequence[str], env: Mapping[str, str]) -> None:
+    """Refuse what exec cannot carry. Raises LaunchError."""
+    for index, word in enumerate(argv):
+        size = len(os.fsencode(word)) + 1
+        if size > MAX_WORD:
+            raise LaunchError(
+                f"argv word {index} has {size:,} bytes, and one word may have {MAX_WORD:,}: pass the prompt on stdin"
+            )
+        if "\0" in word:
+            raise LaunchError(f"argv word {index} holds a NUL")
+    for name, value in env.items():
+        if "\0" in name or "\0" in value or "=" in name:
+            raise LaunchError(f"the environment variable `{name!r}` holds a NUL or an `=` in its name")
+
+
+def spawn(argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: int) -> Child:
+    """Start `argv` with `stdin` (a file's descriptor) and two pipes. Raises LaunchError."""
+    check_words(argv, env)
+    binary = find_binary(argv[0], env.get("PATH", os.defpath), cwd)
+    out_read, out_write = _pipe()
+    err_read, err_write = _pipe()
+    report_read, report_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become(binary, argv, env, cwd, (stdin, out_write, err_write), report_write)
+    for fd in (out_write, err_write, report_write):
+        os.close(fd)
+    report = os.read(report_read, 64)
+    os.close(report_read)
+    if report:
+        os.waitpid(pid, 0)
+        os.close(out_read)
+        os.close(err_read)
+        step, _, number = report.decode().partition(" ")
+        raise LaunchError(_explain(step, int(number), binary, cwd))
+    os.set_blocking(out_read, False)
+    os.set_blocking(err_read, False)
+    return Child(pid, out_read, err_read)
+
+
+def _pipe() -> tuple[int, int]:
+    read, write = os.pipe()
+    try:
+        # A pipe of 1 MiB halves the cost of streaming; a user's quota may refuse it, and 64 KiB works as well.
+        fcntl.fcntl(write, _F_SETPIPE_SZ, _PIPE_SIZE)
+    except OSError:
+        pass
+    return read, write
+
+
+def _become(
+    binary: str, argv: Sequence[str], env: Mapping[str, str], cwd: str, streams: tuple[int, int, int], report: int
+) -> None:
+    """In the forked child: turn into the program, or report the step that failed and its errno; never returns."""
+    step = "setsid"
+    try:
+        os.setsid()
+        for number, fd in enumerate(streams):
+            os.dup2(fd, number)
+        for name in _RESET:
+            signal.signal(name, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        step = "chdir"
+        os.chdir(cwd)
+        step = "exec"
+        os.execve(binary, list(argv), dict(env))
+    except OSError as error:
+        os.write(report, f"{step} {error.errno or errno.EIO}".encode())
+    finally:
+        os._exit(127)
+
+
+def _explain(step: str, number: int, binary: str, cwd: str) -> str:
+    if step == "chdir":
+        return f"cannot enter the folder `{cwd}`: {os.strerror(number).lower()}"
+    if number == errno.ENOENT:
+        return f"`{binary}` exists, but the interpreter that its first line names does not"
+    if number == errno.ENOEXEC:
+        return f"`{binary}` is no program for this machine (exec format error)"
+    if number == errno.E2BIG:
+        return f"the arguments and the environment of `{binary}` are too long for exec: pass the prompt on stdin"
+    return f"cannot start `{binary}`: {os.strerror(number).lower()}"

@@ -1,0 +1,206 @@
+"""Run one agent under its limits, and end its tree. Waits only in poll, by the monotonic clock."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from runner.model import Outcome
+from runner.process.pump import Log, Pump
+from runner.process.spawn import LaunchError, spawn
+from runner.process.tree import Tree, become_subreaper
+
+if TYPE_CHECKING:
+    from runner.model import Ending, Invocation
+    from runner.process.pump import Feed
+    from runner.process.signals import Signals
+    from runner.process.spawn import Child
+
+_LEFTOVER_GRACE = 0.2  # what an agent leaves behind after a good end: servers, shells in sessions of their own
+_ENDED_BY_SIGTERM = "signal"
+
+
+class Observer(Protocol):
+    """What the supervisor asks of the parser's live view, and tells of the run."""
+
+    interval: float | None
+
+    def started(self, pid: int) -> None: ...
+    def tick(self) -> None: ...
+    def finished(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Where a run's output goes, and where its input comes from (an open file)."""
+
+    stdin: int
+    transcript: Log
+    stdout: Log
+
+
+def execute(invocation: Invocation, streams: Streams, parser: Feed, observer: Observer, signals: Signals) -> Outcome:
+    """Start the agent, stream its output, end it in time, and leave no process of it."""
+    started_at, clock = time.time(), time.monotonic()
+    subreaper = become_subreaper()
+    try:
+        child = spawn(invocation.argv, invocation.env, invocation.cwd, streams.stdin)
+    except LaunchError as error:
+        now = time.time()
+        elapsed = time.monotonic() - clock
+        return Outcome("launch_failed", started_at, now, elapsed, launch_error=str(error), containment="none")
+    tree = Tree(child.pid, invocation.run_id, subreaper=subreaper)
+    pump = Pump(child, streams.transcript, streams.stdout, parser)
+    watch = _Watch(invocation, child, tree, pump, observer, signals)
+    try:
+        watch.run()
+    finally:
+        # Also when the parser or a log raised: no agent outlives its run.
+        survivors = tree.kill() if not tree.empty() else 0
+        pump.close()
+        os.close(watch.pidfd)
+    exit_code, number = _decode(watch.status)
+    return Outcome(
+        ended_by=watch.ended_by,
+        started_at=started_at,
+        ended_at=max(time.time(), started_at),
+        elapsed=time.monotonic() - clock,
+        exit_code=exit_code,
+        signal=number,
+        runner_signal=signals.first if watch.ended_by == _ENDED_BY_SIGTERM else None,
+        stdout_bytes=pump.bytes["stdout"],
+        stderr_bytes=pump.bytes["stderr"],
+        survivors=survivors,
+        containment=tree.containment,
+        output_error=streams.transcript.error or streams.stdout.error,
+    )
+
+
+def _decode(status: int | None) -> tuple[int | None, int | None]:
+    """(exit code, signal) of a wait status."""
+    if status is None:
+        return None, None
+    if os.WIFSIGNALED(status):
+        return None, os.WTERMSIG(status)
+    return os.WEXITSTATUS(status), None
+
+
+class _Watch:
+    """The waiting: one poll over output, the agent's end, and signals to the runner."""
+
+    def __init__(
+        self, invocation: Invocation, child: Child, tree: Tree, pump: Pump, observer: Observer, signals: Signals
+    ) -> None:
+        self.limits = invocation.limits
+        self.tree = tree
+        self.pump = pump
+        self.observer = observer
+        self.signals = signals
+        self.pidfd = os.pidfd_open(child.pid)
+        self.status: int | None = None
+        self.ended_by: Ending = "exit"
+        self.began = self.last_output = time.monotonic()
+        self.poll = select.poll()
+        for fd in (*pump.open_fds, self.pidfd, signals.wakeup):
+            self.poll.register(fd, select.POLLIN)
+        observer.started(child.pid)
+
+    def run(self) -> None:
+        """Until the agent has ended or was ended; afterwards only leftovers of its tree may live."""
+        while self.status is None:
+            limit = self._due()
+            if limit is not None:
+                self._end(limit)
+                return
+            self._wait(self._next_deadline())
+        self._clear_leftovers()
+
+    def _due(self) -> Ending | None:
+        """The limit that is reached, if any."""
+        if self.signals.received:
+            return "signal"
+        now = time.monotonic()
+        for name, at in self._deadlines():
+            if at is not None and now >= at:
+                return name
+        return None
+
+    def _deadlines(self) -> list[tuple[Ending, float | None]]:
+        limits, produced = self.limits, self.pump.bytes["stdout"] > 0
+        rows: list[tuple[Ending, float | None]] = [
+            ("timeout", _after(self.began, limits.timeout)),
+            ("first_output", None if produced else _after(self.began, limits.first_output)),
+            ("idle_timeout", _after(self.last_output, limits.idle_timeout)),
+        ]
+        if self.observer.finished():
+            rows.insert(0, ("linger", self.last_output + limits.linger))
+        return rows
+
+    def _next_deadline(self) -> float | None:
+        times = [at for _, at in self._deadlines() if at is not None]
+        if self.observer.interval is not None:
+            times.append(time.monotonic() + self.observer.interval)
+        return min(times, default=None)
+
+    def _wait(self, deadline: float | None) -> None:
+        """One poll, then move what came; sets `status` when the agent has ended."""
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        ready = dict(self.poll.poll(None if timeout is None else int(timeout) + 1))
+        for fd in self.pump.open_fds:
+            if fd in ready and self.pump.read(fd):
+                self.last_output = time.monotonic()
+            if fd not in self.pump.open_fds:
+                self.poll.unregister(fd)
+        if self.signals.wakeup in ready:
+            self.signals.drain()
+        if self.pidfd in ready and self.status is None:
+            self.status = self.tree.reap_leader()
+            if self.status is not None:
+                self.poll.unregister(self.pidfd)
+        self.tree.reap_orphans()
+        self.observer.tick()
+
+    def _end(self, limit: Ending) -> None:
+        """SIGTERM to the tree, the grace time for the agent, then SIGKILL; a second signal to the runner cuts it short."""
+        self.ended_by = limit
+        already = len(self.signals.received)
+        self.tree.signal(signal.SIGTERM)
+        deadline = time.monotonic() + self.limits.grace
+        while self.status is None and time.monotonic() < deadline:
+            if len(self.signals.received) > max(already, 1):
+                break
+            self._wait(deadline)
+        self._kill()
+
+    def _clear_leftovers(self) -> None:
+        """After a good end: what still runs gets SIGTERM and a moment, and never delays the run by more."""
+        self.pump.drain()
+        if not self.tree.empty():
+            self.tree.signal(signal.SIGTERM)
+            deadline = time.monotonic() + _LEFTOVER_GRACE
+            while not self.tree.empty() and time.monotonic() < deadline:
+                self._wait(deadline)
+            self._kill()
+        self._drain()
+
+    def _kill(self) -> None:
+        self.tree.kill()
+        while self.status is None:
+            self._wait(time.monotonic() + 0.01)
+            self.tree.kill(rounds=2)
+        self._drain()
+
+    def _drain(self) -> None:
+        """Read on to the end of the pipes, or for the drain time where a process out of reach holds one."""
+        deadline = time.monotonic() + self.limits.drain
+        self.pump.drain()
+        while self.pump.open_fds and time.monotonic() < deadline:
+            self._wait(deadline)
+
+
+def _after(start: float, seconds: float | None) -> float | None:
+    return None if seconds is None else start + seconds
