@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -83,10 +84,10 @@ class Pump:
         self._parser.feed(source, data, position)
         return count
 
-    def drain(self) -> None:
-        """Move everything that is in the pipes now."""
+    def drain(self, deadline: float) -> None:
+        """Move everything that is in the pipes now; the deadline (monotonic) is for a writer that never stops."""
         for fd in self.open_fds:
-            while self.read(fd):
+            while self.read(fd) and time.monotonic() < deadline:
                 pass
 
     def close(self) -> None:

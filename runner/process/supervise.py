@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from runner.process.spawn import Child
 
 _LEFTOVER_GRACE = 0.2  # what an agent leaves behind after a good end: servers, shells in sessions of their own
-_ENDED_BY_SIGTERM = "signal"
 
 
 class Observer(Protocol):
@@ -71,7 +70,7 @@ def execute(invocation: Invocation, streams: Streams, parser: Feed, observer: Ob
         elapsed=time.monotonic() - clock,
         exit_code=exit_code,
         signal=number,
-        runner_signal=signals.first if watch.ended_by == _ENDED_BY_SIGTERM else None,
+        runner_signal=signals.first if watch.ended_by == "signal" else None,
         stdout_bytes=pump.bytes["stdout"],
         stderr_bytes=pump.bytes["stderr"],
         survivors=survivors,
@@ -178,7 +177,6 @@ class _Watch:
 
     def _clear_leftovers(self) -> None:
         """After a good end: what still runs gets SIGTERM and a moment, and never delays the run by more."""
-        self.pump.drain()
         if not self.tree.empty():
             self.tree.signal(signal.SIGTERM)
             deadline = time.monotonic() + _LEFTOVER_GRACE
@@ -197,7 +195,7 @@ class _Watch:
     def _drain(self) -> None:
         """Read on to the end of the pipes, or for the drain time where a process out of reach holds one."""
         deadline = time.monotonic() + self.limits.drain
-        self.pump.drain()
+        self.pump.drain(deadline)
         while self.pump.open_fds and time.monotonic() < deadline:
             self._wait(deadline)
 
