@@ -1,0 +1,89 @@
+"""Templates: text with `{{ name }}`. Pure.
+
+Plain text and bare names are rendered here by one regular expression; everything else by jinja2 (`jinja.py`),
+which costs tens of milliseconds to import. Both give the same text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from runner.template.error import MAX_RESULT, TemplateError, position, too_large, unknown_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+__all__ = ["TemplateError", "check", "is_plain", "render"]
+
+_NAME = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+_MARKER = re.compile(r"\{[{%#]")
+_NEWLINE = re.compile(r"\r\n?")
+# Words that are no variable names in an expression: constants, operators, and what jinja2 itself defines.
+_WORDS = "true false none True False None and or not in is if else elif self super loop caller range recursive"
+_RESERVED = frozenset(_WORDS.split())
+
+
+def is_plain(text: str) -> bool:
+    """Whether `text` holds nothing but literal text and `{{ name }}`."""
+    return "{" not in text or not (_MARKER.search(_NAME.sub("", text)) or _has_words(text) or _overlaps(text))
+
+
+def _has_words(text: str) -> bool:
+    return any(found[1] in _RESERVED for found in _NAME.finditer(text))
+
+
+def _overlaps(text: str) -> bool:
+    # `{{{ name }}` and `{%{{ name }}`: what is left and right of a name could form a marker together with it.
+    return any(text[found.start() - 1 : found.start()] == "{" for found in _NAME.finditer(text))
+
+
+def render(text: str, variables: Mapping[str, object]) -> str:
+    """`text` with its variables put in; None becomes the empty string. Raises TemplateError."""
+    if "{" not in text:
+        return _NEWLINE.sub("\n", text) if "\r" in text else text
+    if not is_plain(text):
+        from runner.template.jinja import render_jinja  # noqa: PLC0415 - brings jinja2, which most runs do not need
+
+        return render_jinja(text, variables)
+    errors = _unknown_names(text, variables)
+    if errors:
+        raise errors[0]
+    return _limited(_render_plain(text, variables))
+
+
+def _render_plain(text: str, variables: Mapping[str, object]) -> str:
+    pieces: list[str] = []
+    position = size = 0
+    for found in _NAME.finditer(text):
+        value = variables[found[1]]
+        pieces += (_NEWLINE.sub("\n", text[position : found.start()]), "" if value is None else str(value))
+        position = found.end()
+        size += len(pieces[-1])
+        if size > MAX_RESULT:
+            break
+    pieces.append(_NEWLINE.sub("\n", text[position:]))
+    return "".join(pieces)
+
+
+def _limited(result: str) -> str:
+    if len(result) > MAX_RESULT:
+        raise too_large()
+    return result
+
+
+def check(text: str, names: Collection[str]) -> list[TemplateError]:
+    """Everything wrong with the syntax and the variables of a template that may use `names`; never raises."""
+    if is_plain(text):
+        return _unknown_names(text, names)
+    from runner.template.jinja import check_jinja  # noqa: PLC0415 - brings jinja2, which plain templates do not need
+
+    return check_jinja(text, names)
+
+
+def _unknown_names(text: str, names: Collection[str]) -> list[TemplateError]:
+    return [
+        unknown_variable(found[1], names, *position(text, found.start(1)))
+        for found in _NAME.finditer(text)
+        if found[1] not in names
+    ]

@@ -1,0 +1,39 @@
+"""What can be wrong with a template, and where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+MAX_RESULT = 16 * 1024 * 1024
+"""Characters that a rendered template may have."""
+
+
+class TemplateError(Exception):
+    """Line and column count from 1 within the template's text."""
+
+    def __init__(self, message: str, line: int = 1, column: int = 1, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+        self.hint = hint
+
+
+def too_large() -> TemplateError:
+    return TemplateError(f"the result has more than {MAX_RESULT:,} characters")
+
+
+def unknown_variable(name: str, names: Collection[str], line: int, column: int) -> TemplateError:
+    known = ", ".join(sorted(names)) if names else "none"
+    hint = did_you_mean(name, names) or f"known here: {known}"
+    return TemplateError(f"unknown variable `{name}`", line, column, hint)
+
+
+def position(text: str, offset: int) -> tuple[int, int]:
+    """Line and column, counted from 1, of an offset in a text."""
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
