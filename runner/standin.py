@@ -1,7 +1,7 @@
 """The offline stand-in: a small program that behaves like an agent CLI and is no model.
 
 `python -m runner.standin [--model NAME]` reads a prompt on stdin and prints the events of a `stream-json` CLI, one JSON
-object a line. It understands five instructions, each at the beginning of a line of the prompt (after a list mark, maybe),
+object a line. It understands five instructions, each at the beginning of a line of the prompt (a list mark aside),
 with its words between backticks, and carries them out one after the other in the current folder:
 
     Say hello …                                              it answers with a greeting
@@ -23,8 +23,8 @@ import re
 import shlex
 import sys
 import time
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # type checkers take it for typing's, which this program can do without
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
