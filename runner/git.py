@@ -137,7 +137,7 @@ def snapshot(repo: str, env: dict[str, str]) -> Snapshot:
         repository=True,
         head=head,
         branch=branch,
-        refs=dict(reversed(line.split(" ", 1)) for line in refs.out.decode(errors="replace").splitlines()),
+        refs=_parse_refs(refs.out.decode(errors="replace")),
         dirt=frozenset(_signature(top, path) for path in paths),
         identity=_identity(identity.out.decode(errors="replace")),
     )
@@ -164,6 +164,12 @@ def _parse_status(out: bytes) -> tuple[str | None, str | None, list[str]]:
         elif kind == "? ":
             paths.append(entry[2:])
     return head, branch, paths
+
+
+def _parse_refs(out: str) -> dict[str, str]:
+    """Commit by name of the branch."""
+    pairs = [line.split(" ", 1) for line in out.splitlines() if " " in line]
+    return {name: sha for sha, name in pairs}
 
 
 def _top_of(folder: str) -> str:
@@ -196,10 +202,12 @@ def _identity(out: str) -> dict[str, str]:
 def changes(repo: str, before: Snapshot, after: Snapshot, env: dict[str, str]) -> Changes:
     """What came between two snapshots; commits newest first."""
     if not after.repository:
-        notes = ("the git repository is gone",) if before.repository and after.error is None else ()
-        return Changes(before.repository, notes=notes if after.error is None else (f"git cannot tell: {after.error}",))
+        gone = f"git cannot tell: {after.error}" if after.error else "the git repository is gone"
+        return Changes(before.repository, notes=(gone,) if before.repository or after.error else ())
     dirt = tuple(sorted(path for path, _, _ in after.dirt - before.dirt))
-    moved = sorted({sha for ref, sha in after.refs.items() if before.refs.get(ref) != sha and ref.startswith("refs/heads/")})
+    moved = sorted(
+        {sha for ref, sha in after.refs.items() if before.refs.get(ref) != sha and ref.startswith("refs/heads/")}
+    )
     if after.head == before.head and not moved and before.branch == after.branch:
         return Changes(True, dirt=dirt)
     known = sorted({*before.refs.values(), *([before.head] if before.head else [])})
@@ -243,5 +251,7 @@ def commit_all(repo: str, message: str, env: dict[str, str]) -> str | None:
     for command in (["add", "--all", "--", ":/"], ["commit", "--quiet", "--message", message]):
         (result,) = run_all([command], repo, env)
         if result.code != 0:
-            return (result.err or result.out).decode(errors="replace").strip() or f"git {command[0]} ended with {result.code}"
+            return (result.err or result.out).decode(
+                errors="replace"
+            ).strip() or f"git {command[0]} ended with {result.code}"
     return None

@@ -116,7 +116,8 @@ class Outcome:
 class Usage:
     """Tokens with the OpenTelemetry GenAI meaning; None is unknown.
 
-    `input_tokens` is everything sent, cache reads and writes included; `output_tokens` everything produced, reasoning included.
+    `input_tokens` is everything sent, cache reads and writes included; `output_tokens` everything produced, reasoning
+    included.
     """
 
     input_tokens: int | None = None
@@ -152,8 +153,9 @@ class Fault:
 class Reply:
     """What the agent said.
 
-    `terminal` is `undeclared` when the parser knows no terminal event. `failure` fails the run by itself (a rule with `fails`);
-    `fault` names the class of a run that failed otherwise; `stalled` is what the agent was retrying when its output ended.
+    `terminal` is `undeclared` when the parser knows no terminal event. `failure` fails the run by itself (a rule with
+    `fails`); `fault` names the class of a run that failed otherwise; `stalled` is what the agent was retrying when its
+    output ended.
     """
 
     text: str

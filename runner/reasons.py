@@ -54,7 +54,10 @@ REASONS: dict[str, Reason] = {
         3, "the agent changed files and did not commit them", "look at the working tree, then commit or discard"
     ),
     "model_not_found": _failed(
-        4, "the service does not know the model", "choose another model by --model or in the YAML", next_agent_helps=True
+        4,
+        "the service does not know the model",
+        "choose another model by --model or in the YAML",
+        next_agent_helps=True,
     ),
     "auth": _failed(
         4, "the service did not accept the login", "log in with the CLI once, or renew its key", next_agent_helps=True

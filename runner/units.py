@@ -19,9 +19,7 @@ def parse_duration(value: str | float | None) -> float | None:
     """Seconds; None for `none`. A bare number counts seconds. Raises ValueError."""
     if value is None or value == "none":
         return None
-    if isinstance(value, bool):
-        raise ValueError(f"expected {DURATION_FORM}, got `{value}`")
-    text = str(value).strip().lower()
+    text = str(value).strip().lower()  # a boolean fits no form
     try:
         seconds = float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else _sum_of_parts(text)
     except ValueError:
@@ -46,7 +44,7 @@ def parse_size(value: str | float | None) -> int | None:
     if value is None or value == "none":
         return None
     found = _SIZE.fullmatch(str(value).strip().lower())
-    if isinstance(value, bool) or found is None or found[2] not in _SIZE_UNITS:
+    if found is None or found[2] not in _SIZE_UNITS:
         raise ValueError(f"expected {SIZE_FORM}, got `{value}`")
     return int(float(found[1]) * _SIZE_UNITS[found[2]])
 

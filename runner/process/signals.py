@@ -46,7 +46,7 @@ class Signals:
         os.close(self.wakeup)
         os.close(self._write)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, number: int, _frame: FrameType | None) -> None:
         if number != signal.SIGCHLD:
             self.received.append(number)
 

@@ -45,6 +45,8 @@ class Streams:
 def execute(invocation: Invocation, streams: Streams, parser: Feed, observer: Observer, signals: Signals) -> Outcome:
     """Start the agent, stream its output, end it in time, and leave no process of it."""
     started_at, clock = time.time(), time.monotonic()
+    if signals.received:
+        return Outcome("signal", started_at, started_at, 0.0, runner_signal=signals.first, containment="none")
     subreaper = become_subreaper()
     try:
         child = spawn(invocation.argv, invocation.env, invocation.cwd, streams.stdin)
@@ -164,7 +166,7 @@ class _Watch:
         self.observer.tick()
 
     def _end(self, limit: Ending) -> None:
-        """SIGTERM to the tree, the grace time for the agent, then SIGKILL; a second signal to the runner cuts it short."""
+        """SIGTERM to the tree, the grace time for the agent, SIGKILL; a second signal to the runner cuts it short."""
         self.ended_by = limit
         already = len(self.signals.received)
         self.tree.signal(signal.SIGTERM)

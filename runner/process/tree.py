@@ -100,7 +100,7 @@ class Tree:
         return self.leader_reaped and not has_children()
 
     def signal(self, number: int) -> list[int]:
-        """To the agent's group, and to whatever of its tree lives in sessions of its own; returns the pids found alive."""
+        """To the agent's group, and to what of its tree lives in sessions of its own; returns the pids found alive."""
         if not (self.leader_reaped and self.subreaper):
             try:
                 os.killpg(self.leader, number)

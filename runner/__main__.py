@@ -1,0 +1,72 @@
+"""The door: dispatches the words, and is the one place where errors become text and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from runner.errors import EXIT_INTERNAL, RunnerError
+from runner.words import implied_run, read_run
+
+_EXIT_INTERRUPTED = 130
+
+
+def main() -> None:
+    """The console script; leaves by os._exit, because tearing the interpreter down takes longer than closing a run."""
+    _open_standard_streams()
+    code = dispatch(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass
+    os._exit(code)
+
+
+def dispatch(words: list[str]) -> int:
+    """The exit code of one command."""
+    try:
+        words = implied_run(words)
+        said = read_run(words)
+        if said is not None:
+            from runner.commands.run import run  # noqa: PLC0415  # the other commands need none of it
+
+            return run(said)
+        # click is 35 ms of import, which a run does not need.
+        from runner.cli import call  # noqa: PLC0415
+
+        return call(words)
+    except RunnerError as error:
+        print("\n".join(error.lines()), file=sys.stderr)  # noqa: T201  # the one place that prints errors
+        return error.exit_code
+    except KeyboardInterrupt:
+        return _EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away; what it did read was right.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception:
+        # Heavy, and of no use to a run that goes well.
+        import traceback  # noqa: PLC0415
+
+        print(traceback.format_exc(), file=sys.stderr, end="")  # noqa: T201
+        print("error: internal error; please report it with the text above", file=sys.stderr)  # noqa: T201
+        return EXIT_INTERNAL
+
+
+def _open_standard_streams() -> None:
+    """A caller may have closed 0, 1 or 2: the next file opened would then be written to as if it were the terminal."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper unless somebody replaced it
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+if __name__ == "__main__":
+    main()

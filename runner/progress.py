@@ -1,0 +1,89 @@
+"""What a person sees on stderr while a run lasts: a status line on a terminal, a line per change elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from runner.text import one_line
+from runner.units import format_count, format_duration
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from runner.model import Fault
+
+_TERMINAL_INTERVAL = 0.5
+_CLEAR = "\r\x1b[K"
+
+
+class Live(Protocol):
+    """The parser's view of a run that is not over."""
+
+    event: str | None
+    tokens: int | None
+    terminal: bool
+    watch: Fault | None
+
+
+class Progress:
+    """Observes one run for the supervisor. `stream` None shows nothing."""
+
+    def __init__(self, live: Live, name: str, timeout: float | None, stream: TextIO | None) -> None:
+        self._live = live
+        self._name = name
+        self._timeout = timeout
+        self._stream = stream
+        self._terminal = stream is not None and stream.isatty()
+        self._began = time.monotonic()
+        self._shown: str | None = None
+        self._next = 0.0
+        self.interval: float | None = _TERMINAL_INTERVAL if self._terminal else None
+
+    def started(self, pid: int) -> None:
+        limit = "" if self._timeout is None else f", timeout {format_duration(self._timeout)}"
+        self._show_line(f"started, pid {pid}{limit}")
+
+    def finished(self) -> bool:
+        return self._live.terminal
+
+    def tick(self) -> None:
+        if self._stream is None:
+            return
+        state = self._state()
+        now = time.monotonic()
+        if self._terminal and now >= self._next:
+            self._next = now + _TERMINAL_INTERVAL
+            self._write(f"{_CLEAR}{one_line(f'{self._name} {format_duration(now - self._began)} {state}', 79)}")
+        elif not self._terminal and state != self._shown:
+            self._shown = state
+            self._show_line(state)
+
+    def _state(self) -> str:
+        """The last event; on a terminal with the tokens, which change too often for a line each."""
+        live = self._live
+        words = [live.event or "waiting"]
+        if live.watch is not None:
+            words.append(f"{live.watch.kind}: {one_line(live.watch.message, 60)}")
+        if self._terminal and live.tokens is not None:
+            words.append(f"{format_count(live.tokens)} tokens")
+        return ", ".join(words)
+
+    def _show_line(self, text: str) -> None:
+        if self._terminal:
+            return
+        self._write(f"[{format_duration(time.monotonic() - self._began)}] {self._name}: {text}\n")
+
+    def close(self) -> None:
+        if self._terminal:
+            self._write(_CLEAR)
+
+    def _write(self, text: str) -> None:
+        """A closed stderr must not end a run."""
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._stream = None

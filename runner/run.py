@@ -1,0 +1,190 @@
+"""The one place where the steps of a run stand in order."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from runner import git, metadata, record
+from runner.errors import EXIT_INTERNAL
+from runner.evidence import line_number
+from runner.judge import judge
+from runner.model import Invocation, Skip, Verdict
+from runner.parsers import compile_parser
+from runner.plan import plan
+from runner.process.pump import Log
+from runner.process.signals import Signals
+from runner.process.supervise import Streams, execute
+from runner.progress import Progress
+from runner.summary import summary
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from runner.model import Changes, Evidence, JsonObject, Outcome, Reply, Request
+    from runner.plan import Entries, World
+    from runner.record import Claim, Logs
+
+_LOG_OF = {"stdout": "stdout.log", "stderr": "transcript.log"}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that is over: its record, the same as text, and the command's exit code."""
+
+    record: JsonObject
+    summary: str
+    exit_code: int
+
+
+def run(entries: Entries, request: Request, world: World, logs: Logs, stderr: TextIO | None) -> Finished:
+    """Plan, claim, begin, execute, judge, record. Raises RunnerError before the run has begun, never after."""
+    logs.prepare()
+    with Signals() as signals:
+        before = git.snapshot(world.repo, dict(world.environ))
+        world = replace(world, identity=before.identity)
+        claim, planned = _claim(entries, request, world, logs)
+        begun = False
+        try:
+            if isinstance(planned, Invocation):
+                planned = _unmet(planned, before) or planned
+            if isinstance(planned, Skip):
+                begun = True
+                return _skip(planned, request, claim, logs)
+            began = time.time()
+            opened = metadata.running(planned, began)
+            record.open_run(planned.run_dir, opened, planned.prompt)
+            begun = True
+            return _Run(planned, opened, began, before, world, logs).finish(signals, stderr)
+        finally:
+            logs.release(claim, keep_id=begun)
+
+
+def _claim(entries: Entries, request: Request, world: World, logs: Logs) -> tuple[Claim, Invocation | Skip]:
+    for run_id in record.candidate_ids(time.time()):
+        planned = plan(entries, request, world, run_id)
+        claim = logs.claim(run_id, request.task, request.agent)
+        if claim is not None:
+            return claim, planned
+    raise AssertionError("candidate_ids ends by raising")
+
+
+def _unmet(invocation: Invocation, before: git.Snapshot) -> Skip | None:
+    """What the workspace must be like before a run may begin."""
+    expected = invocation.expectations
+    if not (expected.requires_commit or expected.auto_commit):
+        return None
+    if not before.repository:
+        why = before.error or "it is no git repository"
+        return Skip("missing_requirement", f"the task needs a git checkout in `{invocation.cwd}`: {why}")
+    if expected.auto_commit and before.dirt:
+        paths = sorted(path for path, _, _ in before.dirt)
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        return Skip("dirty_workspace", f"there are changes already: {', '.join(paths[:3])}{more}")
+    return None
+
+
+def _skip(skip: Skip, request: Request, claim: Claim, logs: Logs) -> Finished:
+    identity = {
+        "run_id": claim.run_id,
+        "agent": request.agent,
+        "task": request.task,
+        "model": request.model,
+        "trigger": request.trigger,
+    }
+    line = metadata.skipped(skip, identity, time.time())
+    logs.append_run(line)
+    return Finished(line, summary(line, None), line["exit_code"])
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run whose record is open."""
+
+    invocation: Invocation
+    opened: JsonObject
+    began: float
+    before: git.Snapshot
+    world: World
+    logs: Logs
+
+    def finish(self, signals: Signals, stderr: TextIO | None) -> Finished:
+        """From the record that says `running` to the closed one, whatever happens between."""
+        invocation = self.invocation
+        try:
+            outcome, reply = self._execute(signals, stderr)
+            changes, verdict = self._conclude(outcome, reply)
+            final = metadata.closed(self.opened, outcome, reply, changes, verdict, self._show)
+        except Exception as error:
+            # Heavy, and of no use to a run that goes well.
+            import traceback  # noqa: PLC0415
+
+            now = time.time()
+            self.logs.note(f"internal error in run {invocation.run_id}\n{traceback.format_exc()}", now)
+            verdict = Verdict("failed", "internal", EXIT_INTERNAL, message=f"internal error: {error!r}")
+            final = metadata.broken(self.opened, verdict, self.began, now)
+        text = summary(final, _shown(invocation.run_dir), verdict.evidence.text if verdict.evidence else None)
+        self._close(final, text)
+        return Finished(final, text, verdict.exit_code)
+
+    def _execute(self, signals: Signals, stderr: TextIO | None) -> tuple[Outcome, Reply]:
+        invocation = self.invocation
+        for path, content in invocation.files.items():
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            record.write_text(path, content)
+        reader = compile_parser(invocation.parser).reader(time.time)
+        progress = Progress(reader.live, f"{invocation.agent} {invocation.task}", invocation.limits.timeout, stderr)
+        stdin = record.open_input(invocation.run_dir, invocation.stdin)
+        transcript = Log(os.path.join(invocation.run_dir, "transcript.log"))
+        stdout = Log(os.path.join(invocation.run_dir, "stdout.log"))
+        try:
+            outcome = execute(invocation, Streams(stdin, transcript, stdout), reader, progress, signals)
+        finally:
+            os.close(stdin)
+            progress.close()
+            transcript.close()
+            stdout.close()
+        return outcome, reader.finish()
+
+    def _conclude(self, outcome: Outcome, reply: Reply) -> tuple[Changes, Verdict]:
+        """The commit check and the verdict; with auto_commit, what a good run left is committed first."""
+        invocation = self.invocation
+        expected = invocation.expectations
+        changes = self._changes()
+        verdict = judge(expected, outcome, reply, changes)
+        if expected.auto_commit and changes.dirt and verdict.reason in (None, "nothing_to_do", "uncommitted_changes"):
+            message = f"{invocation.task} by {invocation.agent}\n\nRun {invocation.run_id}"
+            failure = git.commit_all(self.world.repo, message, self._git_env)
+            changes = self._changes()
+            verdict = judge(expected, outcome, reply, changes)
+            if failure is not None:
+                verdict = replace(verdict, notes=(*verdict.notes, f"auto_commit failed: {failure}"))
+        return changes, verdict
+
+    @property
+    def _git_env(self) -> dict[str, str]:
+        return {**self.world.environ, **self.before.identity}
+
+    def _changes(self) -> Changes:
+        after = git.snapshot(self.world.repo, self._git_env)
+        return git.changes(self.world.repo, self.before, after, self._git_env)
+
+    def _show(self, evidence: Evidence) -> str:
+        """`stdout.log:57`."""
+        name = _LOG_OF.get(evidence.source, os.path.basename(evidence.source))
+        return f"{name}:{line_number(os.path.join(self.invocation.run_dir, name), evidence.offset)}"
+
+    def _close(self, final: JsonObject, text: str) -> None:
+        """Repeatable steps in the order that a later command can replay; the live file goes last, in `run`."""
+        folder = self.invocation.run_dir
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        record.write_text(os.path.join(folder, "summary.txt"), text)
+        record.write_metadata(folder, final)
+        self.logs.append_run(metadata.line_of(final))
+
+
+def _shown(path: str) -> str:
+    """Relative to the current folder where the path lies below it."""
+    return path.removeprefix(os.getcwd() + os.sep)
