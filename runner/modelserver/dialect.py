@@ -1,0 +1,84 @@
+"""What a dialect is: one module with the functions of `Dialect`, listed in `server.DIALECTS`.
+
+Pure: no clock, no socket.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from runner.model import JsonObject
+    from runner.modelserver.scenario import Answer, Refusal
+
+_SHELL_NAME = re.compile(r"bash|shell|exec_command", re.IGNORECASE)
+_COMMAND_ARGUMENTS = ("command", "cmd")
+
+
+@dataclass(frozen=True)
+class ShellTool:
+    """The tool that a call offers for commands, and the name of the argument that takes the command."""
+
+    name: str
+    argument: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """One model call, as every dialect says it. `texts` are the user's texts in the conversation, in order."""
+
+    model: str
+    stream: bool
+    texts: tuple[str, ...]
+    tool_results: int
+    shell: ShellTool | None
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    status: int
+    headers: Mapping[str, str]
+    body: JsonObject
+
+
+class Dialect(Protocol):
+    """`number` is the call's number, for ids; `now` is seconds since the epoch."""
+
+    def read(self, path: str, body: JsonObject) -> Call | None:
+        """The call, or None for a path that this dialect does not speak."""
+
+    def aside(self, path: str, body: JsonObject) -> JsonObject | None:
+        """The answer to a request that is no model call, such as counting tokens; None for any other path."""
+
+    def answer(self, call: Call, answer: Answer, number: int) -> JsonObject:
+        """The whole answer, for a call that does not stream."""
+
+    def stream(self, call: Call, answer: Answer, number: int) -> list[bytes]:
+        """The same as server-sent events, ready to send one by one."""
+
+    def refuse(self, call: Call, refusal: Refusal, number: int, now: float) -> HttpAnswer:
+        """The HTTP error."""
+
+    def stream_error(self, call: Call, refusal: Refusal) -> bytes:
+        """The error as an event within a stream."""
+
+
+def find_shell(tools: Iterable[tuple[str, Mapping[str, Any]]]) -> ShellTool | None:
+    """The shell tool among (name, JSON schema of the arguments)."""
+    for name, schema in tools:
+        properties = schema.get("properties") or {}
+        argument = next((known for known in _COMMAND_ARGUMENTS if known in properties), None)
+        if argument and _SHELL_NAME.search(name):
+            return ShellTool(name, argument)
+    return None
+
+
+def event(name: str, data: JsonObject) -> bytes:
+    """One server-sent event with a name."""
+    return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
