@@ -1,0 +1,65 @@
+"""Sources → merged configuration, with everything that is wrong in them. The cold path: brings in yaml."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from runner.config.merge import Layer, Merged, merge
+from runner.config.normalise import normalise
+from runner.config.positions import Positions, problem
+from runner.config.schema_check import check_data, schema_of
+from runner.config.yamlfile import Fault, parse
+from runner.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from runner.config.snapshot import Source
+    from runner.config.yamlfile import Document
+
+MAX_PROBLEMS = 100
+
+
+def build(sources: Sequence[Source], project_root: str) -> tuple[Merged, list[Problem]]:
+    """The merged sections and every problem of syntax, schema and inheritance; the warnings have that severity."""
+    layers, problems = [], []
+    for source in sources:
+        document = parse(source.data)
+        faults = document.faults or _shape_faults(source, document)
+        problems += [problem(source, fault) for fault in faults]
+        if document.data is None and not faults:
+            problems.append(problem(source, Fault(0, 0, "is empty"), "warning"))
+        if not faults:
+            logs_base = project_root if source.stock else source.folder
+            data = normalise(source.kind, document.data or {}, source.folder, logs_base)
+            layers.append(Layer(source, document, data))
+    if any(found.severity == "error" for found in problems):
+        return Merged(), problems
+    merged = merge(layers)
+    problems += [problem(layer.source, fault) for layer, fault in merged.faults]
+    return merged, problems
+
+
+def _shape_faults(source: Source, document: Document) -> list[Fault]:
+    if document.data is None:
+        return []
+    return list(islice(check_data(document, schema_of(source.kind)), MAX_PROBLEMS + 1))
+
+
+def positions(sources: Sequence[Source], project_root: str) -> Positions:
+    return Positions(build(sources, project_root)[0])
+
+
+def in_order(problems: Iterable[Problem], files: Sequence[str]) -> list[Problem]:
+    """By file in the order of `files`, then by place; the first MAX_PROBLEMS, the rest counted."""
+    rank = {file: at for at, file in enumerate(files)}
+    unique = dict.fromkeys(problems)
+    ordered = sorted(unique, key=lambda found: (rank.get(found.file, len(rank)), found.file, found.line, found.column))
+    if len(ordered) > MAX_PROBLEMS:
+        last = ordered[MAX_PROBLEMS]
+        ordered = [
+            *ordered[:MAX_PROBLEMS],
+            Problem(last.file, last.line, last.column, "more problems follow, not shown"),
+        ]
+    return ordered

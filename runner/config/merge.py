@@ -1,0 +1,173 @@
+"""Stock and project files → one set of entries, and where each key of them came from. Pure.
+
+A new name adds, the same name replaces, `extends: NAME` starts from another entry (of its own name: the one below it),
+`stock: false` starts from nothing. The sections defaults, notify and settings merge key by key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from runner.config.nearest import near
+from runner.config.yamlfile import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.config.paths import Path
+    from runner.config.snapshot import Source
+    from runner.config.yamlfile import Document
+
+NAMED = ("agents", "tasks", "parsers", "sandboxes")
+SHARED = ("defaults", "notify", "settings")
+# Keys whose mappings merge key by key when an entry extends another; every other value replaces the inherited one.
+MERGED_KEYS = frozenset(
+    ("env", "set", "model", "options", "files", "requires", "watch", "vars", "fields", "exit", "notify", "retry")
+)
+BUILT_IN_PARSER = "text"
+MAX_CHAIN = 16
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One file, ready to merge: its data are sound by the schema."""
+
+    source: Source
+    document: Document
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Origin:
+    layer: Layer
+    path: Path
+
+
+@dataclass
+class Merged:
+    """`origins`: the merged path of an entry and of each key that could have come from somewhere else."""
+
+    sections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    origins: dict[Path, Origin] = field(default_factory=dict)
+    faults: list[tuple[Layer, Fault]] = field(default_factory=list)
+
+
+def merge(layers: Sequence[Layer]) -> Merged:
+    """`layers` from the lowest (stock) to the highest (project)."""
+    merged = Merged()
+    for section in SHARED:
+        target = merged.sections[section] = {}
+        for layer in _used(layers, section):
+            _overlay(merged, target, (section,), layer.data.get(section) or {}, Origin(layer, (section,)), deep=True)
+    for section in NAMED:
+        _Family(merged, section, _used(layers, section)).resolve_all()
+    merged.sections["parsers"].setdefault(BUILT_IN_PARSER, {"format": "text"})
+    for name, agent in merged.sections["agents"].items():
+        _put_below(merged, ("agents", name), agent, merged.sections["defaults"], ("defaults",))
+    return merged
+
+
+def _used(layers: Sequence[Layer], section: str) -> list[Layer]:
+    """The layers that may hold a section; below one that says `stock: false` there is nothing."""
+    kind = "tasks" if section in ("tasks", "notify", "settings") else "agents"
+    mine = [layer for layer in layers if layer.source.kind == kind]
+    first = max((at for at, layer in enumerate(mine) if layer.data.get("stock") is False), default=0)
+    return mine[first:]
+
+
+class _Family:
+    """The entries of one section, by layer and name."""
+
+    def __init__(self, merged: Merged, section: str, layers: Sequence[Layer]) -> None:
+        self.merged = merged
+        self.section = section
+        self.layers = layers
+        self.entries = [layer.data.get(section) or {} for layer in layers]
+        self.known = {name for entries in self.entries for name in entries}
+
+    def resolve_all(self) -> None:
+        target = self.merged.sections[self.section] = {}
+        for at, entries in enumerate(self.entries):
+            for name in entries:
+                if self._highest(name) == at:
+                    target[name] = self._resolve(at, name)
+
+    def _highest(self, name: str, below: int | None = None) -> int | None:
+        layers = range(len(self.entries) if below is None else below)
+        return max((at for at in layers if name in self.entries[at]), default=None)
+
+    def _resolve(self, at: int, name: str) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        path = (self.section, name)
+        for level, base in reversed(self._chain(at, name)):
+            origin = Origin(self.layers[level], (self.section, base))
+            own = {key: value for key, value in self.entries[level][base].items() if key != "extends"}
+            _overlay(self.merged, result, path, own, origin, deep=False)
+        self.merged.origins[path] = Origin(self.layers[at], path)
+        return result
+
+    def _chain(self, at: int, name: str) -> list[tuple[int, str]]:
+        """An entry and those that it extends, itself first."""
+        chain = [(at, name)]
+        while (base := self.entries[at][name].get("extends")) is not None:
+            found = self._highest(base, at if base == name else None)
+            if found is None:
+                self._fault(at, name, *self._unknown(base, name))
+                break
+            if len(chain) == MAX_CHAIN:
+                self._fault(at, name, f"extends more than {MAX_CHAIN} entries in a row", None)
+                break
+            if (found, base) in chain:
+                names = " → ".join([*(link for _, link in chain), base])
+                self._fault(at, name, f"goes round in a circle: {names}", None)
+                break
+            chain.append((found, base))
+            at, name = found, base
+        return chain
+
+    def _unknown(self, base: str, name: str) -> tuple[str, str | None]:
+        kind = self.section[:-2] if self.section.endswith("xes") else self.section[:-1]
+        if base == name:
+            return f"there is no stock {kind} `{base}` to start from", None
+        return f"unknown {kind} `{base}`", near(base, self.known - {name})
+
+    def _fault(self, at: int, name: str, message: str, hint: str | None) -> None:
+        layer, path = self.layers[at], (self.section, name, "extends")
+        fault = Fault(*layer.document.values.get(path, (1, 1)), message, path, hint)
+        if (layer, fault) not in self.merged.faults:
+            self.merged.faults.append((layer, fault))
+
+
+def _overlay(
+    merged: Merged, target: dict[str, Any], path: Path, over: dict[str, Any], origin: Origin, *, deep: bool
+) -> None:
+    """Put the keys of `over` into `target`; mappings under MERGED_KEYS (all when `deep`) merge key by key."""
+    for key, value in over.items():
+        here, there = (*path, key), Origin(origin.layer, (*origin.path, key))
+        if isinstance(value, dict) and (deep or key in MERGED_KEYS or _inside(path)):
+            kept = target.get(key)
+            target[key] = dict(kept) if isinstance(kept, dict) else {}
+            merged.origins.setdefault(here, there)
+            _overlay(merged, target[key], here, value, there, deep=deep)
+        else:
+            target[key] = value
+            merged.origins[here] = there
+
+
+def _inside(path: Path) -> bool:
+    """Whether a path lies in a mapping whose values are mappings that merge, too: the options of an agent."""
+    return len(path) == 3 and path[2] == "options"
+
+
+def _put_below(merged: Merged, path: Path, target: dict[str, Any], under: dict[str, Any], source: Path) -> None:
+    """Fill in what `target` lacks from `under`."""
+    for key, value in under.items():
+        here, there = (*path, key), (*source, key)
+        if key not in target:
+            target[key] = value
+            for deeper, origin in list(merged.origins.items()):
+                if deeper[: len(there)] == there:
+                    merged.origins[(*here, *deeper[len(there) :])] = origin
+        elif isinstance(value, dict) and isinstance(target[key], dict):
+            _put_below(merged, here, target[key], value, there)

@@ -1,0 +1,103 @@
+"""One file's data in the one form that the rest of the program reads: shorthands written out, paths absolute. Pure."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.model import JsonObject
+
+
+def normalise(kind: str, data: JsonObject, folder: str, logs_base: str) -> JsonObject:
+    """`data` of an agents or a tasks file that lies in `folder`; the log folder is relative to `logs_base`."""
+    if kind == "agents":
+        return {
+            **data,
+            **_each(data, "agents", lambda entry: _agent(entry, folder)),
+            **_each(data, "sandboxes", lambda entry: entry if isinstance(entry, dict) else {"argv": entry}),
+            **({"defaults": _common(data["defaults"])} if data.get("defaults") else {}),
+        }
+    return {
+        **data,
+        **_each(data, "tasks", lambda entry: _task(entry, folder)),
+        **({"settings": _settings(data["settings"], folder, logs_base)} if data.get("settings") else {}),
+    }
+
+
+def _each(data: JsonObject, section: str, work: Callable[[Any], JsonObject]) -> JsonObject:
+    entries = data.get(section)
+    return {section: {name: work(entry) for name, entry in entries.items()}} if entries else {}
+
+
+def _agent(entry: JsonObject, folder: str) -> JsonObject:
+    result = _common(entry)
+    if "binary" in result and "/" in result["binary"]:
+        result["binary"] = absolute(result["binary"], folder)
+    if "model" in result:
+        model = result["model"]
+        result["model"] = _lists(model, "env") if isinstance(model, dict) else {"default": model}
+    if "options" in result:
+        result["options"] = {name: _option(option) for name, option in result["options"].items()}
+    if "requires" in result:
+        result["requires"] = _lists(result["requires"], "env", "files")
+        if "files" in result["requires"]:
+            result["requires"]["files"] = [absolute(path, folder) for path in result["requires"]["files"]]
+    return result
+
+
+def _option(option: Any) -> JsonObject:
+    return _lists(option, "env") if isinstance(option, dict) else {"default": option}
+
+
+def _task(entry: JsonObject, folder: str) -> JsonObject:
+    result = _lists(_common(entry), "agents")
+    if "prompt" in result:
+        result["prompt"] = absolute(result["prompt"], folder)
+    if "repo" in result:
+        result["repo"] = absolute(result["repo"], folder)
+    if isinstance(result.get("fallback"), str):
+        result["fallback"] = [result["fallback"]]
+    if isinstance(result.get("schedule"), dict):
+        result["schedule"] = [result["schedule"]]
+    if "schedule" in result:
+        result["schedule"] = [_lists(schedule, "agents", "fallback") for schedule in result["schedule"]]
+    return result
+
+
+def _common(entry: JsonObject) -> JsonObject:
+    result = dict(entry)
+    if "env" in result:
+        env = result["env"] = _lists(result["env"], "pass", "unset")
+        if "set" in env:
+            env["set"] = {name: _text(value) for name, value in env["set"].items()}
+    if "preflight" in result and all(isinstance(word, str) for word in result["preflight"]):
+        result["preflight"] = [result["preflight"]] if result["preflight"] else []
+    return result
+
+
+def _settings(entry: JsonObject, folder: str, logs_base: str) -> JsonObject:
+    result = _lists(entry, "path")
+    if "path" in result:
+        result["path"] = [absolute(path, folder) for path in result["path"]]
+    if "logs" in result:
+        result["logs"] = absolute(result["logs"], logs_base)
+    return result
+
+
+def _lists(entry: JsonObject, *keys: str) -> JsonObject:
+    """A copy of `entry` in which a single text under one of `keys` is a list of one."""
+    return {key: [value] if key in keys and isinstance(value, str) else value for key, value in entry.items()}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def absolute(path: str, folder: str) -> str:
+    """A path made absolute against its file's folder; left as written when it begins with `~` or is a template."""
+    if "{{" in path or "{%" in path or path.startswith(("~", "/")):
+        return path
+    return os.path.normpath(os.path.join(folder, path))

@@ -1,0 +1,86 @@
+"""From the path of a merged value to the file, line and column that it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.config.paths import show_path
+from runner.config.snapshot import shown
+from runner.errors import Problem
+
+if TYPE_CHECKING:
+    from runner.config.merge import Merged, Origin
+    from runner.config.paths import Path
+    from runner.config.snapshot import Source
+    from runner.config.yamlfile import Document, Fault
+
+
+@dataclass(frozen=True)
+class Positions:
+    merged: Merged
+
+    def locate(self, path: Path) -> tuple[str, int, int]:
+        """The place of a value, or of the nearest one around it."""
+        origin, path = self._origin(path)
+        return shown(origin.layer.source.path), *nearest_place(origin.layer.document, path)
+
+    def origin(self, path: Path) -> tuple[str, int, int]:
+        """The place of a key, or of the nearest one around it."""
+        origin, path = self._origin(path)
+        keys = origin.layer.document.keys
+        while path not in keys and len(path) > 1:
+            path = path[:-1]
+        return shown(origin.layer.source.path), *keys.get(path, (1, 1))
+
+    def inside(self, path: Path, line: int, column: int) -> tuple[str, int, int]:
+        """The place of a line and column within a text value, as exactly as the file's spelling lets see."""
+        origin, path = self._origin(path)
+        return shown(origin.layer.source.path), *place_inside(origin.layer.document, path, line, column)
+
+    def _origin(self, path: Path) -> tuple[Origin, Path]:
+        for length in range(len(path), 0, -1):
+            origin = self.merged.origins.get(path[:length])
+            if origin is not None:
+                return origin, (*origin.path, *path[length:])
+        raise LookupError(path)
+
+
+def nearest_place(document: Document, path: Path) -> tuple[int, int]:
+    while path not in document.values and path:
+        path = path[:-1]
+    return document.values.get(path, (1, 1))
+
+
+def place_inside(document: Document, path: Path, line: int, column: int) -> tuple[int, int]:
+    """Where a line and column of a text value stand in the file; its beginning when the spelling hides that."""
+    start = nearest_place(document, path)
+    value = _value(document.data, path)
+    if not isinstance(value, str):
+        return start
+    lines = document.text.split("\n")
+    wanted = value.split("\n")[line - 1]
+    first = lines[start[0] - 1][start[1] - 1 :]
+    if "\n" not in value.rstrip("\n"):
+        quote = 1 if first[:1] in ("'", '"') else 0
+        if first[quote : quote + column] == wanted[:column]:
+            return start[0], start[1] + quote + column - 1
+    for number in range(start[0] + line - 1, min(start[0] + line + 1, len(lines))):
+        indent = len(lines[number]) - len(lines[number].lstrip(" "))
+        if wanted and lines[number].strip() == wanted.strip():
+            return number + 1, indent + column - (len(wanted) - len(wanted.lstrip(" ")))
+    return start
+
+
+def _value(data: object, path: Path) -> object:
+    for step in path:
+        try:
+            data = data[step]  # type: ignore[index]  # whatever has no such step raises
+        except (LookupError, TypeError):
+            return None
+    return data
+
+
+def problem(source: Source, fault: Fault, severity: str = "error") -> Problem:
+    file, path = shown(source.path), show_path(fault.path)
+    return Problem(file, fault.line, fault.column, fault.message, path, fault.hint, severity)

@@ -1,0 +1,72 @@
+"""The configuration as a value: merged, checked, ready for a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from runner.config.project import Project
+    from runner.errors import Problem
+    from runner.model import JsonObject
+
+SECTIONS = ("agents", "tasks", "parsers", "sandboxes", "notify", "settings", "defaults")
+_LISTED_BY = {"agent": "`runner agents` lists them", "task": "`runner tasks` lists them"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """All sections merged; entries are plain JSON-able mappings with the keys of DESIGN's tables."""
+
+    project: Project
+    digest: str
+    warnings: tuple[Problem, ...]
+    agents: Mapping[str, JsonObject]
+    tasks: Mapping[str, JsonObject]
+    parsers: Mapping[str, JsonObject]
+    sandboxes: Mapping[str, JsonObject]
+    notify: JsonObject
+    settings: JsonObject
+    defaults: JsonObject
+    # Positions are needed for messages only, so they are made anew from the files' bytes when somebody asks.
+    positions: Callable[[], Any]
+
+    def agent(self, name: str) -> JsonObject:
+        """Raises UsageError with the nearest name."""
+        return _entry("agent", name, self.agents)
+
+    def task(self, name: str) -> JsonObject:
+        """Raises UsageError with the nearest name."""
+        return _entry("task", name, self.tasks)
+
+    def parser(self, name: str) -> JsonObject:
+        """Raises UsageError with the nearest name."""
+        return _entry("parser", name, self.parsers)
+
+    def locate(self, *path: str | int) -> tuple[str, int, int]:
+        """File, line, column of a value, or of what stands nearest around it."""
+        place: tuple[str, int, int] = self.positions().locate(path)
+        return place
+
+    def inside(self, path: tuple[str | int, ...], line: int, column: int) -> tuple[str, int, int]:
+        """File, line, column of a line and column within a text value."""
+        place: tuple[str, int, int] = self.positions().inside(path, line, column)
+        return place
+
+    def origin(self, *path: str | int) -> tuple[str, int, int]:
+        """File, line, column of a key."""
+        place: tuple[str, int, int] = self.positions().origin(path)
+        return place
+
+
+def _entry(kind: str, name: str, known: Mapping[str, JsonObject]) -> JsonObject:
+    if name in known:
+        return known[name]
+    listed = _LISTED_BY.get(kind)
+    hint = " ".join(part for part in (did_you_mean(name, known), listed) if part)
+    raise UsageError(f"unknown {kind} `{name}`", hint=hint or None)
