@@ -1,0 +1,1 @@
+"""Measurements, by `python -m benchmarks NAME`: ratios taken side by side in one run, never tests."""

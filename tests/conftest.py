@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers import make_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.helpers import Project
+
+
+@pytest.fixture(autouse=True)
+def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Touching the user's home from a test raises: it is a file's child."""
+    monkeypatch.setenv("HOME", "/dev/null/you-forgot-a-home")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A checkout with one commit, whose agents are doubles."""
+    return make_project(tmp_path)
+
+
+@pytest.fixture
+def stock_project(tmp_path: Path) -> Project:
+    """A checkout with one commit and no YAML of its own."""
+    return make_project(tmp_path, stock=True)

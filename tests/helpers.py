@@ -1,0 +1,146 @@
+"""A throw-away project with its git checkout, its own home, and the real command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+DOUBLE = ROOT / "tests" / "doubles" / "agent.py"
+DATA = ROOT / "tests" / "data"
+
+AGENTS = """\
+stock: false
+agents:
+  double:
+    description: a double that misbehaves
+    binary: "{{ python }}"
+    argv: [DOUBLE, "{{ vars.mode }}", {when: argument, args: ["{{ argument }}"]}]
+    options: {argument: {default: null}}
+    stdin: "{{ prompt }}"
+    parser: text
+  jsonl:
+    extends: double
+    parser: result
+parsers:
+  result:
+    format: jsonl
+    success: {when: {type: result, is_error: false}}
+    failure: {when: {type: result, is_error: true}}
+    fields:
+      text: {when: {type: result}, at: result, take: last}
+      session_id: {at: session_id, take: first}
+"""
+
+TASKS = """\
+stock: false
+tasks:
+  free: {description: nothing is asked for, prompt: prompts/free.md, vars: {mode: hello}}
+  must_commit:
+    description: a commit is asked for
+    prompt: prompts/free.md
+    requires_commit: true
+    nothing_to_do: "(?m)^NOTHING TO DO: "
+    vars: {mode: hello}
+  committed_for:
+    description: the runner commits
+    prompt: prompts/free.md
+    requires_commit: true
+    auto_commit: true
+    vars: {mode: dirty}
+"""
+
+
+@dataclass
+class Project:
+    """A project folder, which is its own checkout, and a home beside it."""
+
+    root: Path
+    home: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        base = {"HOME": str(self.home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TZ": "UTC"}
+        measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+        return {**base, **measured, **self.env, **more}
+
+    def start(self, *words: str, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
+        """The real command, in the project's folder."""
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.Popen(
+            [sys.executable, "-m", "runner", *words],
+            cwd=options.pop("cwd", self.root),
+            env=self.environment(**(env or {})),
+            text=True,
+            **options,
+        )
+
+    def __call__(self, *words: str, timeout: float = 60, **options: Any) -> subprocess.CompletedProcess[str]:
+        process = self.start(*words, **options)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def git(self, *words: str) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=self.root, env=self.environment(), check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    def folders(self) -> list[Path]:
+        """The run folders, oldest first."""
+        return sorted((path.parent for path in self.root.glob("logs/*/*/*/metadata.json")), key=lambda path: path.name)
+
+    def record(self) -> dict[str, Any]:
+        """The newest run's metadata.json."""
+        return json.loads((self.folders()[-1] / "metadata.json").read_text())
+
+    def feed(self) -> list[dict[str, Any]]:
+        """The lines of runs.jsonl."""
+        path = self.root / "logs" / "runs.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines() if line] if path.exists() else []
+
+
+def make_project(folder: Path, *, stock: bool = False) -> Project:
+    """A checkout with one commit; with the doubles of this folder for agents unless `stock`."""
+    project = Project(folder / "project", folder / "home")
+    project.root.mkdir(parents=True)
+    project.home.mkdir()
+    (project.home / ".gitconfig").write_text(
+        "[user]\n  name = Tester\n  email = tester@example.invalid\n[init]\n  defaultBranch = main\n"
+    )
+    project.git("init", "-q")
+    if not stock:
+        project.write("agents.yaml", AGENTS.replace("DOUBLE", str(DOUBLE)))
+        project.write("tasks.yaml", TASKS)
+        project.write("prompts/free.md", "Do what the double does.\n")
+    project.write("README", "a project\n")
+    project.git("add", "-A")
+    project.git("commit", "-q", "-m", "first")
+    return project
+
+
+def processes_with(marker: str) -> list[int]:
+    """Living processes whose environment holds `marker`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker.encode() in (path / "environ").read_bytes() and ") Z " not in (path / "stat").read_text():
+                found.append(int(path.name))
+        except OSError:
+            continue
+    return found
