@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from runner.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 AGENTS = "agents.yaml"
 TASKS = "tasks.yaml"
@@ -22,6 +26,17 @@ class Project:
     agents_file: str | None
     tasks_file: str | None
     is_stock: bool
+
+
+def state_home(environ: Mapping[str, str]) -> str | None:
+    """The runner's folder below XDG_STATE_HOME; None where there is no home."""
+    base = environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(base):
+        home = environ.get("HOME", "")
+        if not os.path.isabs(home):
+            return None
+        base = os.path.join(home, ".local", "state")
+    return os.path.join(base, "runner")
 
 
 def stock_dir() -> str:
