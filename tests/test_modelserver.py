@@ -185,8 +185,9 @@ def test_an_error_in_the_middle_of_the_text() -> None:
 
 @pytest.mark.parametrize(("scenario", "stream"), [("reset", False), ("reset", True), ("broken", False)])
 def test_a_dropped_connection(scenario: str, stream: bool) -> None:
-    with ModelServer(scenario) as server, pytest.raises(ConnectionResetError):
+    with ModelServer(scenario) as server, pytest.raises(ConnectionResetError) as caught:
         ask(server, stream=stream)
+    assert caught.type is ConnectionResetError  # a reset, not the silent end that http.client calls RemoteDisconnected
     assert len(server.calls) == 1
 
 

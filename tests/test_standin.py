@@ -98,6 +98,7 @@ def test_the_events_are_those_of_a_stream_json_cli(repository: Path) -> None:
         0,
     )
     assert told[-2]["message"]["content"][0]["text"] == final["result"]
+    assert final["usage"]["input_tokens"] == 5 * len(COMMIT.split())
 
 
 def test_tokens_are_words(repository: Path) -> None:
@@ -226,7 +227,7 @@ def test_every_unicode_plane_survives(repository: Path) -> None:
 
 @pytest.fixture
 def web() -> Iterator[tuple[str, list[str]]]:
-    """A server that answers 200 to /, 503 to the rest, and drops what asks for /drop; its address and the paths asked for."""
+    """A server that answers 200 to /, drops /drop, talks nonsense to /garbage, 503 to the rest; and the paths asked for."""
     asked: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -234,6 +235,8 @@ def web() -> Iterator[tuple[str, list[str]]]:
             asked.append(self.path)
             if self.path == "/drop":
                 self.connection.shutdown(socket.SHUT_RDWR)
+            elif self.path == "/garbage":
+                self.wfile.write(b"no HTTP at all\r\n\r\n")
             else:
                 self.send_response(200 if self.path == "/" else 503)
                 self.end_headers()
@@ -250,7 +253,8 @@ def web() -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize(
-    ("path", "said"), [("/", "answered 200."), ("/busy", "answered 503."), ("/drop", "did not answer")]
+    ("path", "said"),
+    [("/", "answered 200."), ("/busy", "answered 503."), ("/drop", "did not answer"), ("/garbage", "did not answer")],
 )
 def test_one_request(repository: Path, web: tuple[str, list[str]], path: str, said: str) -> None:
     address, asked = web
