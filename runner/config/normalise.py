@@ -60,6 +60,9 @@ def _task(entry: JsonObject, folder: str) -> JsonObject:
         result["repo"] = absolute(result["repo"], folder)
     if isinstance(result.get("fallback"), str):
         result["fallback"] = [result["fallback"]]
+    if "retry" in result:
+        retry = result["retry"]
+        result["retry"] = _lists(retry, "classes") if isinstance(retry, dict) else {"count": retry}
     if isinstance(result.get("schedule"), dict):
         result["schedule"] = [result["schedule"]]
     if "schedule" in result:
@@ -73,9 +76,16 @@ def _common(entry: JsonObject) -> JsonObject:
         env = result["env"] = _lists(result["env"], "pass", "unset")
         if "set" in env:
             env["set"] = {name: _text(value) for name, value in env["set"].items()}
-    if "preflight" in result and all(isinstance(word, str) for word in result["preflight"]):
-        result["preflight"] = [result["preflight"]] if result["preflight"] else []
+    if "preflight" in result:
+        result["preflight"] = _commands(result["preflight"])
     return result
+
+
+def _commands(given: list[Any]) -> list[list[str]]:
+    """One command is a list of words; several are a list of such lists, in which a lone word is a command."""
+    if given and all(isinstance(word, str) for word in given):
+        return [given]
+    return [[item] if isinstance(item, str) else item for item in given]
 
 
 def _settings(entry: JsonObject, folder: str, logs_base: str) -> JsonObject:

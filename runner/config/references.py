@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from runner.config.merge import Merged
     from runner.config.paths import Path
 
-REQUIRED = {"agents": ("binary", "argv", "parser"), "tasks": ("prompt",), "sandboxes": ("argv",)}
+REQUIRED = {
+    "agents": ("binary", "argv", "parser"),
+    "tasks": ("prompt",),
+    "sandboxes": ("argv",),
+    "parsers": ("format",),
+}
 
 
 def check(merged: Merged) -> list[Problem]:

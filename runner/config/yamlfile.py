@@ -136,7 +136,9 @@ class _Composer:
             self._begin_pair(top, event)
             return
         path = self._path(top)
-        at = _place(event)
+        # A key without a value has no place of its own for it.
+        empty = isinstance(event, yaml.ScalarEvent) and not event.value and event.style in (None, "")
+        at = self.document.keys.get(path, _place(event)) if empty else _place(event)
         self.document.values[path] = at
         if isinstance(event, yaml.AliasEvent):
             self._put(top, self._alias(event), at)
