@@ -12,7 +12,8 @@ from runner.commands import agents as agents_command
 from runner.commands import parse as parse_command
 from runner.commands import run as run_command
 from runner.commands import tasks as tasks_command
-from runner.config import find_project, load, state_home
+from runner.config import find_project, load
+from runner.config.project import state_home
 from runner.errors import UsageError, did_you_mean
 from runner.words import RUN_OPTIONS, RunWords, pairs, place_names
 
@@ -59,7 +60,7 @@ def app(ctx: click.Context, project: str | None) -> None:
     \b
     Examples:
       runner run demo debug_hello_simple
-      runner run claude document_coverage --timeout 30m
+      runner run demo document_coverage --timeout 30m
       runner agents
     """
     ctx.obj = project
@@ -92,10 +93,10 @@ def run(project: str | None, /, names: tuple[str, ...], **said: Any) -> int:
     \b
     Examples:
       runner run demo debug_hello_simple
-      runner run claude document_coverage --model opus --timeout 30m
-      runner run claude --prompt "Update the changelog and commit."
-      runner run claude debug_smoke_commit --var url=http://127.0.0.1:8000/
-      runner run claude document_coverage --dry-run
+      runner run demo document_coverage --model opus --timeout 30m
+      runner run demo --prompt "Update the changelog and commit."
+      runner run demo debug_smoke_commit --var url=http://127.0.0.1:8000/
+      runner run demo document_coverage --dry-run
     """
     for option in RUN_OPTIONS:
         if option.kind == "pairs":
@@ -146,7 +147,7 @@ def parse(project: str | None, /, agent: str, stdout: str, **said: Any) -> int:
 
     \b
     Examples:
-      runner parse claude stdout.log --exit-code 0
-      runner parse claude stdout.log --stderr stderr.log --exit-code 1 --json
+      runner parse demo stdout.log --exit-code 0
+      runner parse demo stdout.log --stderr stderr.log --exit-code 1 --json
     """
     return parse_command.parse(_config(project), agent, stdout, **said)

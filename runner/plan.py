@@ -74,19 +74,7 @@ def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invoc
     if missing is not None:
         return Skip("missing_requirement", missing)
     run_dir = os.path.join(world.logs, request.task, request.agent, run_id)
-    variables: dict[str, Any] = {
-        **_options(request, agent, task, world),
-        "agent": request.agent,
-        "task": request.task,
-        "prompt_file": os.path.join(run_dir, "prompt.md"),
-        "model": model,
-        "run_id": run_id,
-        "repo": world.repo,
-        "project": world.project,
-        "run_dir": run_dir,
-        "python": world.python,
-        "vars": {**task.get("vars", {}), **request.vars},
-    }
+    variables = _variables(request, agent, task, world, run_dir, model)
     text = (
         entries.prompt
         if request.prompt is not None
@@ -118,6 +106,25 @@ def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invoc
         config_hash=entries.digest,
         install=agent.get("install"),
     )
+
+
+def _variables(
+    request: Request, agent: JsonObject, task: JsonObject, world: World, run_dir: str, model: str | None
+) -> dict[str, Any]:
+    """What templates may use; an agent's option never hides one of the names that all agents have."""
+    return {
+        **_options(request, agent, task, world),
+        "agent": request.agent,
+        "task": request.task,
+        "prompt_file": os.path.join(run_dir, "prompt.md"),
+        "model": model,
+        "run_id": os.path.basename(run_dir),
+        "repo": world.repo,
+        "project": world.project,
+        "run_dir": run_dir,
+        "python": world.python,
+        "vars": {**task.get("vars", {}), **request.vars},
+    }
 
 
 def _render(text: str, variables: Mapping[str, object], *path: str | int) -> str:

@@ -187,7 +187,7 @@ def _reason(error: OSError) -> str:
 
 
 def _task_line(line: Mapping[str, Any]) -> str:
-    """`2026-02-19T17:50:55.000Z 20260219_175043 claude failed no_commits 12.3s 0 commits`."""
+    """`2026-02-19T17:50:55.000Z 20260219_175043 demo failed no_commits 12.3s 0 commits`."""
     error = line.get("error") or {}
     words = [line["ended_at"], line["run_id"], line["agent"], line["status"]]
     words += [line["reason"]] if line["reason"] else []

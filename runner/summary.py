@@ -29,7 +29,7 @@ def summary(record: JsonObject, folder: str | None, evidence_text: str | None = 
 
 
 def headline(record: JsonObject) -> str:
-    """`failed (no_commits): claude document_coverage`."""
+    """`failed (no_commits): demo document_coverage`."""
     reason = f" ({record['reason']})" if record["reason"] else ""
     return f"{record['status']}{reason}: {record['agent']} {record['task']}"
 

@@ -116,7 +116,6 @@ def test_commits_that_another_branch_had_are_not_new(project: Project) -> None:
 
 def test_a_git_that_fails_is_no_checkout_without_changes(project: Project) -> None:
     """An unreadable repository is unknown, never `none`: the run does not begin."""
-    (project.root / ".git" / "HEAD").write_text("garbage\n")
     (project.root / ".git" / "config").write_text("[core\nbroken")
     done = project("run", "double", "must_commit")
     assert done.returncode == 12

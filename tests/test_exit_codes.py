@@ -199,7 +199,7 @@ def test_a_second_signal_forces(project: Project) -> None:
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
-    assert process.returncode == 143
+    assert process.returncode in {130, 143}, "signals that arrive together are noted in their numbers' order"
     assert time.monotonic() - began < 4, "the grace time of 5 s was waited for"
 
 

@@ -27,7 +27,7 @@ EVERY_PLANE = "".join(chr(plane << 16 | 0x41) for plane in range(17)) + "\U0010f
         "--",
         EVERY_PLANE,
         "{{ not a template }} {% nor this %}",
-        "'; rm -rf / #`$(id)`\n\\\n\t\r\n",
+        "'; rm -rf / #`$(id)`\n\\\n\t\n",
         "",
     ],
     ids=["200 KB", "dash", "dashes", "every plane", "braces", "shell", "empty"],

@@ -9,7 +9,9 @@ import time
 from typing import TYPE_CHECKING
 
 from runner import git, record
-from runner.config import check_pair, find_project, load, state_home
+from runner.config import check_pair, find_project, load
+from runner.config.project import state_home
+from runner.config.templates import read_prompt
 from runner.errors import ConfigError, Problem, UsageError
 from runner.model import Request, Skip
 from runner.plan import PROMPT_TASK, Entries, TemplateFaultError, World, plan
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from runner.config import Config
     from runner.model import Invocation, JsonObject
     from runner.words import RunWords
-
-_MAX_PROMPT = 16 << 20
 
 
 def run(words: RunWords) -> int:
@@ -76,23 +76,8 @@ def _entries(config: Config, request: Request) -> Entries:
     free = request.task == PROMPT_TASK and request.prompt is not None
     task: JsonObject = {} if free else config.task(request.task)
     check_pair(config, request.agent, None if free else request.task)
-    prompt = request.prompt if request.prompt is not None else _read_prompt(config, request.task, task["prompt"])
+    prompt = read_prompt(task["prompt"]) if request.prompt is None else request.prompt
     return Entries(agent, task, config.parser(agent["parser"]), config.settings, config.digest, prompt)
-
-
-def _read_prompt(config: Config, task: str, path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_MAX_PROMPT + 1)
-        if len(data) > _MAX_PROMPT:
-            raise ValueError(f"is larger than {_MAX_PROMPT:,} bytes")
-        return data.decode()
-    except (OSError, ValueError) as error:
-        why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-        place = config.locate("tasks", task, "prompt")
-        raise ConfigError(
-            [Problem(*place, f"cannot read the prompt file `{path}`: {why}", f"tasks.{task}.prompt")]
-        ) from None
 
 
 def _repo(config: Config, request: Request, entries: Entries) -> str:
@@ -105,11 +90,12 @@ def _repo(config: Config, request: Request, entries: Entries) -> str:
 
 def _located(fault: TemplateFaultError, config: Config, request: Request) -> ConfigError:
     """A template's fault as a problem at its place: in the prompt file itself, or at the YAML value that holds it."""
-    key = ".".join(map(str, fault.path))
-    if fault.path[0] == "tasks" and fault.path[-1] == "prompt":
-        file = config.task(request.task)["prompt"]
-        return ConfigError([Problem(file, fault.error.line, fault.error.column, fault.error.message, key)])
-    return ConfigError([Problem(*config.locate(*fault.path), fault.error.message, key)])
+    line, column, key = fault.error.line, fault.error.column, ".".join(map(str, fault.path))
+    if fault.path == ("tasks", request.task, "prompt"):
+        place = os.path.relpath(config.task(request.task)["prompt"]), line, column
+    else:
+        place = config.inside(fault.path, line, column)
+    return ConfigError([Problem(*place, fault.error.message, key)])
 
 
 def _dry_run(entries: Entries, request: Request, world: World, *, as_json: bool) -> int:
