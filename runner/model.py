@@ -171,6 +171,8 @@ class Reply:
     stalled: Fault | None = None
     ignore_exit_code: bool = False
     skipped_lines: int = 0
+    exit_classes: Mapping[int, str] = field(default_factory=dict)
+    stderr_end: Evidence | None = None
 
 
 @dataclass(frozen=True)

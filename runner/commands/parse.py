@@ -1,0 +1,187 @@
+"""`runner parse`: a recorded output, judged as a run would be."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from runner.commands.entry import short_place
+from runner.commands.table import table
+from runner.errors import ConfigError, Problem, UsageError
+from runner.evidence import line_number
+from runner.judge import judge
+from runner.model import Changes, Expectations, Outcome
+from runner.parsers import RuleError, compile_parser
+from runner.text import one_line, printable, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Literal
+
+    from runner.config import Config
+    from runner.model import Evidence, JsonObject, Reply, Verdict
+    from runner.parsers import Parser, Reader
+    from runner.parsers.problems import Trail
+
+    Source = Literal["stdout", "stderr"]
+
+_CHUNK = 1024 * 1024
+_WIDTH = 120
+
+
+def parse(
+    config: Config,
+    agent: str,
+    stdout: str,
+    *,
+    stderr: str | None = None,
+    exit_code: int | None = None,
+    at: str | None = None,
+    parser: str | None = None,
+    as_json: bool = False,
+    explain: bool = False,
+) -> int:
+    """Print what the files of one run say. Raises UsageError for unknown names and unreadable files.
+
+    Without an exit code the run counts as ended by its timeout; a negative one is a signal. `at` is when the output was
+    printed, RFC 3339; by default the time at which `stdout` was last written. No postcondition is checked.
+    """
+    name = parser or config.agent(agent)["parser"]
+    files: dict[str, str] = {"stdout": stdout} | ({"stderr": stderr} if stderr else {})
+    printed_at = _time(at) if at else _written_at(stdout)
+    reader = _compiled(config, name).reader(lambda: printed_at)
+    _feed(reader, "stdout", stdout)
+    if stderr:
+        _feed(reader, "stderr", stderr)
+    reply = reader.finish()
+    verdict = judge(Expectations(), _outcome(exit_code, printed_at), reply, Changes(repository=False))
+    found = _conclusion(reply, verdict, files)
+    explanation = _explained(config, name, reader, files) if explain else ""
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+        print(explanation, end="", file=sys.stderr)
+    else:
+        print(_for_people(found) + explanation, end="")
+    return 0
+
+
+def _compiled(config: Config, name: str) -> Parser:
+    try:
+        return compile_parser(config.parser(name), strict=True)
+    except RuleError as error:
+        problems = (
+            Problem(*config.locate("parsers", name, *trail), message, ".".join(("parsers", name, *map(str, trail))))
+            for trail, message in error.problems
+        )
+        raise ConfigError(problems) from None
+
+
+def _feed(reader: Reader, source: Source, path: str) -> None:
+    position = 0
+    try:
+        with open(path, "rb") as file:
+            while chunk := file.read(_CHUNK):
+                reader.feed(source, chunk, position)
+                position += len(chunk)
+    except OSError as error:
+        raise UsageError(f"cannot read `{path}`: {error.strerror}") from None
+
+
+def _written_at(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError as error:
+        raise UsageError(f"cannot read `{path}`: {error.strerror}") from None
+
+
+def _time(text: str) -> float:
+    from datetime import UTC, datetime  # noqa: PLC0415 - slow to import, and only a given time needs it
+
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"expected a time such as `2026-02-19T17:50:43Z`, got `{text}`") from None
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+
+
+def _outcome(exit_code: int | None, at: float) -> Outcome:
+    if exit_code is None:
+        return Outcome("timeout", at, at, 0.0)
+    if exit_code < 0:
+        return Outcome("exit", at, at, 0.0, signal=-exit_code)
+    return Outcome("exit", at, at, 0.0, exit_code=exit_code)
+
+
+def _conclusion(reply: Reply, verdict: Verdict, files: Mapping[str, str]) -> JsonObject:
+    return {
+        "text": reply.text,
+        "session_id": reply.session_id,
+        "model": reply.model,
+        "usage": asdict(reply.usage),
+        "cost_usd": reply.cost_usd,
+        "tool_calls": reply.tool_calls,
+        "status": verdict.status,
+        "reason": verdict.reason,
+        "error": None if verdict.status == "success" else _error(verdict, files),
+        "exit_code": verdict.exit_code,
+    }
+
+
+def _error(verdict: Verdict, files: Mapping[str, str]) -> JsonObject:
+    return {
+        "class": verdict.reason,
+        "message": verdict.message,
+        "retry_at": None if verdict.retry_at is None else rfc3339(verdict.retry_at),
+        "evidence": _place(verdict.evidence, files),
+    }
+
+
+def _place(evidence: Evidence | None, files: Mapping[str, str]) -> str | None:
+    """`stdout:57`, by the file's own name."""
+    if evidence is None or evidence.source not in files:
+        return None
+    path = files[evidence.source]
+    return f"{os.path.basename(path)}:{line_number(path, evidence.offset)}"
+
+
+def _for_people(found: JsonObject) -> str:
+    error = found["error"] or {}
+    usage = {name.removesuffix("_tokens"): count for name, count in found["usage"].items() if count is not None}
+    rows = [
+        ("status", found["status"]),
+        ("reason", found["reason"]),
+        ("exit code", found["exit_code"]),
+        ("message", error.get("message")),
+        ("retry at", error.get("retry_at")),
+        ("evidence", error.get("evidence")),
+        ("session", found["session_id"]),
+        ("model", found["model"]),
+        ("tokens", ", ".join(f"{name} {count:,}" for name, count in usage.items()) or None),
+        ("cost", None if found["cost_usd"] is None else f"${found['cost_usd']:.4f}"),
+        ("tool calls", found["tool_calls"]),
+    ]
+    text = printable(found["text"]).strip()
+    return _aligned(rows) + (f"\n{text}\n" if text else "")
+
+
+def _aligned(rows: Iterable[tuple[str, object]]) -> str:
+    known = [(name, one_line(str(value), 2000)) for name, value in rows if value is not None]
+    room = max(len(name) for name, _ in known)
+    return "".join(f"{name.ljust(room)}  {value}\n" for name, value in known)
+
+
+def _explained(config: Config, name: str, reader: Reader, files: Mapping[str, str]) -> str:
+    """One line for each rule that gave something: the rule, its place, the line of output, the value."""
+    rows = [
+        (".".join(map(str, trail)), _rule_place(config, name, trail), _place(evidence, files) or "-", value)
+        for trail, value, evidence in reader.origins()
+    ]
+    return "\n" + table(("RULE", "WRITTEN IN", "FROM", "GAVE"), [tuple(map(one_line, row)) for row in rows], _WIDTH)
+
+
+def _rule_place(config: Config, name: str, trail: Trail) -> str:
+    file, line, _ = config.locate("parsers", name, *trail)
+    return short_place(f"{file}:{line}") if line else file

@@ -1,0 +1,10 @@
+"""The rule language that turns an agent's output into a reply: `compile_parser(table).reader(clock)`."""
+
+from __future__ import annotations
+
+from runner.parsers.compile import compile_parser
+from runner.parsers.parser import Parser
+from runner.parsers.problems import RuleError
+from runner.parsers.reader import Live, Reader
+
+__all__ = ["Live", "Parser", "Reader", "RuleError", "compile_parser"]

@@ -1,0 +1,85 @@
+"""Bytes → JSON events. Whatever is no JSON object is no event, never an exception."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from runner.parsers.words import decoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from runner.model import JsonObject
+
+LONGEST_DOCUMENT = 16 * 1024 * 1024
+
+_LEADING = b" \t\r\xef\xbb\xbf"
+_LEADING_TEXT = " \t\r\ufeff"
+_OPENING = re.compile(r"^\ufeff?(?=[{\[])", re.MULTILINE)
+_NESTING_REACH = 100_000
+
+
+def _no_number(_literal: str) -> None:
+    """NaN and the infinities count as not reported."""
+
+
+def _short_integer(digits: str) -> int | None:
+    return int(digits) if len(digits) < 30 else None
+
+
+# Not strict: some CLIs print raw control characters inside strings.
+_DECODER = json.JSONDecoder(strict=False, parse_constant=_no_number)
+_DECODER_OF_HUGE = json.JSONDecoder(strict=False, parse_constant=_no_number, parse_int=_short_integer)
+
+
+def event_in(line: bytes) -> JsonObject | None:
+    """The JSON object on a line; None when the line holds anything else."""
+    if not looks_like_object(line):
+        return None
+    text = decoded(line).lstrip(_LEADING_TEXT)
+    value, end = _value_at(text, 0)
+    return value if isinstance(value, dict) and not text[end:].strip() else None
+
+
+def looks_like_object(line: bytes) -> bool:
+    return line[:64].lstrip(_LEADING).startswith(b"{")
+
+
+def events_in(content: bytes) -> Iterator[tuple[JsonObject, int]]:
+    """The objects of a document, each with the offset of its beginning in bytes; an array stands for its elements.
+
+    A document begins at the start of a line: a warning printed before it does no harm, and lines of JSON will do, too.
+    """
+    if len(content) > LONGEST_DOCUMENT:
+        return
+    text = decoded(content)
+    position = 0
+    effort = 4 * len(text) + 10 * _NESTING_REACH  # characters to read in vain: bounds many broken beginnings
+    while effort > 0 and (opening := _OPENING.search(text, position)):
+        value, end = _value_at(text, opening.end())
+        if value is None:
+            effort -= end - opening.end()
+            position = opening.end() + 1
+            continue
+        offset = len(text[: opening.end()].encode("utf-8", "replace"))
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict):
+                yield item, offset
+        position = end
+
+
+def _value_at(text: str, start: int) -> tuple[Any, int]:
+    """The JSON value that begins at `start` and its end; None and how far it was read when there is none."""
+    for decoder in (_DECODER, _DECODER_OF_HUGE):
+        try:
+            return decoder.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            return None, error.pos + 1
+        except RecursionError:
+            return None, start + _NESTING_REACH
+        except ValueError:  # an integer with more digits than the interpreter converts
+            continue
+    return None, len(text)

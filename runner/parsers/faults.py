@@ -1,0 +1,132 @@
+"""The errors and retries that a run has shown so far."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runner.model import Evidence, Fault
+from runner.parsers.resets import reset_in, reset_of
+from runner.parsers.words import decoded, scalar_text
+from runner.reasons import REASONS
+from runner.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import tzinfo
+
+    from runner.model import JsonObject
+    from runner.parsers.rules import FaultRule, Hit
+
+LONGEST_MESSAGE = 2000
+LONGEST_EXCERPT = 200
+
+
+class Line:
+    """A line of output and its place; the evidence is made once, and only when some rule needs it."""
+
+    __slots__ = ("_evidence", "_offset", "_raw", "_source")
+
+    def __init__(self, source: str, raw: bytes, offset: int) -> None:
+        self._source = source
+        self._raw = raw
+        self._offset = offset
+        self._evidence: Evidence | None = None
+
+    def ends(self, room: int) -> bytes:
+        """The line, or its first and last bytes when it is long."""
+        return self._raw if len(self._raw) <= 2 * room else self._raw[:room] + b"\n" + self._raw[-room:]
+
+    @property
+    def evidence(self) -> Evidence:
+        if self._evidence is None:
+            beginning = decoded(self._raw[: 4 * LONGEST_EXCERPT])
+            self._evidence = Evidence(self._source, self._offset, one_line(beginning, LONGEST_EXCERPT))
+        return self._evidence
+
+
+class FaultBook:
+    """Which error rules fitted (the last fit of each), and what the agent is retrying now.
+
+    `clock` gives the time at which output is read, in seconds since the epoch: announced delays count from it.
+    """
+
+    def __init__(self, rules: tuple[FaultRule, ...], clock: Callable[[], float], zone: tzinfo | None) -> None:
+        self._rules = rules
+        self._clock = clock
+        self._zone = zone
+        self._errors: dict[int, Fault] = {}
+        self._class_known = False
+        self._held: Fault | None = None
+        self.stalled: Fault | None = None
+        self.retries = 0
+
+    def error(self, number: int, hit: Hit, event: JsonObject | None, line: Line) -> None:
+        rule = self._rules[number]
+        self._errors[number] = self._fault(rule, rule.kind, hit, event, line)
+
+    def recovered(self) -> None:
+        """A success event came: what the same stream showed before it is over."""
+        for number in [number for number in self._errors if self._rules[number].probe.where in ("event", "stdout")]:
+            del self._errors[number]
+
+    def retry(self, rule: FaultRule, hit: Hit, event: JsonObject | None, line: Line) -> None:
+        """Something that the agent retries; where its class is not known, the class of the retry before it stands."""
+        known = rule.kind != "retry"
+        fault = self._fault(rule, rule.kind if known else "network", hit, event, line)
+        if self.stalled and self._class_known and not known:
+            fault = replace(fault, kind=self.stalled.kind, message=self.stalled.message)
+        self._class_known = known or (self.stalled is not None and self._class_known)
+        self.stalled = fault
+        self.retries += 1
+
+    def went_on(self) -> None:
+        self.stalled = None
+        self._class_known = False
+        self.retries = 0
+
+    def hold(self) -> None:
+        """Keeps what is retried now: an agent that is being ended may print more."""
+        self._held = self.stalled
+
+    def worst(self) -> Fault | None:
+        """The first rule that fitted, in the order of the table."""
+        return self._first(list(self._errors))
+
+    def failing(self, *, ended_well: bool) -> Fault | None:
+        """The first rule with `fails` that fitted; what stderr or a file says fails no run that ended well."""
+        return self._first(
+            [
+                number
+                for number in self._errors
+                if self._rules[number].fails
+                and not (ended_well and self._rules[number].probe.where in ("stderr", "file"))
+            ]
+        )
+
+    def last_retry(self) -> Fault | None:
+        """What was retried when the output ended, or when it was held."""
+        stalled = self._held or self.stalled
+        return self._with_reset(stalled) if stalled else None
+
+    def fitted(self) -> list[tuple[FaultRule, Fault]]:
+        return [(self._rules[number], self._errors[number]) for number in sorted(self._errors)]
+
+    def _first(self, numbers: list[int]) -> Fault | None:
+        return self._with_reset(self._errors[min(numbers)]) if numbers else None
+
+    def _with_reset(self, fault: Fault) -> Fault:
+        """`fault`, with the reset of the next rule of its class when it announces none itself."""
+        if fault.retry_at is not None:
+            return fault
+        resets = (other.retry_at for _, other in self.fitted() if other.kind == fault.kind)
+        return replace(fault, retry_at=next((reset for reset in resets if reset is not None), None))
+
+    def _fault(self, rule: FaultRule, kind: str, hit: Hit, event: JsonObject | None, line: Line) -> Fault:
+        text, groups = hit
+        message = one_line(text[: 4 * LONGEST_MESSAGE], LONGEST_MESSAGE) or REASONS[kind].meaning
+        reset = reset_in(groups, self._clock(), self._zone)
+        if rule.reset_at is not None and event is not None:
+            announced = [scalar_text(value) or "" for value in rule.reset_at.values(event)]
+            reset = reset_of(rule.reset_kind, announced[0], self._clock(), self._zone) if announced else reset
+        return Fault(kind, message, reset, line.evidence)

@@ -1,0 +1,192 @@
+"""What the rules found in one run: its terminal event, its fields, its faults; at the end, the reply."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.model import Reply, Usage
+from runner.parsers.decode import events_in
+from runner.parsers.faults import FaultBook, Line
+from runner.parsers.folds import FIELDS, Fold
+from runner.parsers.words import PATTERN_REACH, decoded, one_line, plain, scalar_text, squeezed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import tzinfo
+    from typing import Any
+
+    from runner.model import Evidence, JsonObject, Terminal
+    from runner.parsers.problems import Trail
+    from runner.parsers.rules import Dispatch, FieldRule, Rules, Where
+
+
+class Findings:
+    def __init__(self, rules: Rules, dispatch: Dispatch, clock: Callable[[], float], zone: tzinfo | None) -> None:
+        self._rules = rules
+        self._dispatch = dispatch
+        self._numbers = {rule.name: number for number, rule in enumerate(rules.fields)}
+        self._folds = tuple(Fold(rule.take) for rule in rules.fields)
+        self._event_said: tuple[bool, Evidence, Trail] | None = None
+        self._text_said: dict[bool, tuple[Evidence, Trail]] = {}
+        self.faults = FaultBook(rules.errors, clock, zone)
+
+    @property
+    def ended(self) -> bool:
+        """Whether a terminal event came."""
+        return self._event_said is not None
+
+    def value(self, name: str) -> Any:
+        """A field as far as it is known; None when it is not."""
+        number = self._numbers.get(name)
+        return None if number is None else FIELDS[name](self._folds[number].value)
+
+    def event(self, event: JsonObject, line: Line) -> None:
+        bucket = self._dispatch.bucket(event)
+        fitting = [rule for rule in bucket.terminals if rule.probe.in_event(event)]
+        if fitting:
+            rule = min(fitting, key=lambda rule: rule.good)  # an event that fits both is a failure
+            self._event_said = rule.good, line.evidence, rule.trail
+            if rule.good:
+                self.faults.recovered()
+        for number, when in bucket.resets:
+            if when.fits(event):
+                self._folds[number].reset()
+        for number, field in bucket.fields:
+            self._folds[number].add(_values(field, event), line)
+        for number, error in bucket.errors:
+            hit = error.probe.in_event(event)
+            if hit:
+                self.faults.error(number, hit, event, line)
+        for watch in bucket.watches:
+            hit = watch.probe.in_event(event)
+            if hit:
+                self.faults.retry(watch, hit, event, line)
+                return
+        self.faults.went_on()
+
+    def text_line(self, where: Where, line: Line, *, file: str | None = None) -> bool:
+        """One line of a text source; True when it is a retry."""
+        text = one_line(decoded(line.ends(PATTERN_REACH)))
+        for rule in self._rules.terminals:
+            if rule.folded is None and rule.probe.reads_lines(where, file) and rule.probe.in_text(text):
+                self._text_said.setdefault(rule.good, (line.evidence, rule.trail))
+        for number, error in enumerate(self._rules.errors):
+            hit = error.probe.in_text(text) if error.probe.reads_lines(where, file) else None
+            if hit:
+                self.faults.error(number, hit, None, line)
+        for watch in self._rules.watches:
+            hit = watch.probe.in_text(text) if watch.probe.reads_lines(where, file) else None
+            if hit:
+                self.faults.retry(watch, hit, None, line)
+                return True
+        return False
+
+    def whole_text(self, where: Where, content: bytes, *, file: str | None = None) -> None:
+        """A text source from its beginning to its end, for the fields that look there."""
+        line = Line(file or where, content[:PATTERN_REACH], 0)
+        for rule, fold in zip(self._rules.fields, self._folds, strict=True):
+            if rule.probe.reads_lines(where, file):
+                text, pattern = decoded(content), rule.probe.pattern
+                fold.add(list(pattern.values(squeezed(text))) if pattern else [plain(text).strip()], line)
+
+    def file(self, template: str, content: bytes) -> None:
+        """A file that the agent wrote: its events, its lines, its whole text."""
+        for event, offset in events_in(content):
+            line = Line(template, content[offset : offset + PATTERN_REACH], offset)
+            for rule, fold in zip(self._rules.fields, self._folds, strict=True):
+                if rule.probe.reads_events_of(template):
+                    fold.add(_values(rule, event), line)
+            for number, error in enumerate(self._rules.errors):
+                hit = error.probe.in_event(event) if error.probe.reads_events_of(template) else None
+                if hit:
+                    self.faults.error(number, hit, event, line)
+        offset = 0
+        for raw in content.split(b"\n"):
+            if raw.strip():
+                self.text_line("file", Line(template, raw, offset), file=template)
+            offset += len(raw) + 1
+        self.whole_text("file", content, file=template)
+
+    def reply(self, *, skipped_lines: int, stderr_end: Evidence | None) -> Reply:
+        terminal, evidence = self._terminal()
+        text = self.value("text") or ""
+        for pattern in self._rules.strip:
+            text = pattern.cleaned(text).strip()
+        return Reply(
+            text=text,
+            session_id=self.value("session_id"),
+            model=self.value("model"),
+            usage=Usage(**{name: self._amount(f"usage.{name}", terminal) for name in _USAGE}),
+            cost_usd=self.value("cost_usd"),
+            tool_calls=self._amount("tool_calls", terminal),
+            terminal=terminal,
+            terminal_evidence=evidence,
+            failure=self.faults.failing(ended_well=terminal == "good"),
+            fault=self.faults.worst(),
+            stalled=self.faults.last_retry(),
+            ignore_exit_code=self._rules.ignore_exit_code,
+            skipped_lines=skipped_lines,
+            exit_classes=self._rules.exit_classes,
+            stderr_end=stderr_end,
+        )
+
+    def origins(self) -> list[tuple[Trail, str, Evidence | None]]:
+        """Which rules gave something, what, and at which line."""
+        folds = zip(self._rules.fields, self._folds, strict=True)
+        found = [
+            (rule.trail, scalar_text(fold.value) or "", fold.evidence) for rule, fold in folds if fold.value is not None
+        ]
+        said = [(good, *where) for good, where in self._text_said.items()]
+        for good, evidence, trail in [*said, *([self._event_said] if self._event_said else [])]:
+            found.append((trail, "good" if good else "bad", evidence))
+        for rule, fault in self.faults.fitted():
+            found.append((rule.trail, f"{fault.kind}: {fault.message}", fault.evidence))
+        return found
+
+    def _terminal(self) -> tuple[Terminal, Evidence | None]:
+        """A failing text or folded field decides; else the last event; else a good text or folded field."""
+        if not self._rules.terminals:
+            return "undeclared", None
+        said = self._text_said | {good: (evidence, trail) for good, evidence, trail in self._folded_said()}
+        if False in said:
+            return "bad", said[False][0]
+        if self._event_said:
+            return ("good" if self._event_said[0] else "bad"), self._event_said[1]
+        if True in said:
+            return "good", said[True][0]
+        return ("absent" if any(rule.good for rule in self._rules.terminals) else "undeclared"), None
+
+    def _folded_said(self) -> list[tuple[bool, Evidence | None, Trail]]:
+        found = []
+        for rule in self._rules.terminals:
+            if rule.folded is None:
+                continue
+            name, condition = rule.folded
+            fold = self._folds[self._numbers[name]]
+            if fold.value is not None and condition.accepts([fold.value]):
+                found.append((rule.good, fold.evidence, rule.trail))
+        return found
+
+    def _amount(self, name: str, terminal: Terminal) -> int | None:
+        """A count of events is known only where the run got as far as a terminal event; then none is 0."""
+        found: int | None = self.value(name)
+        number = self._numbers.get(name)
+        if number is None or self._rules.fields[number].take != "count":
+            return found
+        if terminal == "absent":
+            return None
+        return 0 if found is None and terminal != "undeclared" else found
+
+
+_USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+def _values(rule: FieldRule, event: Mapping[str, Any]) -> list[Any]:
+    if not rule.probe.when.fits(event):
+        return []
+    if rule.probe.at is None:
+        return [True]  # the event itself, to be counted
+    found = rule.probe.at.values(event)
+    if rule.probe.pattern is None:
+        return found
+    return [value for item in found for value in rule.probe.pattern.values(scalar_text(item) or "")]

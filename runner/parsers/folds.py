@@ -1,0 +1,128 @@
+"""How the values of a field become one: first, last, sum, max, count, join, keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.parsers.words import count, number, one_line, scalar_text, valid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    from runner.model import Evidence
+    from runner.parsers.faults import Line
+
+    Step: TypeAlias = Callable[[Any, list[Any]], Any]
+
+LONGEST_JOIN = 16 * 1024 * 1024
+
+
+def _first(_kept: Any, values: list[Any]) -> Any:
+    return values[0]  # `Fold` adds nothing to a first value
+
+
+def _last(_kept: Any, values: list[Any]) -> Any:
+    return values[-1]
+
+
+def _sum(kept: Any, values: list[Any]) -> Any:
+    amounts = _numbers(values)
+    return (kept or 0) + sum(amounts) if amounts else kept
+
+
+def _max(kept: Any, values: list[Any]) -> Any:
+    amounts = _numbers(values)
+    return max(amounts if kept is None else [kept, *amounts], default=kept)
+
+
+def _count(kept: Any, values: list[Any]) -> Any:
+    return (kept or 0) + len(values)
+
+
+def _join(kept: Any, values: list[Any]) -> Any:
+    room: int
+    parts: list[str]  # adding to one long string would copy it each time
+    room, parts = (LONGEST_JOIN, []) if kept is None else kept
+    text = "".join(scalar_text(value) or "" for value in values)[:room]
+    parts.append(text)
+    return room - len(text), parts
+
+
+def _keys(kept: Any, values: list[Any]) -> Any:
+    names = [key for value in values if isinstance(value, dict) for key in value]
+    return dict.fromkeys([*(kept or ()), *names])
+
+
+def _numbers(values: list[Any]) -> list[float]:
+    return [amount for value in values if (amount := number(value)) is not None]
+
+
+TAKES: dict[str, Step] = {
+    "last": _last,
+    "first": _first,
+    "sum": _sum,
+    "max": _max,
+    "count": _count,
+    "join": _join,
+    "keys": _keys,
+}
+
+
+class Fold:
+    """The value of one field rule so far, and the line that last had a part in it."""
+
+    __slots__ = ("_kept", "_step", "_take", "evidence")
+
+    def __init__(self, take: str) -> None:
+        self._take = take
+        self._step = TAKES[take]
+        self._kept: Any = None
+        self.evidence: Evidence | None = None
+
+    def add(self, values: list[Any], line: Line) -> None:
+        if values and not (self._take == "first" and self._kept is not None):
+            self._kept = self._step(self._kept, values)
+            self.evidence = line.evidence
+
+    def reset(self) -> None:
+        self._kept = None
+
+    @property
+    def value(self) -> Any:
+        """A scalar; None when nothing was reported."""
+        if self._take == "join" and self._kept is not None:
+            return "".join(self._kept[1])
+        if self._take == "keys" and self._kept is not None:
+            return ", ".join(self._kept) or None
+        return self._kept
+
+
+def as_text(value: Any) -> str | None:
+    return None if value is None else valid(scalar_text(value) or "")
+
+
+def as_name(value: Any) -> str | None:
+    """A short text on one line: an id, a model's name; an empty one was not reported."""
+    text = as_text(value)
+    return (one_line(text[:500]) or None) if text else None
+
+
+def as_money(value: Any) -> float | None:
+    amount = number(value)
+    return float(amount) if amount is not None and amount >= 0 else None
+
+
+FIELDS: dict[str, Callable[[Any], Any]] = {
+    "text": as_text,
+    "session_id": as_name,
+    "model": as_name,
+    "cost_usd": as_money,
+    "tool_calls": count,
+    "usage.input_tokens": count,
+    "usage.output_tokens": count,
+    "usage.cache_read_tokens": count,
+    "usage.cache_write_tokens": count,
+    "usage.reasoning_tokens": count,
+}
+"""The fields of a reply and what a folded value must be to count as reported."""

@@ -1,0 +1,172 @@
+"""The bytes of one run, in any chunks → its reply. Pure: bytes, a clock and a zone come in, values go out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.parsers.decode import LONGEST_DOCUMENT, event_in, events_in, looks_like_object
+from runner.parsers.faults import Line
+from runner.parsers.findings import Findings
+from runner.parsers.lines import Ends, LineScanner
+from runner.parsers.words import PATTERN_REACH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import tzinfo
+    from typing import Literal, TypeAlias
+
+    from runner.model import Evidence, Fault, JsonObject, Reply
+    from runner.parsers.problems import Trail
+    from runner.parsers.rules import Dispatch, Rules
+
+    Source: TypeAlias = Literal["stdout", "stderr"]
+
+REPLY_ROOM = 4 * 1024 * 1024
+"""Bytes kept of each end of a text that is the reply itself."""
+
+
+class Live:
+    """A run as it looks while it runs: a view that is always up to date.
+
+    `event` is the last type and subtype, `tokens` what was produced so far, `terminal` whether the terminal event came,
+    `watch` what the agent is retrying, `retries` how many of them came in a row.
+    """
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._last: JsonObject = {}
+
+    def saw(self, event: JsonObject) -> None:
+        self._last = event
+
+    @property
+    def event(self) -> str | None:
+        kind, detail = self._last.get("type"), self._last.get("subtype")
+        if not isinstance(kind, str):
+            return None
+        return f"{kind}/{detail}" if isinstance(detail, str) else kind
+
+    @property
+    def tokens(self) -> int | None:
+        found: int | None = self._findings.value("usage.output_tokens")
+        return found
+
+    @property
+    def terminal(self) -> bool:
+        return self._findings.ended
+
+    @property
+    def watch(self) -> Fault | None:
+        return self._findings.faults.stalled
+
+    @property
+    def retries(self) -> int:
+        return self._findings.faults.retries
+
+
+class Reader:
+    """Takes all output of one run; the chunking makes no difference to the reply."""
+
+    def __init__(self, rules: Rules, dispatch: Dispatch, clock: Callable[[], float], zone: tzinfo | None) -> None:
+        self._findings = Findings(rules, dispatch, clock, zone)
+        self.live = Live(self._findings)
+        self._last_stderr: Line | None = None
+        self._skipped = 0
+        self._document = _Document() if rules.format == "json" else None
+        self._stdout_rules = rules.read_lines_of("stdout")
+        self._scanners = {"stderr": LineScanner(self._on_stderr_line)}
+        if rules.format == "jsonl":
+            # Rules on stdout's plain lines concern lines without a needle, too.
+            # While the agent retries, every line counts: the first event that is no retry ends the stall, whether it
+            # holds a needle or not, so the reply is the same with needles and without.
+            needles = () if self._stdout_rules else rules.needles
+            self._scanners["stdout"] = LineScanner(self._on_json_line, needles, self._is_stalled)
+        elif rules.format == "text" and (self._stdout_rules or rules.watches):
+            self._scanners["stdout"] = LineScanner(self._on_text_line)
+        self._kept = {source: Ends(room) for source, room in _rooms(rules).items()}
+
+    def feed(self, source: Source, data: bytes | bytearray | memoryview, position: int) -> None:
+        """`position` is the offset of the first byte in the log that holds that source."""
+        chunk = bytes(data) if isinstance(data, memoryview) else data
+        if self._document is not None and source == "stdout":
+            self._document.feed(chunk, position)
+        if source in self._kept:
+            self._kept[source].feed(chunk)
+        if source in self._scanners:
+            self._scanners[source].feed(chunk, position)
+
+    def hold(self) -> None:
+        """Call it before the runner ends the agent: what is retried now stays `stalled`, whatever is printed after."""
+        self._findings.faults.hold()
+
+    def finish(self, files: Mapping[str, bytes] | None = None) -> Reply:
+        """The reply; call it once, after the last byte. `files`: path template → content, of those that are there."""
+        for scanner in self._scanners.values():
+            scanner.close()
+        if self._document is not None:
+            for event, line in self._document.events():
+                self._findings.event(event, line)
+        for source, kept in self._kept.items():
+            self._findings.whole_text(source, kept.content())
+        for template, content in (files or {}).items():
+            self._findings.file(template, content)
+        stderr_end = self._last_stderr.evidence if self._last_stderr else None
+        return self._findings.reply(skipped_lines=self._skipped, stderr_end=stderr_end)
+
+    def origins(self) -> list[tuple[Trail, str, Evidence | None]]:
+        """After `finish`: which rules gave something, what, and at which line."""
+        return self._findings.origins()
+
+    def _is_stalled(self) -> bool:
+        return self._findings.faults.stalled is not None
+
+    def _on_json_line(self, raw: bytes, offset: int) -> None:
+        event = event_in(raw)
+        if event is not None:
+            self.live.saw(event)
+            self._findings.event(event, Line("stdout", raw, offset))
+        elif raw.strip():
+            self._skipped += 1
+            # Never on a line that was meant as an event: a broken one may hold the model's words.
+            if self._stdout_rules and not looks_like_object(raw):
+                self._findings.text_line("stdout", Line("stdout", raw, offset))
+
+    def _on_text_line(self, raw: bytes, offset: int) -> None:
+        if raw.strip() and not self._findings.text_line("stdout", Line("stdout", raw, offset)):
+            self._findings.faults.went_on()
+
+    def _on_stderr_line(self, raw: bytes, offset: int) -> None:
+        if raw.strip():
+            self._last_stderr = Line("stderr", raw, offset)
+            self._findings.text_line("stderr", self._last_stderr)
+
+
+class _Document:
+    """Stdout as one JSON document; more than it may hold is no document."""
+
+    def __init__(self) -> None:
+        self._content = bytearray()
+        self._offset = 0
+
+    def feed(self, chunk: bytes | bytearray, position: int) -> None:
+        if not self._content:
+            self._offset = position
+        self._content += chunk[: LONGEST_DOCUMENT + 1 - len(self._content)]
+
+    def events(self) -> list[tuple[JsonObject, Line]]:
+        content = bytes(self._content)
+        return [
+            (event, Line("stdout", content[start : start + PATTERN_REACH], self._offset + start))
+            for event, start in events_in(content)
+        ]
+
+
+def _rooms(rules: Rules) -> dict[Source, int]:
+    """How much of which stream the fields need: all of a text that is a value itself, else what patterns reach."""
+    rooms: dict[Source, int] = {}
+    for rule in rules.fields:
+        for source in ("stdout", "stderr"):
+            if rule.probe.reads_lines(source):
+                room = PATTERN_REACH if rule.probe.pattern else REPLY_ROOM
+                rooms[source] = max(room, rooms.get(source, 0))
+    return rooms

@@ -1,0 +1,181 @@
+"""A compiled rule table: what to look at, what to make of it, and which rules an event concerns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.parsers.words import scalar_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Literal, TypeAlias
+
+    from runner.model import JsonObject
+    from runner.parsers.patterns import Pattern
+    from runner.parsers.problems import Trail
+    from runner.parsers.selectors import Condition, Pick, When
+
+    Where: TypeAlias = Literal["event", "stdout", "stderr", "file"]
+    Hit: TypeAlias = tuple[str, Mapping[str, str | None]]
+
+
+class Probe:
+    """Where a rule looks: events (`when`, `at`), lines of a text source, or a file that the agent wrote.
+
+    `file` is the template of the file's path, also for events read from it.
+    """
+
+    __slots__ = ("at", "file", "pattern", "when", "where")
+
+    def __init__(self, where: Where, file: str | None, when: When, at: Pick | None, pattern: Pattern | None) -> None:
+        self.where = where
+        self.file = file
+        self.when = when
+        self.at = at
+        self.pattern = pattern
+
+    def reads_lines(self, where: Where, file: str | None = None) -> bool:
+        return self.where == where and self.file == file and not self._takes_events
+
+    def reads_events_of(self, file: str) -> bool:
+        return self.file == file and self._takes_events
+
+    @property
+    def _takes_events(self) -> bool:
+        return self.at is not None or bool(self.when.conditions)
+
+    def in_event(self, event: JsonObject) -> Hit | None:
+        """The text that fits and the pattern's named groups."""
+        if not self.when.fits(event):
+            return None
+        if self.at is None:
+            return "", {}
+        for value in self.at.values(event):
+            hit = self.in_text(scalar_text(value) or "")
+            if hit:
+                return hit
+        return None
+
+    def in_text(self, text: str) -> Hit | None:
+        if self.pattern is None:
+            return text, {}
+        match = self.pattern.search(text)
+        if match is None:
+            return None
+        groups = match.groupdict()
+        return groups.get("value") or text, groups
+
+
+# The rules compare by identity and are never shown: without eq and repr their classes are made in a third of the time,
+# and every start of the runner makes them.
+@dataclass(frozen=True, eq=False, repr=False)
+class TerminalRule:
+    """An event, a text or a folded field (`folded`: its name, the values it must have) that says how the run went."""
+
+    good: bool
+    probe: Probe
+    folded: tuple[str, Condition] | None
+    trail: Trail
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FieldRule:
+    name: str
+    probe: Probe
+    take: str
+    reset: When | None
+    trail: Trail
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FaultRule:
+    """`kind` is a reason, or `retry` in a watch rule; `reset_at` and `reset_kind` tell where else the reset stands."""
+
+    kind: str
+    probe: Probe
+    fails: bool
+    reset_at: Pick | None
+    reset_kind: str
+    trail: Trail
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rules:
+    format: str
+    needles: tuple[bytes, ...]
+    terminals: tuple[TerminalRule, ...]
+    fields: tuple[FieldRule, ...]
+    errors: tuple[FaultRule, ...]
+    watches: tuple[FaultRule, ...]
+    exit_classes: Mapping[int, str]
+    strip: tuple[Pattern, ...]
+    ignore_exit_code: bool
+
+    @property
+    def probes(self) -> list[Probe]:
+        return [rule.probe for rules in (self.terminals, self.fields, self.errors, self.watches) for rule in rules]
+
+    def read_lines_of(self, where: Where) -> bool:
+        """Whether any rule but a field's, which takes the text as a whole, looks at the lines of that source."""
+        probes = [*(rule.probe for rule in self.terminals), *(rule.probe for rule in (*self.errors, *self.watches))]
+        return any(probe.reads_lines(where) for probe in probes)
+
+
+class Bucket:
+    """The rules that an event of one kind can concern; fields and errors with their number in the table."""
+
+    __slots__ = ("errors", "fields", "resets", "terminals", "watches")
+
+    def __init__(self, rules: Rules, chosen: Dispatch, kind: str | None) -> None:
+        def concerned(probe: Probe) -> bool:
+            return probe.where == "event" and chosen.concerns(probe.when, kind)
+
+        self.terminals = [rule for rule in rules.terminals if rule.folded is None and concerned(rule.probe)]
+        self.fields = [(number, rule) for number, rule in enumerate(rules.fields) if concerned(rule.probe)]
+        self.resets = [
+            (number, rule.reset)
+            for number, rule in enumerate(rules.fields)
+            if rule.reset is not None and rule.probe.where == "event" and chosen.concerns(rule.reset, kind)
+        ]
+        self.errors = [(number, rule) for number, rule in enumerate(rules.errors) if concerned(rule.probe)]
+        self.watches = [rule for rule in rules.watches if concerned(rule.probe)]
+
+
+class Dispatch:
+    """Event → its bucket, by the one key that most rules ask for (`type`, as a rule): most events cost one look-up."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._key, self._kinds = _discriminator(rules)
+        self._buckets: dict[str | None, Bucket] = {}
+
+    def bucket(self, event: JsonObject) -> Bucket:
+        kind = scalar_text(event.get(self._key)) if self._key else None
+        if kind not in self._kinds:
+            kind = None
+        found = self._buckets.get(kind)
+        if found is None:
+            found = self._buckets[kind] = Bucket(self._rules, self, kind)
+        return found
+
+    def concerns(self, when: When, kind: str | None) -> bool:
+        """Whether an event of that kind can fit; None stands for every kind that no rule names."""
+        return all(
+            kind in condition.texts
+            for condition in when.conditions
+            if condition.literal and self._key and condition.path.key == self._key
+        )
+
+
+def _discriminator(rules: Rules) -> tuple[str | None, frozenset[str]]:
+    asked: dict[str, list[frozenset[str]]] = {}
+    resets = [rule.reset for rule in rules.fields if rule.reset is not None]
+    for when in [*(probe.when for probe in rules.probes if probe.where == "event"), *resets]:
+        for condition in when.conditions:
+            if condition.literal and condition.path.key:
+                asked.setdefault(condition.path.key, []).append(condition.texts)
+    if not asked:
+        return None, frozenset()
+    key = max(asked, key=lambda name: len(asked[name]))
+    return key, frozenset().union(*asked[key])
