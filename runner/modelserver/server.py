@@ -211,6 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
         match step.by:
             case Silence():
                 self._silence()
+            case Reset() if call.stream:
+                self.close_connection = True  # not by RST, which could take back what was sent before
             case Reset():
                 self._reset()
             case Refusal() if call.stream:
