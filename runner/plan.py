@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_VARIABLE = "AGENT_RUNNER_TIMEOUT_SECONDS"
 RUN_ID_VARIABLE = "RUNNER_RUN_ID"
+RUN_DIR_VARIABLE = "RUNNER_RUN_DIR"
 PROMPT_TASK = "prompt"
 
 BASE_ENVIRONMENT = tuple(
@@ -87,7 +88,7 @@ def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invoc
         agent=request.agent,
         task=request.task,
         argv=_argv(request.agent, agent, variables, world),
-        env=_environment(request, entries, variables, world, run_id),
+        env=_environment(request, entries, variables, world),
         cwd=world.repo,
         run_dir=run_dir,
         stdin=None if stdin is None else _render(stdin, variables, "agents", request.agent, "stdin"),
@@ -217,9 +218,7 @@ def _files(name: str, agent: JsonObject, variables: Mapping[str, Any], run_dir: 
     return files
 
 
-def _environment(
-    request: Request, entries: Entries, variables: Mapping[str, Any], world: World, run_id: str
-) -> dict[str, str]:
+def _environment(request: Request, entries: Entries, variables: Mapping[str, Any], world: World) -> dict[str, str]:
     """The agent's whole environment: an allow-list, the identity for commits, and the marker of the run."""
     places = (("agents", request.agent, entries.agent), ("tasks", request.task, entries.task))
     rules = [(section, name, entry.get("env") or {}) for section, name, entry in places]
@@ -238,7 +237,8 @@ def _environment(
             env[variable] = _render(str(text), variables, section, name, "env", "set", variable)
     folders = [_expand(folder, world) for folder in entries.settings.get("path") or []]
     env["PATH"] = os.pathsep.join([*folders, env.get("PATH", os.defpath)])
-    env[RUN_ID_VARIABLE] = run_id
+    env[RUN_ID_VARIABLE] = variables["run_id"]
+    env[RUN_DIR_VARIABLE] = variables["run_dir"]
     return env
 
 

@@ -20,17 +20,30 @@ _CLEAR = "\r\x1b[K"
 class Live(Protocol):
     """The parser's view of a run that is not over."""
 
-    event: str | None
-    tokens: int | None
-    terminal: bool
-    watch: Fault | None
+    @property
+    def event(self) -> str | None: ...
+    @property
+    def tokens(self) -> int | None: ...
+    @property
+    def terminal(self) -> bool: ...
+    @property
+    def watch(self) -> Fault | None: ...
+
+
+class Reader(Protocol):
+    """The parser of a run that is not over."""
+
+    @property
+    def live(self) -> Live: ...
+    def hold(self) -> None: ...
 
 
 class Progress:
     """Observes one run for the supervisor. `stream` None shows nothing."""
 
-    def __init__(self, live: Live, name: str, timeout: float | None, stream: TextIO | None) -> None:
-        self._live = live
+    def __init__(self, reader: Reader, name: str, timeout: float | None, stream: TextIO | None) -> None:
+        self._reader = reader
+        self._live = reader.live
         self._name = name
         self._timeout = timeout
         self._stream = stream
@@ -46,6 +59,10 @@ class Progress:
 
     def finished(self) -> bool:
         return self._live.terminal
+
+    def ending(self) -> None:
+        """What the agent prints from now on, it prints because it is being ended."""
+        self._reader.hold()
 
     def tick(self) -> None:
         if self._stream is None:

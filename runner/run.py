@@ -19,6 +19,7 @@ from runner.process.signals import Signals
 from runner.process.supervise import Streams, execute
 from runner.progress import Progress
 from runner.summary import summary
+from runner.template import render
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from runner.plan import Entries, World
     from runner.record import Claim, Logs
 
+_MAX_REPORT = 16 << 20
 _LOG_OF = {"stdout": "stdout.log", "stderr": "transcript.log"}
 
 
@@ -134,8 +136,9 @@ class _Run:
         for path, content in invocation.files.items():
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             record.write_text(path, content)
-        reader = compile_parser(invocation.parser).reader(time.time)
-        progress = Progress(reader.live, f"{invocation.agent} {invocation.task}", invocation.limits.timeout, stderr)
+        parser = compile_parser(invocation.parser)
+        reader = parser.reader(time.time)
+        progress = Progress(reader, f"{invocation.agent} {invocation.task}", invocation.limits.timeout, stderr)
         stdin = record.open_input(invocation.run_dir, invocation.stdin)
         transcript = Log(os.path.join(invocation.run_dir, "transcript.log"))
         stdout = Log(os.path.join(invocation.run_dir, "stdout.log"))
@@ -146,7 +149,16 @@ class _Run:
             progress.close()
             transcript.close()
             stdout.close()
-        return outcome, reader.finish()
+        return outcome, reader.finish({path: text for path in parser.sources if (text := self._read(path)) is not None})
+
+    def _read(self, path: str) -> bytes | None:
+        """A file that the parser asks for and the agent was told to write, if it did."""
+        where = os.path.join(self.invocation.run_dir, render(path, {"run_dir": self.invocation.run_dir}))
+        try:
+            with open(os.open(where, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                return file.read(_MAX_REPORT)
+        except OSError:
+            return None
 
     def _conclude(self, outcome: Outcome, reply: Reply) -> tuple[Changes, Verdict]:
         """The commit check and the verdict; with auto_commit, what a good run left is committed first."""

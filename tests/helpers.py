@@ -114,6 +114,22 @@ class Project:
         path = self.root / "logs" / "runs.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines() if line] if path.exists() else []
 
+    def processes(self) -> list[int]:
+        """Living processes of this project's runs, by a marker that no other test has."""
+        return processes_with(f"RUNNER_RUN_DIR={self.root}/logs")
+
+
+def processes_with(marker: str) -> list[int]:
+    """Living processes whose environment holds `marker`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker.encode() in (path / "environ").read_bytes() and ") Z " not in (path / "stat").read_text():
+                found.append(int(path.name))
+        except OSError:
+            continue
+    return found
+
 
 def make_project(folder: Path, *, stock: bool = False) -> Project:
     """A checkout with one commit; with the doubles of this folder for agents unless `stock`."""
@@ -132,15 +148,3 @@ def make_project(folder: Path, *, stock: bool = False) -> Project:
     project.git("add", "-A")
     project.git("commit", "-q", "-m", "first")
     return project
-
-
-def processes_with(marker: str) -> list[int]:
-    """Living processes whose environment holds `marker`."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if marker.encode() in (path / "environ").read_bytes() and ") Z " not in (path / "stat").read_text():
-                found.append(int(path.name))
-        except OSError:
-            continue
-    return found

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers import processes_with
-
 if TYPE_CHECKING:
     import subprocess
 
@@ -45,7 +43,7 @@ def test_verdicts(
     record = project.record()
     assert (record["status"], record["reason"], record["exit_code"]) == (status, reason, code), done.stderr
     assert done.returncode == code
-    assert not processes_with(f"RUNNER_RUN_ID={record['run_id']}")
+    assert not project.processes()
     assert [line["run_id"] for line in project.feed()] == [record["run_id"]]
     assert os.listdir(project.root / "logs" / "live") == []
 
@@ -188,7 +186,7 @@ def test_a_signal_ends_the_agent_first(project: Project, number: int) -> None:
     assert process.returncode == 128 + number
     assert (record["status"], record["reason"], record["exit_code"]) == ("interrupted", "interrupted", 128 + number)
     assert "interrupted" in out
-    assert not processes_with(f"RUNNER_RUN_ID={record['run_id']}")
+    assert not project.processes()
 
 
 def test_a_second_signal_forces(project: Project) -> None:

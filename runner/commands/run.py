@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from runner import git, record
 from runner.config import check_pair, find_project, load
 from runner.config.project import state_home
-from runner.config.templates import read_prompt
+from runner.config.prompts import read_prompt
 from runner.errors import ConfigError, Problem, UsageError
 from runner.model import Request, Skip
 from runner.plan import PROMPT_TASK, Entries, TemplateFaultError, World, plan
@@ -76,7 +76,7 @@ def _entries(config: Config, request: Request) -> Entries:
     free = request.task == PROMPT_TASK and request.prompt is not None
     task: JsonObject = {} if free else config.task(request.task)
     check_pair(config, request.agent, None if free else request.task)
-    prompt = read_prompt(task["prompt"]) if request.prompt is None else request.prompt
+    prompt = read_prompt(config, request.task) if request.prompt is None else request.prompt
     return Entries(agent, task, config.parser(agent["parser"]), config.settings, config.digest, prompt)
 
 

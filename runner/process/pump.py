@@ -7,6 +7,8 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from runner.process.spawn import Child
 
 _BUFFER = 1 << 20
@@ -15,7 +17,7 @@ _BUFFER = 1 << 20
 class Feed(Protocol):
     """Takes output as it comes; `position` is where `data` begins in its log."""
 
-    def feed(self, source: str, data: memoryview, position: int) -> None: ...
+    def feed(self, source: Literal["stdout", "stderr"], data: memoryview, position: int) -> None: ...
 
 
 class Log:
@@ -50,7 +52,7 @@ class Pump:
     """Moves output from a child's pipes into `transcript` (both), `stdout` (that alone) and the parser."""
 
     def __init__(self, child: Child, transcript: Log, stdout: Log, parser: Feed) -> None:
-        self._sources = {child.stdout: "stdout", child.stderr: "stderr"}
+        self._sources: dict[int, Literal["stdout", "stderr"]] = {child.stdout: "stdout", child.stderr: "stderr"}
         self._transcript = transcript
         self._stdout = stdout
         self._parser = parser

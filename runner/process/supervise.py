@@ -31,6 +31,7 @@ class Observer(Protocol):
     def started(self, pid: int) -> None: ...
     def tick(self) -> None: ...
     def finished(self) -> bool: ...
+    def ending(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def execute(invocation: Invocation, streams: Streams, parser: Feed, observer: Ob
         now = time.time()
         elapsed = time.monotonic() - clock
         return Outcome("launch_failed", started_at, now, elapsed, launch_error=str(error), containment="none")
-    tree = Tree(child.pid, invocation.run_id, subreaper=subreaper)
+    tree = Tree(child.pid, invocation.run_dir, subreaper=subreaper)
     pump = Pump(child, streams.transcript, streams.stdout, parser)
     watch = _Watch(invocation, child, tree, pump, observer, signals)
     try:
@@ -168,11 +169,12 @@ class _Watch:
     def _end(self, limit: Ending) -> None:
         """SIGTERM to the tree, the grace time for the agent, SIGKILL; a second signal to the runner cuts it short."""
         self.ended_by = limit
-        already = len(self.signals.received)
+        self.observer.ending()
+        enough = 2 if limit == "signal" else 1
         self.tree.signal(signal.SIGTERM)
         deadline = time.monotonic() + self.limits.grace
         while self.status is None and time.monotonic() < deadline:
-            if len(self.signals.received) > max(already, 1):
+            if len(self.signals.received) >= enough:
                 break
             self._wait(deadline)
         self._kill()

@@ -63,9 +63,12 @@ def _living_parent(pid: str) -> int | None:
     return None if fields[0] in (b"Z", b"X") else int(fields[1])
 
 
-def marked(run_id: str) -> list[int]:
-    """Living processes of this user whose environment carries the run's id: those that left the tree altogether."""
-    marker = f"RUNNER_RUN_ID={run_id}".encode()
+def marked(run_dir: str) -> list[int]:
+    """Living processes whose environment carries the run's folder: those that left the tree altogether.
+
+    Not the run's id, which another project may have given to a run of the same second.
+    """
+    marker = b"RUNNER_RUN_DIR=" + os.fsencode(run_dir)
     me = os.getpid()
     found = []
     try:
@@ -85,9 +88,9 @@ def marked(run_id: str) -> list[int]:
 class Tree:
     """The processes of one run. While the leader is not reaped its group's number cannot belong to anybody else."""
 
-    def __init__(self, leader: int, run_id: str, *, subreaper: bool) -> None:
+    def __init__(self, leader: int, run_dir: str, *, subreaper: bool) -> None:
         self.leader = leader
-        self.run_id = run_id
+        self.run_dir = run_dir
         self.subreaper = subreaper
         self.leader_reaped = False
 
@@ -106,7 +109,7 @@ class Tree:
                 os.killpg(self.leader, number)
             except (ProcessLookupError, PermissionError):
                 pass
-        alive = descendants(os.getpid()) or marked(self.run_id)
+        alive = descendants(os.getpid()) or marked(self.run_dir)
         for pid in alive:
             try:
                 os.kill(pid, number)

@@ -143,12 +143,24 @@ def render_jinja(text: str, variables: Mapping[str, object]) -> str:
         return _collect(_compiled(text).generate(dict(variables)))
     except TemplateError:
         raise
-    except JinjaError as error:
+    except TemplateSyntaxError as error:
         raise _explained(error, text) from None
     except (RecursionError, MemoryError, SyntaxError):
         raise _too_deep() from None
     except Exception as error:  # an expression may raise anything: a division by zero, a wrong type
-        raise TemplateError(f"cannot be rendered: {error}") from None
+        raise TemplateError(f"cannot be rendered: {error}", *_place_of(error, text)) from None
+
+
+def _place_of(error: Exception, text: str) -> tuple[int, int]:
+    """Line and column of the expression that raised: jinja2 puts the template's own lines into the traceback."""
+    line, trace = 1, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename in ("<template>", "<unknown>"):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    lines = text.splitlines()
+    found = lines[line - 1].find("{") if line <= len(lines) else 0
+    return line, max(0, found) + 1
 
 
 def _compiled(text: str) -> Template:

@@ -88,7 +88,9 @@ def daemon_keeps_stdout(*_):
 
 
 def stubborn_daemon(*_):
-    child = background("import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)")
+    child = background(
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    )
     say(f"daemon {child.pid}")
     time.sleep(0.3)
 
@@ -115,7 +117,17 @@ def bytes_of_every_kind(*_):
 def result(*words):
     """A good result event, as the stream-json dialect has it."""
     say(json.dumps({"type": "system", "subtype": "init", "session_id": "s-1", "model": "double"}))
-    say(json.dumps({"type": "result", "subtype": "success", "is_error": False, "result": " ".join(words) or "fine", "session_id": "s-1"}))
+    say(
+        json.dumps(
+            {
+                "type": "result",
+                "subtype": "success",
+                "is_error": False,
+                "result": " ".join(words) or "fine",
+                "session_id": "s-1",
+            }
+        )
+    )
 
 
 def result_then_hang(*_):
