@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from runner.config import cache
@@ -54,7 +55,7 @@ def _cold(sources: list[Source], project: Project) -> tuple[JsonObject, list[Pro
 
     merged, problems = build.build(sources, project.root)
     if merged.sections:
-        problems += references.check(merged)
+        problems += islice(references.check(merged), build.MAX_PROBLEMS + 1)
     return merged.sections, build.in_order(problems, [shown(source.path) for source in sources])
 
 

@@ -46,11 +46,15 @@ class Origin:
 
 @dataclass
 class Merged:
-    """`origins`: the merged path of an entry and of each key that could have come from somewhere else."""
+    """`origins`: the merged path of an entry and of each key that could have come from somewhere else.
+
+    `broken`: entries that extend something unknown, or themselves.
+    """
 
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     origins: dict[Path, Origin] = field(default_factory=dict)
     faults: list[tuple[Layer, Fault]] = field(default_factory=list)
+    broken: set[tuple[str, str]] = field(default_factory=set)
 
 
 def merge(layers: Sequence[Layer]) -> Merged:
@@ -84,6 +88,7 @@ class _Family:
         self.section = section
         self.layers = layers
         self.entries = [layer.data.get(section) or {} for layer in layers]
+        self.loops: set[frozenset[str]] = set()
         self.known = {name for entries in self.entries for name in entries}
 
     def resolve_all(self) -> None:
@@ -108,23 +113,30 @@ class _Family:
         return result
 
     def _chain(self, at: int, name: str) -> list[tuple[int, str]]:
-        """An entry and those that it extends, itself first."""
+        """An entry and those that it extends, itself first; as far as they are sound."""
         chain = [(at, name)]
         while (base := self.entries[at][name].get("extends")) is not None:
             found = self._highest(base, at if base == name else None)
             if found is None:
                 self._fault(at, name, *self._unknown(base, name))
-                break
-            if len(chain) == MAX_CHAIN:
+            elif (found, base) in chain:
+                loop = [link for _, link in chain[chain.index((found, base)) :]]
+                self._loop(found, loop)
+            elif len(chain) == MAX_CHAIN:
                 self._fault(at, name, f"extends more than {MAX_CHAIN} entries in a row", None)
-                break
-            if (found, base) in chain:
-                names = " → ".join([*(link for _, link in chain), base])
-                self._fault(at, name, f"goes round in a circle: {names}", None)
-                break
-            chain.append((found, base))
-            at, name = found, base
+            else:
+                chain.append((found, base))
+                at, name = found, base
+                continue
+            self.merged.broken.add((self.section, chain[0][1]))
+            break
         return chain
+
+    def _loop(self, at: int, names: list[str]) -> None:
+        known = frozenset(names)
+        if known not in self.loops:
+            self.loops.add(known)
+            self._fault(at, names[0], f"goes round in a circle: {' → '.join([*names, names[0]])}", None)
 
     def _unknown(self, base: str, name: str) -> tuple[str, str | None]:
         kind = self.section[:-2] if self.section.endswith("xes") else self.section[:-1]

@@ -55,7 +55,7 @@ def _option(option: Any) -> JsonObject:
 def _task(entry: JsonObject, folder: str) -> JsonObject:
     result = _lists(_common(entry), "agents")
     if "prompt" in result:
-        result["prompt"] = absolute(result["prompt"], folder)
+        result["prompt"] = os.path.normpath(os.path.join(folder, result["prompt"]))
     if "repo" in result:
         result["repo"] = absolute(result["repo"], folder)
     if isinstance(result.get("fallback"), str):

@@ -29,6 +29,8 @@ class Positions:
         """The place of a key, or of the nearest one around it."""
         origin, path = self._origin(path)
         keys = origin.layer.document.keys
+        if path not in keys and path in origin.layer.document.values:
+            return shown(origin.layer.source.path), *origin.layer.document.values[path]
         while path not in keys and len(path) > 1:
             path = path[:-1]
         return shown(origin.layer.source.path), *keys.get(path, (1, 1))
@@ -38,12 +40,29 @@ class Positions:
         origin, path = self._origin(path)
         return shown(origin.layer.source.path), *place_inside(origin.layer.document, path, line, column)
 
+    def spelled(self, path: Path) -> Path:
+        """`path` as its file spells it: without the `[0]` of a list of one that stands there alone."""
+        for length in range(len(path), 0, -1):
+            origin = self.merged.origins.get(path[:length])
+            if origin is not None:
+                there = _written(origin.layer.document, (*origin.path, *path[length:]))
+                return (*path[:length], *there[len(origin.path) :])
+        return path
+
     def _origin(self, path: Path) -> tuple[Origin, Path]:
         for length in range(len(path), 0, -1):
             origin = self.merged.origins.get(path[:length])
             if origin is not None:
-                return origin, (*origin.path, *path[length:])
+                return origin, _written(origin.layer.document, (*origin.path, *path[length:]))
         raise LookupError(path)
+
+
+def _written(document: Document, path: Path) -> Path:
+    """`path` without the `0` that a shorthand was given when it was written out."""
+    if path in document.values:
+        return path
+    shorter = ((*path[:at], *path[at + 1 :]) for at, step in enumerate(path) if step == 0)
+    return next((candidate for candidate in shorter if candidate in document.values), path)
 
 
 def nearest_place(document: Document, path: Path) -> tuple[int, int]:
@@ -58,7 +77,7 @@ def place_inside(document: Document, path: Path, line: int, column: int) -> tupl
     value = _value(document.data, path)
     if not isinstance(value, str):
         return start
-    lines = document.text.split("\n")
+    lines = document.lines
     wanted = value.split("\n")[line - 1]
     first = lines[start[0] - 1][start[1] - 1 :]
     if "\n" not in value.rstrip("\n"):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from runner.config.merge import BUILT_IN_PARSER
+from runner.config.messages import listed
 from runner.config.nearest import near
 from runner.config.paths import show_path
 from runner.config.positions import Positions
 from runner.errors import Problem
+from runner.parsers import RuleError, compile_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from runner.config.merge import Merged
     from runner.config.paths import Path
 
+_FEW = 8
 REQUIRED = {
     "agents": ("binary", "argv", "parser"),
     "tasks": ("prompt",),
@@ -23,26 +28,56 @@ REQUIRED = {
 }
 
 
-def check(merged: Merged) -> list[Problem]:
+def check(merged: Merged) -> Iterator[Problem]:
     """What a run must not start without: it is checked at every load, not only by validate."""
-    return [*_missing(merged), *_unknown(merged, "parser", "parsers"), *_unknown(merged, "sandbox", "sandboxes")]
-
-
-def _missing(merged: Merged) -> Iterator[Problem]:
     positions = Positions(merged)
+    yield from _missing(merged, positions)
+    yield from _unknown(merged, positions, "parser", "parsers")
+    yield from _unknown(merged, positions, "sandbox", "sandboxes")
+    yield from _rules(merged, positions)
+    yield from _patterns(merged, positions)
+
+
+def _missing(merged: Merged, positions: Positions) -> Iterator[Problem]:
     for section, required in REQUIRED.items():
         for name, entry in merged.sections[section].items():
             for key in required:
-                if key not in entry:
+                if key not in entry and (section, name) not in merged.broken:
                     path: Path = (section, name)
                     yield Problem(*positions.origin(path), f"missing key `{key}`", show_path(path))
 
 
-def _unknown(merged: Merged, key: str, section: str) -> Iterator[Problem]:
-    positions, known = Positions(merged), merged.sections[section]
+def _unknown(merged: Merged, positions: Positions, key: str, section: str) -> Iterator[Problem]:
+    known = merged.sections[section]
     for name, entry in merged.sections["agents"].items():
         wanted = entry.get(key)
         if isinstance(wanted, str) and wanted not in known:
             path: Path = ("agents", name, key)
-            hint = near(wanted, known)
+            hint = near(wanted, known) or (f"known: {listed(sorted(known), 'and')}" if len(known) <= _FEW else None)
             yield Problem(*positions.locate(path), f"unknown {key} `{wanted}`", show_path(path), hint)
+
+
+def _rules(merged: Merged, positions: Positions) -> Iterator[Problem]:
+    origin = merged.origins.get(("parsers", BUILT_IN_PARSER))
+    if origin is not None and not origin.layer.source.stock:
+        path: Path = ("parsers", BUILT_IN_PARSER)
+        yield Problem(*positions.origin(path), "the built-in parser cannot be replaced", show_path(path), "rename it")
+    for name, rules in merged.sections["parsers"].items():
+        try:
+            if "format" in rules:
+                compile_parser(rules, strict=True)
+        except RuleError as error:
+            for trail, message in error.problems:
+                path = ("parsers", name, *(str(step) if trail[:1] == ("exit",) else step for step in trail))
+                place = positions.origin(path) if message.startswith("unknown key") else positions.locate(path)
+                yield Problem(*place, message, show_path(positions.spelled(path)))
+
+
+def _patterns(merged: Merged, positions: Positions) -> Iterator[Problem]:
+    for name, task in merged.sections["tasks"].items():
+        try:
+            re.compile(task.get("nothing_to_do", ""))
+        except (re.error, OverflowError, RecursionError) as error:
+            path: Path = ("tasks", name, "nothing_to_do")
+            place = positions.inside(path, 1, (getattr(error, "colno", None) or 1))
+            yield Problem(*place, f"is no regular expression: {error}", show_path(path))

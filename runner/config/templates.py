@@ -1,89 +1,73 @@
-"""The templates of an agent and a task, and the prompt: syntax, variables, files."""
+"""The templates of agents, sandboxes, tasks, messages and settings: syntax and variables."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from runner import template
-from runner.config.paths import show_path
-from runner.config.snapshot import UnreadableError, read_file, shown
 from runner.errors import Problem
 from runner.template.error import unknown_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Set
+    from typing import Any
 
     from runner.config.paths import Path
     from runner.config.value import Config
     from runner.model import JsonObject
 
+    Found = Iterator[tuple[Path, str]]
+
 VARIABLES = frozenset(
     ("agent", "task", "prompt", "prompt_file", "model", "run_id", "repo", "project", "run_dir", "python", "vars")
 )
-_NOT_IN_PROMPT = frozenset(("prompt", "prompt_file"))
-MAX_PROMPT = 4 * 1024 * 1024
+MESSAGE_VARIABLES = frozenset(("env", "agent", "task", "run_id"))
+SETTINGS_VARIABLES = frozenset(("env",))
 
 
-def agent_problems(config: Config, name: str) -> list[Problem]:
-    agent = config.agents[name]
+def agent_problems(config: Config, name: str) -> Iterator[Problem]:
+    """Of an agent, its sandbox and its parser."""
+    agent, path = config.agents[name], ("agents", name)
     names = VARIABLES | set(agent.get("options") or {})
-    path: Path = ("agents", name)
-    problems = _check_all(config, list(_agent_templates(agent, path)), names)
+    yield from _check(config, _of_agent(agent, path), names)
     for at, item in enumerate(agent["argv"]):
         if isinstance(item, dict) and item["when"] not in names:
-            problems.append(_inside(config, (*path, "argv", at, "when"), unknown_variable(item["when"], names, 1, 1)))
-    sandbox = agent.get("sandbox")
-    if sandbox is not None and sandbox in config.sandboxes:
-        words = config.sandboxes[sandbox]["argv"]
-        problems += _check_all(config, _listed(words, ("sandboxes", sandbox, "argv")), names)
-    return problems
+            yield _problem(config, (*path, "argv", at, "when"), unknown_variable(item["when"], names, 1, 1))
+    if "sandbox" in agent:
+        where: Path = ("sandboxes", agent["sandbox"], "argv")
+        yield from _check(config, _listed(config.sandboxes[agent["sandbox"]]["argv"], where), names)
+    yield from _check(config, _files_of_rules(config.parser(agent["parser"]), ("parsers", agent["parser"])), names)
 
 
-def task_problems(config: Config, name: str, agent: str | None) -> list[Problem]:
-    """`agent` None: with the options of every agent that may run the task."""
-    task = config.tasks[name]
-    path: Path = ("tasks", name)
-    names = VARIABLES | _options(config, agent)
-    return _check_all(config, [*_environment(task, path), *_commands(task, path)], names)
+def task_problems(config: Config, name: str, agent: str | None) -> Iterator[Problem]:
+    """`agent` None: with the options of every agent."""
+    task, path = config.tasks[name], ("tasks", name)
+    yield from _check(
+        config, [*_environment(task, path), *_commands(task, path)], VARIABLES | options_of(config, agent)
+    )
+    notify = task.get("notify")
+    if isinstance(notify, dict):
+        yield from _check(config, _texts(notify, (*path, "notify")), MESSAGE_VARIABLES)
 
 
-def prompt_problems(config: Config, name: str, agent: str | None) -> list[Problem]:
-    """The prompt file of a task: it lies where it may, it can be read, its template is right."""
-    path = config.tasks[name]["prompt"]
-    try:
-        text = read_prompt(path)
-    except UnreadableError as error:
-        return [
-            Problem(*config.locate("tasks", name, "prompt"), f"the prompt `{path}` {error}", f"tasks.{name}.prompt")
-        ]
-    names = (VARIABLES - _NOT_IN_PROMPT) | _options(config, agent)
-    return [
-        Problem(shown(path), error.line, error.column, error.message, "", error.hint)
-        for error in template.check(text, names)
-    ]
+def shared_problems(config: Config) -> Iterator[Problem]:
+    yield from _check(config, _texts(config.notify, ("notify",)), MESSAGE_VARIABLES)
+    yield from _check(config, _texts(config.settings, ("settings",)), SETTINGS_VARIABLES)
 
 
-def read_prompt(path: str) -> str:
-    """Raises UnreadableError."""
-    try:
-        return read_file(path, MAX_PROMPT).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UnreadableError("is not UTF-8") from None
-
-
-def _options(config: Config, agent: str | None) -> set[str]:
+def options_of(config: Config, agent: str | None) -> frozenset[str]:
     agents = config.agents if agent is None else (agent,)
-    return {option for name in agents for option in config.agents[name].get("options") or {}}
+    return frozenset(option for name in agents for option in config.agents[name].get("options") or {})
 
 
-def _agent_templates(agent: JsonObject, path: Path) -> Iterator[tuple[Path, str]]:
+def _of_agent(agent: JsonObject, path: Path) -> Found:
     yield (*path, "binary"), agent["binary"]
     for at, item in enumerate(agent["argv"]):
         if isinstance(item, str):
             yield (*path, "argv", at), item
         else:
             yield from _listed(item["args"], (*path, "argv", at, "args"))
-    if agent.get("stdin") is not None:
+    if "stdin" in agent:
         yield (*path, "stdin"), agent["stdin"]
     for where, content in (agent.get("files") or {}).items():
         yield (*path, "files", where), where
@@ -92,25 +76,45 @@ def _agent_templates(agent: JsonObject, path: Path) -> Iterator[tuple[Path, str]
     yield from _commands(agent, path)
 
 
-def _environment(entry: JsonObject, path: Path) -> Iterator[tuple[Path, str]]:
+def _environment(entry: JsonObject, path: Path) -> Found:
     for name, value in ((entry.get("env") or {}).get("set") or {}).items():
         yield (*path, "env", "set", name), value
 
 
-def _commands(entry: JsonObject, path: Path) -> Iterator[tuple[Path, str]]:
+def _commands(entry: JsonObject, path: Path) -> Found:
     for at, words in enumerate(entry.get("preflight") or []):
         yield from _listed(words, (*path, "preflight", at))
 
 
-def _listed(words: list[str], path: Path) -> list[tuple[Path, str]]:
-    return [((*path, at), word) for at, word in enumerate(words)]
+def _listed(words: list[str], path: Path) -> Found:
+    return (((*path, at), word) for at, word in enumerate(words))
 
 
-def _check_all(config: Config, templates: Iterable[tuple[Path, str]], names: Set[str]) -> list[Problem]:
-    found = ((path, error) for path, text in templates for error in template.check(text, names))
-    return [_inside(config, path, error) for path, error in found]
+def _texts(value: Any, path: Path) -> Found:
+    """Every text below a value."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _texts(inner, (*path, key))
 
 
-def _inside(config: Config, path: Path, error: template.TemplateError) -> Problem:
+def _files_of_rules(rules: Any, path: Path) -> Found:
+    """The files that a parser's rules read: `in: {file: ...}`."""
+    if isinstance(rules, dict | list):
+        for key, inner in rules.items() if isinstance(rules, dict) else enumerate(rules):
+            if key == "in" and isinstance(inner, dict) and isinstance(inner.get("file"), str):
+                yield (*path, "in", "file"), inner["file"]
+            else:
+                yield from _files_of_rules(inner, (*path, key))
+
+
+def _check(config: Config, templates: Iterable[tuple[Path, str]], names: Set[str]) -> Iterator[Problem]:
+    for path, text in templates:
+        for error in template.check(text, names):
+            yield _problem(config, path, error)
+
+
+def _problem(config: Config, path: Path, error: template.TemplateError) -> Problem:
     place = config.inside(path, error.line, error.column)
-    return Problem(*place, error.message, show_path(path), error.hint)
+    return Problem(*place, error.message, config.show(*path), error.hint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.config.paths import show_path
 from runner.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ class Config:
         """File, line, column of a line and column within a text value."""
         place: tuple[str, int, int] = self.positions().inside(path, line, column)
         return place
+
+    def show(self, *path: str | int) -> str:
+        """A path as messages show it."""
+        return show_path(self.positions().spelled(path))
 
     def origin(self, *path: str | int) -> tuple[str, int, int]:
         """File, line, column of a key."""
