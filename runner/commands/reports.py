@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
@@ -12,8 +12,21 @@ from runner.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runner.commands.validate import Report
     from runner.errors import Problem
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found in all projects together; the counts are of what could be loaded."""
+
+    files: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    agents: int
+    tasks: int
+
+    @property
+    def ok(self) -> bool:
+        return all(problem.severity != "error" for problem in self.problems)
 
 
 def _text(report: Report) -> str:

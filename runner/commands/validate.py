@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.commands.reports import REPORTS
+from runner.commands.reports import REPORTS, Report
 from runner.config.build import in_order
 from runner.config.checks import check_all
 from runner.config.load import examine
@@ -18,20 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.errors import Problem
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was found in all projects together; the counts are of what could be loaded."""
-
-    files: tuple[str, ...]
-    problems: tuple[Problem, ...]
-    agents: int
-    tasks: int
-
-    @property
-    def ok(self) -> bool:
-        return all(problem.severity != "error" for problem in self.problems)
 
 
 def validate(paths: Sequence[str], fmt: str = "text", project: str | None = None) -> int:
