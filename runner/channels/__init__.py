@@ -9,6 +9,7 @@ from runner.channels.base import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from runner.channels.base import Delivery, Message
     from runner.model import JsonObject
@@ -22,21 +23,39 @@ CHANNELS = {
 }
 
 
+# By these one can also take a message back, and read what was sent.
+_WITH_HISTORY = ("ntfy",)
+
+
 def send(kind: str, target: JsonObject, message: Message, environ: Mapping[str, str], timeout: float) -> Delivery:
     """Send by the channel of that kind within `timeout` seconds. Never raises."""
     if kind not in CHANNELS:
-        return Failed(f"there is no channel `{kind}`: {', '.join(CHANNELS)}", permanent=True)
-    try:
-        delivery: Delivery = import_module(CHANNELS[kind]).send(target, message, environ, timeout)
-    except Exception as error:  # a message never changes how a run ends
-        # Its class alone: the text could hold a token.
-        return Failed(f"the channel `{kind}` broke: {type(error).__name__}", permanent=False)
+        return Failed(f"there is no channel `{kind}`, only {', '.join(CHANNELS)}", permanent=True)
+    delivery: Delivery = _guarded(kind, "send", target, message, environ, timeout)
     return delivery
 
 
-def cancel(kind: str, target: JsonObject, message_id: str, environ: Mapping[str, str], timeout: float) -> None:
-    """Take back a message that waits for its delay, where the channel knows how. Never raises."""
+def cancel(kind: str, target: JsonObject, message_id: str, environ: Mapping[str, str], timeout: float) -> Delivery:
+    """Take back a message, such as one that waits for its delay. Never raises."""
+    if kind not in _WITH_HISTORY:
+        return Failed(f"a message by `{kind}` cannot be taken back", permanent=True)
+    delivery: Delivery = _guarded(kind, "cancel", target, message_id, environ, timeout)
+    return delivery
+
+
+def poll(
+    kind: str, target: JsonObject, since: str, environ: Mapping[str, str], timeout: float
+) -> list[JsonObject] | Failed:
+    """The messages that the server still holds, oldest first. Never raises."""
+    if kind not in _WITH_HISTORY:
+        return Failed(f"`{kind}` keeps no messages", permanent=True)
+    found: list[JsonObject] | Failed = _guarded(kind, "poll", target, since, environ, timeout)
+    return found
+
+
+def _guarded(kind: str, verb: str, *arguments: object) -> Any:
     try:
-        import_module(CHANNELS[kind]).cancel(target, message_id, environ, timeout)
-    except Exception:  # noqa: S110 - what cannot be taken back is one message too many, and not worth a failed run
-        pass
+        return getattr(import_module(CHANNELS[kind]), verb)(*arguments)
+    except Exception as error:
+        # Its class alone: the text could hold a token.
+        return Failed(f"the channel `{kind}` broke: {type(error).__name__}", permanent=False)

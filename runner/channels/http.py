@@ -50,12 +50,6 @@ def exchange(request: Request, environ: Mapping[str, str], timeout: float) -> by
     return answer
 
 
-def secret(name: str, environ: Mapping[str, str]) -> str | Failed:
-    """The value of a variable that the settings name."""
-    value = environ.get(name, "").strip()
-    return value or Failed(f"the variable {name} is not set", permanent=False)
-
-
 class _Body:
     """The request's body, not to be sent any more once the sender was given up: its message will be sent again."""
 

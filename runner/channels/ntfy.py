@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 
 from runner.channels.base import Failed, Sent
 from runner.channels.cut import cut_line, cut_text
-from runner.channels.http import Request, exchange, secret
+from runner.channels.http import Request, exchange
+from runner.channels.secret import secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
