@@ -183,5 +183,8 @@ def _explained(config: Config, name: str, reader: Reader, files: Mapping[str, st
 
 
 def _rule_place(config: Config, name: str, trail: Trail) -> str:
-    file, line, _ = config.locate("parsers", name, *trail)
+    try:
+        file, line, _ = config.locate("parsers", name, *trail)
+    except LookupError:  # the parser that no file needs to define
+        return "built in"
     return short_place(f"{file}:{line}") if line else file

@@ -56,19 +56,24 @@ def events_in(content: bytes) -> Iterator[tuple[JsonObject, int]]:
     if len(content) > LONGEST_DOCUMENT:
         return
     text = decoded(content)
-    position = 0
+    position = offset = 0
     effort = 4 * len(text) + 10 * _NESTING_REACH  # characters to read in vain: bounds many broken beginnings
     while effort > 0 and (opening := _OPENING.search(text, position)):
         value, end = _value_at(text, opening.end())
         if value is None:
             effort -= end - opening.end()
-            position = opening.end() + 1
-            continue
-        offset = len(text[: opening.end()].encode("utf-8", "replace"))
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, dict):
-                yield item, offset
+            end = opening.end() + 1
+        else:
+            start = offset + _size(text[position : opening.end()])
+            yield from (
+                (item, start) for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict)
+            )
+        offset += _size(text[position:end])
         position = end
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 def _value_at(text: str, start: int) -> tuple[Any, int]:

@@ -22,8 +22,11 @@ LONGEST_MESSAGE = 2000
 LONGEST_EXCERPT = 200
 
 
+EXCERPT_BYTES = 4 * LONGEST_EXCERPT
+
+
 class Line:
-    """A line of output and its place; the evidence is made once, and only when some rule needs it."""
+    """A line of output, or its beginning, and its place; the evidence is made once, and only when it is asked for."""
 
     __slots__ = ("_evidence", "_offset", "_raw", "_source")
 
@@ -40,7 +43,7 @@ class Line:
     @property
     def evidence(self) -> Evidence:
         if self._evidence is None:
-            beginning = decoded(self._raw[: 4 * LONGEST_EXCERPT])
+            beginning = decoded(self._raw[:EXCERPT_BYTES])
             self._evidence = Evidence(self._source, self._offset, one_line(beginning, LONGEST_EXCERPT))
         return self._evidence
 

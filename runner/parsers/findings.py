@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.model import Reply, Usage
 from runner.parsers.decode import events_in
-from runner.parsers.faults import FaultBook, Line
+from runner.parsers.faults import EXCERPT_BYTES, FaultBook, Line
 from runner.parsers.folds import FIELDS, Fold
 from runner.parsers.words import PATTERN_REACH, decoded, one_line, plain, scalar_text, squeezed
 
@@ -66,16 +66,19 @@ class Findings:
 
     def text_line(self, where: Where, line: Line, *, file: str | None = None) -> bool:
         """One line of a text source; True when it is a retry."""
+        bucket = self._dispatch.lines(where, file)
+        if not bucket.reads_lines:
+            return False
         text = one_line(decoded(line.ends(PATTERN_REACH)))
-        for rule in self._rules.terminals:
-            if rule.folded is None and rule.probe.reads_lines(where, file) and rule.probe.in_text(text):
+        for rule in bucket.terminals:
+            if rule.probe.in_text(text):
                 self._text_said.setdefault(rule.good, (line.evidence, rule.trail))
-        for number, error in enumerate(self._rules.errors):
-            hit = error.probe.in_text(text) if error.probe.reads_lines(where, file) else None
+        for number, error in bucket.errors:
+            hit = error.probe.in_text(text)
             if hit:
                 self.faults.error(number, hit, None, line)
-        for watch in self._rules.watches:
-            hit = watch.probe.in_text(text) if watch.probe.reads_lines(where, file) else None
+        for watch in bucket.watches:
+            hit = watch.probe.in_text(text)
             if hit:
                 self.faults.retry(watch, hit, None, line)
                 return True
@@ -83,7 +86,7 @@ class Findings:
 
     def whole_text(self, where: Where, content: bytes, *, file: str | None = None) -> None:
         """A text source from its beginning to its end, for the fields that look there."""
-        line = Line(file or where, content[:PATTERN_REACH], 0)
+        line = Line(file or where, content[:EXCERPT_BYTES], 0)
         for rule, fold in zip(self._rules.fields, self._folds, strict=True):
             if rule.probe.reads_lines(where, file):
                 text, pattern = decoded(content), rule.probe.pattern
@@ -92,7 +95,7 @@ class Findings:
     def file(self, template: str, content: bytes) -> None:
         """A file that the agent wrote: its events, its lines, its whole text."""
         for event, offset in events_in(content):
-            line = Line(template, content[offset : offset + PATTERN_REACH], offset)
+            line = Line(template, content[offset : offset + EXCERPT_BYTES], offset)
             for rule, fold in zip(self._rules.fields, self._folds, strict=True):
                 if rule.probe.reads_events_of(template):
                     fold.add(_values(rule, event), line)

@@ -72,21 +72,25 @@ TAKES: dict[str, Step] = {
 class Fold:
     """The value of one field rule so far, and the line that last had a part in it."""
 
-    __slots__ = ("_kept", "_step", "_take", "evidence")
+    __slots__ = ("_kept", "_line", "_step", "_take")
 
     def __init__(self, take: str) -> None:
         self._take = take
         self._step = TAKES[take]
         self._kept: Any = None
-        self.evidence: Evidence | None = None
+        self._line: Line | None = None
 
     def add(self, values: list[Any], line: Line) -> None:
         if values and not (self._take == "first" and self._kept is not None):
             self._kept = self._step(self._kept, values)
-            self.evidence = line.evidence
+            self._line = line
 
     def reset(self) -> None:
         self._kept = None
+
+    @property
+    def evidence(self) -> Evidence | None:
+        return self._line.evidence if self._line else None
 
     @property
     def value(self) -> Any:

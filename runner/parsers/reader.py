@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.parsers.decode import LONGEST_DOCUMENT, event_in, events_in, looks_like_object
-from runner.parsers.faults import Line
+from runner.parsers.faults import EXCERPT_BYTES, Line
 from runner.parsers.findings import Findings
 from runner.parsers.lines import Ends, LineScanner
 from runner.parsers.words import PATTERN_REACH
@@ -73,7 +73,7 @@ class Reader:
         self._last_stderr: Line | None = None
         self._skipped = 0
         self._document = _Document() if rules.format == "json" else None
-        self._stdout_rules = rules.read_lines_of("stdout")
+        self._stdout_rules = dispatch.lines("stdout").reads_lines
         self._scanners = {"stderr": LineScanner(self._on_stderr_line)}
         if rules.format == "jsonl":
             # Rules on stdout's plain lines concern lines without a needle, too.
@@ -124,7 +124,7 @@ class Reader:
         event = event_in(raw)
         if event is not None:
             self.live.saw(event)
-            self._findings.event(event, Line("stdout", raw, offset))
+            self._findings.event(event, Line("stdout", raw[:EXCERPT_BYTES], offset))
         elif raw.strip():
             self._skipped += 1
             # Never on a line that was meant as an event: a broken one may hold the model's words.
@@ -156,7 +156,7 @@ class _Document:
     def events(self) -> list[tuple[JsonObject, Line]]:
         content = bytes(self._content)
         return [
-            (event, Line("stdout", content[start : start + PATTERN_REACH], self._offset + start))
+            (event, Line("stdout", content[start : start + EXCERPT_BYTES], self._offset + start))
             for event, start in events_in(content)
         ]
 

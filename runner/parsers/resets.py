@@ -23,14 +23,12 @@ _YEAR_9999 = 253_402_300_799.0
 _TEN_YEARS = 10 * 366 * 86_400.0
 _DAY = 86_400.0
 
-_CLOCK = re.compile(
-    r"""(?:(?P<month>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?
+# Compiled at first use, by re's own cache: most runs meet no limit.
+_CLOCK = r"""(?:(?P<month>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?
           (?:,?\s+(?P<year>\d{4}))?(?:,\s*|\s+)(?:at\s+)?)?
         (?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2}))?)?\s*(?P<half>[ap]\.?m\b\.?)?
-        (?:\s*\(?(?P<zone>[A-Za-z][\w+/-]*)\)?)?""",
-    re.VERBOSE | re.IGNORECASE,
-)
-_ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
+        (?:\s*\(?(?P<zone>[A-Za-z][\w+/-]*)\)?)?"""
+_ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
@@ -70,8 +68,8 @@ def _milliseconds(text: str, now: float, _zone: tzinfo | None) -> float | None:
 
 
 def _clock(text: str, now: float, zone: tzinfo | None) -> float | None:
-    iso = _ISO.match(text)
-    found = _CLOCK.match(text)
+    iso = re.match(_ISO, text)
+    found = re.match(_CLOCK, text, re.VERBOSE | re.IGNORECASE)
     try:
         if iso:
             return max(_from_iso(iso[0], zone), now)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runner.parsers.words import scalar_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Literal, TypeAlias
 
     from runner.model import JsonObject
@@ -116,30 +116,27 @@ class Rules:
     def probes(self) -> list[Probe]:
         return [rule.probe for rules in (self.terminals, self.fields, self.errors, self.watches) for rule in rules]
 
-    def read_lines_of(self, where: Where) -> bool:
-        """Whether any rule but a field's, which takes the text as a whole, looks at the lines of that source."""
-        probes = [*(rule.probe for rule in self.terminals), *(rule.probe for rule in (*self.errors, *self.watches))]
-        return any(probe.reads_lines(where) for probe in probes)
-
 
 class Bucket:
-    """The rules that an event of one kind can concern; fields and errors with their number in the table."""
+    """The rules that one kind of event, or a line of one source, can concern; fields and errors with their number."""
 
     __slots__ = ("errors", "fields", "resets", "terminals", "watches")
 
-    def __init__(self, rules: Rules, chosen: Dispatch, kind: str | None) -> None:
-        def concerned(probe: Probe) -> bool:
-            return probe.where == "event" and chosen.concerns(probe.when, kind)
-
+    def __init__(self, rules: Rules, concerned: Callable[[Probe], bool], resets: Callable[[When], bool]) -> None:
         self.terminals = [rule for rule in rules.terminals if rule.folded is None and concerned(rule.probe)]
         self.fields = [(number, rule) for number, rule in enumerate(rules.fields) if concerned(rule.probe)]
         self.resets = [
             (number, rule.reset)
             for number, rule in enumerate(rules.fields)
-            if rule.reset is not None and rule.probe.where == "event" and chosen.concerns(rule.reset, kind)
+            if rule.reset is not None and rule.probe.where == "event" and resets(rule.reset)
         ]
         self.errors = [(number, rule) for number, rule in enumerate(rules.errors) if concerned(rule.probe)]
         self.watches = [rule for rule in rules.watches if concerned(rule.probe)]
+
+    @property
+    def reads_lines(self) -> bool:
+        """Whether any rule but a field's, which takes a text as a whole, is there."""
+        return bool(self.terminals or self.errors or self.watches)
 
 
 class Dispatch:
@@ -149,6 +146,7 @@ class Dispatch:
         self._rules = rules
         self._key, self._kinds = _discriminator(rules)
         self._buckets: dict[str | None, Bucket] = {}
+        self._lines: dict[tuple[Where, str | None], Bucket] = {}
 
     def bucket(self, event: JsonObject) -> Bucket:
         kind = scalar_text(event.get(self._key)) if self._key else None
@@ -156,10 +154,23 @@ class Dispatch:
             kind = None
         found = self._buckets.get(kind)
         if found is None:
-            found = self._buckets[kind] = Bucket(self._rules, self, kind)
+            found = self._buckets[kind] = Bucket(
+                self._rules,
+                lambda probe: probe.where == "event" and self._concerns(probe.when, kind),
+                lambda when: self._concerns(when, kind),
+            )
         return found
 
-    def concerns(self, when: When, kind: str | None) -> bool:
+    def lines(self, where: Where, file: str | None = None) -> Bucket:
+        """The rules on the lines of a text source."""
+        found = self._lines.get((where, file))
+        if found is None:
+            found = self._lines[where, file] = Bucket(
+                self._rules, lambda probe: probe.reads_lines(where, file), lambda _: False
+            )
+        return found
+
+    def _concerns(self, when: When, kind: str | None) -> bool:
         """Whether an event of that kind can fit; None stands for every kind that no rule names."""
         return all(
             kind in condition.texts

@@ -13,17 +13,18 @@ PATTERN_REACH = 64 * 1024
 
 LARGEST_COUNT = 2**63 - 1
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_SURROGATES = re.compile("[\ud800-\udfff]")
-_BLANKS = re.compile(r"[^\S\n]+")
-_LINE_ENDS = re.compile(r" ?\n[ \n]*")
-_NUMBER = re.compile(r"(\d{1,3}(?:[,_]\d{3})+|\d+)(\.\d+)?(?:[eE]([+-]?\d{1,3}))?\s*([kKmMgGbB])?")
+# Compiled at first use, by re's own cache: most runs need none of them.
+_ANSI = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])"
+_SURROGATES = "[\ud800-\udfff]"
+_BLANKS = r"[^\S\n]+"
+_LINE_ENDS = r" ?\n[ \n]*"
+_NUMBER = r"(\d{1,3}(?:[,_]\d{3})+|\d+)(\.\d+)?(?:[eE]([+-]?\d{1,3}))?\s*([kKmMgGbB])?"
 _FACTORS = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000, "b": 1_000_000_000}
 
 
 def valid(text: str) -> str:
     """`text` without lone surrogates (JSON escapes can make them), so that it can be written as UTF-8."""
-    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
+    return text if text.isascii() else re.sub(_SURROGATES, "\ufffd", text)
 
 
 def decoded(line: bytes | bytearray) -> str:
@@ -32,12 +33,12 @@ def decoded(line: bytes | bytearray) -> str:
 
 def plain(text: str) -> str:
     """`text` without terminal escape sequences."""
-    return _ANSI.sub("", text) if "\x1b" in text else text
+    return re.sub(_ANSI, "", text) if "\x1b" in text else text
 
 
 def squeezed(text: str) -> str:
     """A text source as patterns see it: no ANSI, blanks collapsed, no empty lines, `^` and `$` at each line."""
-    return _LINE_ENDS.sub("\n", _BLANKS.sub(" ", plain(text))).strip()
+    return re.sub(_LINE_ENDS, "\n", re.sub(_BLANKS, " ", plain(text))).strip()
 
 
 def one_line(text: str) -> str:
@@ -60,15 +61,8 @@ def scalar_text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return _digits(value)
-    return None
-
-
-def _digits(value: float) -> str | None:
-    try:
         return repr(value)
-    except ValueError:  # more digits than the interpreter is willing to print
-        return None
+    return None
 
 
 def number(value: Any) -> float | None:
@@ -85,7 +79,7 @@ def number(value: Any) -> float | None:
 
 
 def _written_number(text: str) -> float | None:
-    found = _NUMBER.fullmatch(text.strip().lstrip("$€£").strip()) if len(text) <= 64 else None
+    found = re.fullmatch(_NUMBER, text.strip().lstrip("$€£").strip()) if len(text) <= 64 else None
     if found is None:
         return None
     whole = re.sub("[,_]", "", found[1])

@@ -1,0 +1,174 @@
+"""A rule table that is wrong: every problem at once, each with its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from runner.parsers import RuleError, compile_parser
+from tests.parsing import stock
+
+ERROR = {"in": "stderr", "match": "x", "class": "auth"}
+WHEN = {"type": "x"}
+
+
+def problems(table: Any) -> list[tuple[tuple[str | int, ...], str]]:
+    with pytest.raises(RuleError) as raised:
+        compile_parser(table, strict=True)
+    return list(raised.value.problems)
+
+
+def jsonl(**more: Any) -> dict[str, Any]:
+    return {"format": "jsonl", **more}
+
+
+def field(**rule: Any) -> dict[str, Any]:
+    return jsonl(fields={"text": rule})
+
+
+def error(**rule: Any) -> dict[str, Any]:
+    return jsonl(errors=[{**ERROR, **rule}])
+
+
+# table, path of the problem, what the message says
+ROWS: list[tuple[Any, tuple[str | int, ...], str]] = [
+    ({}, ("format",), "unknown format `None`, expected one of `json`, `jsonl`, `text`"),
+    ({"format": "jsnl"}, ("format",), "unknown format `jsnl`, did you mean 'jsonl'?"),
+    ("text", (), "expected a mapping, got `text`"),
+    (jsonl(feilds={}), ("feilds",), "unknown key `feilds`, did you mean 'fields'?"),
+    (jsonl(needles="x"), ("needles",), "expected a list, got `x`"),
+    (jsonl(needles=["a", ""]), ("needles", 1), "expected a word without line breaks, got ``"),
+    (jsonl(needles=["a\nb"]), ("needles", 0), "expected a word without line breaks"),
+    ({"format": "text", "needles": ["x"]}, ("needles",), "only a jsonl parser has needles, this one is `text`"),
+    (jsonl(fields={"txt": {"at": "x"}}), ("fields", "txt"), "unknown key `txt`, did you mean 'text'?"),
+    (jsonl(fields={"text": "x"}), ("fields", "text"), "expected a mapping, got `x`"),
+    (field(at="x", tkae="last"), ("fields", "text", "tkae"), "unknown key `tkae`, did you mean 'take'?"),
+    (field(at="x", take="lst"), ("fields", "text", "take"), "unknown take `lst`, did you mean 'last'?"),
+    (field(at="a..b"), ("fields", "text", "at"), "bad path `a..b`, expected a path such as"),
+    (field(at=["a", "b["]), ("fields", "text", "at", 1), "bad path `b[`"),
+    (field(at={"sum": ["a", ""]}), ("fields", "text", "at", "sum", 1), "bad path ``"),
+    (field(at={"add": ["a"]}), ("fields", "text", "at"), "expected a path such as"),
+    (field(at={"minus": ["a"]}), ("fields", "text", "at"), "`{minus: [a, b]}`"),
+    (field(at=7), ("fields", "text", "at"), "got `7`"),
+    (field(at=[]), ("fields", "text", "at"), "got a list"),
+    (field(take="last"), ("fields", "text"), "a rule on events needs `when` or `at`"),
+    (field(when=WHEN), ("fields", "text"), "`take: last` needs an `at`: the field to take"),
+    (field(when=WHEN, match="x", take="count"), ("fields", "text", "match"), "`match` needs an `at`"),
+    (field(**{"in": "stdout", "at": "x"}), ("fields", "text"), "`stdout` is text: it has no `when` and no `at`"),
+    (field(**{"in": "stdin"}), ("fields", "text", "in"), "expected `stdout`, `stderr`, `{file: ...}`"),
+    (field(**{"in": {"file": ""}}), ("fields", "text", "in", "file"), "expected a path, got ``"),
+    (field(**{"in": {"fiel": "x"}, "at": "x"}), ("fields", "text", "in", "fiel"), "did you mean 'file'?"),
+    (field(at="x", match="("), ("fields", "text", "match"), "bad regular expression `(`: missing ), unterminated"),
+    (field(at="x", match=7), ("fields", "text", "match"), "expected a regular expression, got `7`"),
+    (
+        field(at="x", match="(?P<valeu>x)"),
+        ("fields", "text", "match"),
+        "unknown named group `valeu`, did you mean 'value'?",
+    ),
+    (
+        field(at="x", match="(?P<q>x)"),
+        ("fields", "text", "match"),
+        "unknown named group `q`, known are `epoch`, `seconds`",
+    ),
+    (field(when=[], at="x"), ("fields", "text", "when"), "expected a mapping of paths to values, got a list"),
+    (field(when={"a..b": 1}, at="x"), ("fields", "text", "when", "a..b"), "bad path `a..b`"),
+    (field(when={"a": []}, at="x"), ("fields", "text", "when", "a"), "expected a value or a list of values"),
+    (field(when={"a": [[1]]}, at="x"), ("fields", "text", "when", "a"), "expected a value or a list of values"),
+    (field(when={"a": {"no": 1}}, at="x"), ("fields", "text", "when", "a"), "`{not: ...}` or `{exists: true}`"),
+    (
+        field(when={"a": {"exists": 1}}, at="x"),
+        ("fields", "text", "when", "a", "exists"),
+        "expected true or false, got `1`",
+    ),
+    (field(at="x", reset={"whne": WHEN}), ("fields", "text", "reset", "whne"), "did you mean 'when'?"),
+    (jsonl(errors={}), ("errors",), "expected a list, got a mapping"),
+    (jsonl(errors=[None]), ("errors", 0), "expected a mapping, got nothing"),
+    (
+        error(**{"class": "usage_limt"}),
+        ("errors", 0, "class"),
+        "unknown class `usage_limt`, did you mean 'usage_limit'?",
+    ),
+    (error(**{"class": "retry"}), ("errors", 0, "class"), "unknown class `retry`"),
+    (error(**{"class": "no_commits"}), ("errors", 0, "class"), "unknown class `no_commits`"),
+    (error(fails="yes"), ("errors", 0, "fails"), "expected true or false, got `yes`"),
+    (error(when=WHEN), ("errors", 0, "when"), "unknown key `when`"),
+    (error(match=""), ("errors", 0, "match"), "expected a regular expression, got ``"),
+    (jsonl(errors=[{"in": "stderr", "class": "auth"}]), ("errors", 0), "a rule on text needs `match`"),
+    (jsonl(errors=[{"match": "x", "class": "auth"}]), ("errors", 0), "missing key `in`"),
+    (error(reset={"at": "x", "kind": "minutes"}), ("errors", 0, "reset", "kind"), "unknown kind `minutes`"),
+    (error(reset={"kind": "ms"}), ("errors", 0, "reset", "at"), "got nothing"),
+    (jsonl(watch=[{**ERROR, "class": "retyr"}]), ("watch", 0, "class"), "did you mean 'retry'?"),
+    (jsonl(watch=[{**ERROR, "fails": True}]), ("watch", 0, "fails"), "unknown key `fails`"),
+    (jsonl(watch=[{**ERROR, "in": {"file": "x"}}]), ("watch", 0, "in"), "a file is read after the run"),
+    (jsonl(success={"wen": WHEN}), ("success", "wen"), "unknown key `wen`, did you mean 'when'?"),
+    (jsonl(failure=[{"when": WHEN}, {"in": "stderr"}]), ("failure", 1), "a rule on text needs `match`"),
+    (jsonl(success={"field": "finish", "is": 1}), ("success",), "no field `finish` under `fields`"),
+    (jsonl(success={"field": "text"}, fields={"text": {"at": "x"}}), ("success",), "`field` needs an `is`"),
+    (
+        jsonl(success={"field": "text", "is": 1, "at": "y"}, fields={"text": {"at": "x"}}),
+        ("success", "at"),
+        "exclude each other",
+    ),
+    (jsonl(exit=[75]), ("exit",), "expected a mapping of exit codes to classes, got a list"),
+    (jsonl(exit={75: "rate_limits"}), ("exit", 75), "unknown class `rate_limits`, did you mean 'rate_limit'?"),
+    (jsonl(exit={"x": "auth"}), ("exit", "x"), "expected an exit code from 1 to 255, got `x`"),
+    (jsonl(exit={300: "auth"}), ("exit", 300), "expected an exit code from 1 to 255, got `300`"),
+    (jsonl(strip=["("]), ("strip", 0), "bad regular expression"),
+    (jsonl(ignore_exit_code="no"), ("ignore_exit_code",), "expected true or false, got `no`"),
+]
+
+
+@pytest.mark.parametrize(
+    ("table", "path", "message"), ROWS, ids=[f"{n}-{'.'.join(map(str, row[1]))}" for n, row in enumerate(ROWS)]
+)
+def test_problem(table: Any, path: tuple[str | int, ...], message: str) -> None:
+    found = problems(table)
+
+    assert any(where == path and message in said for where, said in found), found
+
+
+def test_all_problems_come_at_once() -> None:
+    found = problems(
+        {
+            "format": "jsnl",
+            "fields": {"text": {"at": "a..b", "take": "lst"}, "txt": {"at": "x"}},
+            "errors": [{"in": "stderr", "match": "(", "class": "x"}, {"in": "nowhere", "match": "x", "class": "auth"}],
+        }
+    )
+
+    assert [path for path, _ in found] == [
+        ("format",),
+        ("fields", "txt"),
+        ("fields", "text", "take"),
+        ("fields", "text", "at"),
+        ("errors", 0, "class"),
+        ("errors", 0, "match"),
+        ("errors", 1, "in"),
+    ]
+
+
+def test_patterns_are_compiled_at_first_use_unless_strict() -> None:
+    table = error(match="(")
+
+    compile_parser(table)
+    assert problems(table)
+
+
+@pytest.mark.parametrize("name", ["claude-jsonl", "claude-json", "claude-text", "text"])
+def test_the_stock_parsers_are_right(name: str) -> None:
+    compile_parser(stock(name), strict=True)
+
+
+def test_the_needles_of_the_stock_parser_are_held_by_every_event_that_a_rule_asks_for() -> None:
+    """A rule whose events may lack every needle would work without needles and fail with them."""
+    table = stock("claude-jsonl")
+    rules = [*table["fields"].values(), table["success"], table["failure"], *table["errors"], *table["watch"]]
+    whens = [rule.get("when") or rule["in"]["when"] for rule in rules if rule.get("in") != "stderr"]
+    assert len(whens) > 20
+
+    for when in whens:
+        kinds = when["type"] if isinstance(when["type"], list) else [when["type"]]
+        for kind in kinds:
+            words = ['"tool_use"'] if kind == "assistant" else [f'"{kind}"']  # the one assistant rule asks for tool_use
+            assert any(needle in words[0] for needle in table["needles"]), when
