@@ -22,8 +22,8 @@ _LINE_KEYS = (
 ).split()
 
 
-def running(invocation: Invocation, started_at: float) -> JsonObject:
-    """The record before the agent starts."""
+def running(invocation: Invocation, started_at: float, *, messages: bool) -> JsonObject:
+    """The record before the agent starts; `messages` says whether anybody is to hear of the run."""
     return {
         "run_id": invocation.run_id,
         "agent": invocation.agent,
@@ -55,7 +55,7 @@ def running(invocation: Invocation, started_at: float) -> JsonObject:
         "containment": None,
         "survivors": None,
         "notification": {
-            "state": "off",
+            "state": "pending" if messages else "off",
             "attempts": 0,
             "delivered_at": None,
             "message_id": None,
@@ -109,6 +109,22 @@ def broken(record: JsonObject, verdict: Verdict, began: float, now: float) -> Js
         **judged(verdict, lambda evidence: evidence.source),
         "ended_at": rfc3339(now),
         "elapsed_seconds": round(max(0.0, now - began), 3),
+    }
+
+
+def lost(record: JsonObject, message: str, seen: float, elapsed: float) -> JsonObject:
+    """The final record of a run that nobody closed; `seen` is its last sign of life."""
+    row = reason_of("lost")
+    return {
+        **record,
+        "status": row.status,
+        "reason": "lost",
+        "exit_code": row.exit_code,
+        "ended_by": "lost",
+        "ended_at": rfc3339(seen),
+        "elapsed_seconds": round(elapsed, 3),
+        "error": {"class": "lost", "message": message, "retry_at": None, "evidence": None},
+        "advice": row.advice,
     }
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from runner import template
 from runner.reasons import reason_of
-from runner.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,9 +57,11 @@ class _Environ(dict[str, str]):
 
 def read_policy(section: JsonObject, task: JsonObject, environ: Mapping[str, str]) -> Policy:
     """The global section, overridden key by key by the task's. Raises template.TemplateError."""
-    merged = {**section, **(task.get("notify") or {})}
+    ours = task.get("notify")
+    if ours is False:
+        return Policy()
+    merged = {**section, **(ours or {})}
     variables = {"env": _Environ(environ)}
-    budget = parse_duration(merged.get("budget", "5s"))
     return Policy(
         targets=_targets(merged, variables),
         failure_targets=_targets(merged.get("failures") or {}, variables),
@@ -69,7 +70,6 @@ def read_policy(section: JsonObject, task: JsonObject, environ: Mapping[str, str
         recovery=merged.get("recovery", True),
         quiet=_quiet(merged.get("quiet")),
         dead_man=bool(merged.get("dead_man", False)),
-        budget=5.0 if budget is None else budget,
     )
 
 
@@ -98,7 +98,7 @@ def _rendered(value: Any, variables: Mapping[str, Any]) -> Any:
 def _quiet(section: JsonObject | None) -> Quiet | None:
     if not section:
         return None
-    return Quiet(_minutes(section["from"]), _minutes(section["to"]), section.get("zone"))
+    return Quiet(_minutes(section["from"]), _minutes(section["to"]), section.get("timezone"))
 
 
 def _minutes(clock: str) -> int:

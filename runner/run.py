@@ -7,10 +7,11 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner import git, metadata, record
+from runner import files, git, metadata, record
 from runner.errors import EXIT_INTERNAL
 from runner.evidence import line_number
 from runner.judge import judge
+from runner.logs import candidate_ids
 from runner.model import Invocation, Skip, Verdict
 from runner.parsers import compile_parser
 from runner.plan import plan
@@ -24,10 +25,12 @@ from runner.template import render
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from runner.model import Changes, Evidence, JsonObject, Outcome, Reply, Request
+    from runner.logs import Claim, Logs
+    from runner.model import Changes, Evidence, JsonObject, Limits, Outcome, Reply, Request
     from runner.plan import Entries, World
-    from runner.record import Claim, Logs
+    from runner.post import Post
 
+_CLOSING = 30.0  # seconds for the commit check and the record
 _MAX_REPORT = 16 << 20
 _LOG_OF = {"stdout": "stdout.log", "stderr": "transcript.log"}
 
@@ -41,7 +44,7 @@ class Finished:
     exit_code: int
 
 
-def run(entries: Entries, request: Request, world: World, logs: Logs, stderr: TextIO | None) -> Finished:
+def run(entries: Entries, request: Request, world: World, logs: Logs, post: Post, stderr: TextIO | None) -> Finished:
     """Plan, claim, begin, execute, judge, record. Raises RunnerError before the run has begun, never after."""
     logs.prepare()
     with Signals() as signals:
@@ -54,18 +57,18 @@ def run(entries: Entries, request: Request, world: World, logs: Logs, stderr: Te
                 planned = _unmet(planned, before) or planned
             if isinstance(planned, Skip):
                 begun = True
-                return _skip(planned, request, claim, logs)
+                return _skip(planned, request, claim, logs, post)
             began = time.time()
-            opened = metadata.running(planned, began)
+            opened = metadata.running(planned, began, messages=bool(post.policy.everything))
             record.open_run(planned.run_dir, opened, planned.prompt)
             begun = True
-            return _Run(planned, opened, began, before, world, logs).finish(signals, stderr)
+            return _Run(planned, opened, began, before, world, logs, post).finish(signals, stderr)
         finally:
             logs.release(claim, keep_id=begun)
 
 
 def _claim(entries: Entries, request: Request, world: World, logs: Logs) -> tuple[Claim, Invocation | Skip]:
-    for run_id in record.candidate_ids(time.time()):
+    for run_id in candidate_ids(time.time()):
         planned = plan(entries, request, world, run_id)
         claim = logs.claim(run_id, request.task, request.agent)
         if claim is not None:
@@ -88,7 +91,7 @@ def _unmet(invocation: Invocation, before: git.Snapshot) -> Skip | None:
     return None
 
 
-def _skip(skip: Skip, request: Request, claim: Claim, logs: Logs) -> Finished:
+def _skip(skip: Skip, request: Request, claim: Claim, logs: Logs, post: Post) -> Finished:
     identity = {
         "run_id": claim.run_id,
         "agent": request.agent,
@@ -98,7 +101,8 @@ def _skip(skip: Skip, request: Request, claim: Claim, logs: Logs) -> Finished:
     }
     line = metadata.skipped(skip, identity, time.time())
     logs.append_run(line)
-    return Finished(line, summary(line, None), line["exit_code"])
+    notification = post.tell_skip(line)
+    return Finished(line, summary({**line, "notification": notification}, None), line["exit_code"])
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,13 @@ class _Run:
     before: git.Snapshot
     world: World
     logs: Logs
+    post: Post
 
     def finish(self, signals: Signals, stderr: TextIO | None) -> Finished:
         """From the record that says `running` to the closed one, whatever happens between."""
         invocation = self.invocation
         try:
+            self.post.announce(self.opened, self._shown, _longest(invocation.limits))
             outcome, reply = self._execute(signals, stderr)
             changes, verdict = self._conclude(outcome, reply)
             final = metadata.closed(self.opened, outcome, reply, changes, verdict, self._show)
@@ -127,15 +133,15 @@ class _Run:
             self.logs.note(f"internal error in run {invocation.run_id}\n{traceback.format_exc()}", now)
             verdict = Verdict("failed", "internal", EXIT_INTERNAL, message=f"internal error: {error!r}")
             final = metadata.broken(self.opened, verdict, self.began, now)
-        text = summary(final, _shown(invocation.run_dir), verdict.evidence.text if verdict.evidence else None)
-        self._close(final, text)
-        return Finished(final, text, verdict.exit_code)
+        line = verdict.evidence.text if verdict.evidence else None
+        final = self._close(final, line)
+        return Finished(final, summary(final, self._shown, line), verdict.exit_code)
 
     def _execute(self, signals: Signals, stderr: TextIO | None) -> tuple[Outcome, Reply]:
         invocation = self.invocation
         for path, content in invocation.files.items():
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            record.write_text(path, content)
+            files.write_text(path, content)
         parser = compile_parser(invocation.parser)
         reader = parser.reader(time.time)
         progress = Progress(reader, f"{invocation.agent} {invocation.task}", invocation.limits.timeout, stderr)
@@ -188,15 +194,21 @@ class _Run:
         name = _LOG_OF.get(evidence.source, os.path.basename(evidence.source))
         return f"{name}:{line_number(os.path.join(self.invocation.run_dir, name), evidence.offset)}"
 
-    def _close(self, final: JsonObject, text: str) -> None:
+    def _close(self, final: JsonObject, evidence_text: str | None) -> JsonObject:
         """Repeatable steps in the order that a later command can replay; the live file goes last, in `run`."""
         folder = self.invocation.run_dir
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        record.write_text(os.path.join(folder, "summary.txt"), text)
+        files.write_text(os.path.join(folder, "summary.txt"), summary(final, self._shown, evidence_text))
         record.write_metadata(folder, final)
         self.logs.append_run(metadata.line_of(final))
+        return {**final, "notification": self.post.conclude(final, self._shown)}
+
+    @property
+    def _shown(self) -> str:
+        """The run's folder, relative to the current one where it lies below it."""
+        return self.invocation.run_dir.removeprefix(os.getcwd() + os.sep)
 
 
-def _shown(path: str) -> str:
-    """Relative to the current folder where the path lies below it."""
-    return path.removeprefix(os.getcwd() + os.sep)
+def _longest(limits: Limits) -> float | None:
+    """Seconds after which a run that keeps to its limits is over."""
+    return None if limits.timeout is None else limits.timeout + limits.grace + _CLOSING

@@ -17,7 +17,7 @@ _LABEL = 10
 
 def summary(record: JsonObject, folder: str | None, evidence_text: str | None = None) -> str:
     """Verdict, evidence, what to do, commits, tokens, cost, then the agent's reply; `folder` is None for a skip."""
-    rows = [*_verdict(record, evidence_text), *_work(record), *_place(record, folder)]
+    rows = [*_verdict(record, evidence_text), *_work(record), *_place(record, folder), *_message(record)]
     lines = [headline(record), *(f"  {label:<{_LABEL}}{value}" for label, value in rows)]
     reply = printable(record.get("text") or "").strip()
     if reply:
@@ -49,6 +49,19 @@ def _verdict(record: JsonObject, evidence_text: str | None) -> list[tuple[str, s
         rows.append(("do", record["advice"]))
     rows += [("note", one_line(note)) for note in record.get("notes") or []]
     return rows
+
+
+def _message(record: JsonObject) -> list[tuple[str, str]]:
+    """What became of the message."""
+    found = record.get("notification") or {}
+    state = found.get("state")
+    if state == "delivered":
+        return [("message", "delivered")]
+    if state == "dead":
+        return [("message", f"could not be delivered: {one_line(found['last_error'])}")]
+    if state == "pending" and found["last_error"]:
+        return [("message", f"waits in the outbox: {one_line(found['last_error'])}")]
+    return [("message", f"none: {one_line(found['last_error'])}")] if state == "off" and found["last_error"] else []
 
 
 def _work(record: JsonObject) -> list[tuple[str, str]]:

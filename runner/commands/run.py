@@ -8,14 +8,14 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from runner import git, record
-from runner.config import check_pair, find_project, load
-from runner.config.project import state_home
+from runner import git
+from runner.commands.open import note_config_error, open_project
+from runner.config import check_pair
 from runner.config.prompts import read_prompt
 from runner.errors import ConfigError, Problem, UsageError
+from runner.logs import candidate_ids
 from runner.model import Request, Skip
 from runner.plan import PROMPT_TASK, Entries, TemplateFaultError, World, plan
-from runner.record import Logs
 from runner.run import run as run_steps
 from runner.summary import headline
 
@@ -27,23 +27,19 @@ if TYPE_CHECKING:
 
 def run(words: RunWords) -> int:
     """The whole command; returns the run's exit code. Raises RunnerError before a run has begun."""
-    environ = dict(os.environ)
     request = _request(words)
-    project = find_project(os.getcwd(), words.project or environ.get("RUNNER_PROJECT"))
-    logs = Logs(os.path.join(project.root, "logs"))
     try:
-        config = load(project, state_home(environ))
+        opened = open_project(words.project)
+        config, logs = opened.config, opened.logs
         entries = _entries(config, request)
-        logs = Logs(config.settings.get("logs") or logs.root)
-        world = World(environ, project.root, _repo(config, request, entries), logs.root, sys.executable)
+        world = World(opened.environ, config.project.root, _repo(config, request, entries), logs.root, sys.executable)
         if words.dry_run:
             return _dry_run(entries, request, world, as_json=words.json)
-        finished = run_steps(entries, request, world, logs, sys.stderr)
+        finished = run_steps(entries, request, world, logs, opened.post(entries.task), sys.stderr)
     except TemplateFaultError as fault:
         raise _located(fault, config, request) from None
     except ConfigError as error:
-        if os.path.isdir(logs.root):
-            logs.note("\n".join(error.lines()), time.time())
+        note_config_error(words.project, error)
         raise
     if words.json:
         _print(json.dumps(finished.record, ensure_ascii=False, indent=2))
@@ -107,7 +103,7 @@ def _dry_run(entries: Entries, request: Request, world: World, *, as_json: bool)
         world.python,
         git.snapshot(world.repo, dict(world.environ)).identity,
     )
-    planned = plan(entries, request, world, next(record.candidate_ids(time.time())))
+    planned = plan(entries, request, world, next(candidate_ids(time.time())))
     if isinstance(planned, Skip):
         _print(f"would be skipped ({planned.reason}): {planned.message}")
         return 12

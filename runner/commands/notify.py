@@ -1,0 +1,136 @@
+"""`runner notify`: test the channels, and look after the messages that wait."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from runner import recover
+from runner.channels import send
+from runner.channels.base import Message, Sent
+from runner.errors import RunnerError
+from runner.post import NO_CHANNEL
+from runner.text import one_line, printable, rfc3339
+
+if TYPE_CHECKING:
+    from runner.commands.open import Opened
+    from runner.model import JsonObject
+    from runner.outbox import Pending
+
+_TEST_BUDGET = 10.0
+_FLUSH_BUDGET = 120.0
+
+
+def test(opened: Opened) -> int:
+    """Send a message by every channel, now; 1 when one of them fails."""
+    targets = _targets(opened)
+    now = time.time()
+    message = Message(
+        title="runner: a test",
+        body=f"This is a test of the channel, from {opened.config.project.root}.",
+        tags=("test_tube",),
+        priority=3,
+        click=None,
+        actions=(),
+        message_id=f"test_{now:.0f}",
+    )
+    failed = 0
+    for target in targets:
+        delivery = send(target["kind"], target, message, opened.environ, _TEST_BUDGET)
+        if isinstance(delivery, Sent):
+            print(f"{_shown(target)}: sent")
+        else:
+            print(f"{_shown(target)}: failed: {one_line(delivery.error)}")
+            failed += 1
+    return 1 if failed else 0
+
+
+def list_messages(opened: Opened, *, as_json: bool) -> int:
+    """The messages that wait, and the dead letters."""
+    outbox = opened.post({}).outbox
+    rows = [(False, outbox.read(name)) for name in outbox.ids()]
+    rows += [(True, outbox.read(name, dead=True)) for name in outbox.dead_ids()]
+    found = [(dead, pending) for dead, pending in rows if pending is not None]
+    if as_json:
+        print(json.dumps([_described(pending, dead=dead) for dead, pending in found], ensure_ascii=False, indent=2))
+    elif not found:
+        print("no message waits")
+    else:
+        for dead, pending in found:
+            print(_line(pending, dead=dead))
+    return 0
+
+
+def flush(opened: Opened) -> int:
+    """Close lost runs and send what waits; 1 when something remains."""
+    for lost in recover.close_lost(opened.logs, opened.post_of):
+        print(f"lost: {lost['agent']} {lost['task']} {lost['run_id']}")
+    delivered, remaining = recover.flush(opened.logs, opened.post({}), _FLUSH_BUDGET, due_only=True)
+    dead = len(opened.post({}).outbox.dead_ids())
+    print(f"{delivered} delivered, {remaining} waiting" + (f", {dead} dead (`runner notify list`)" if dead else ""))
+    return 1 if remaining else 0
+
+
+def history(opened: Opened, since: str, *, as_json: bool) -> int:
+    """What the ntfy server still holds."""
+    # requests, for this command alone.
+    from runner.channels import ntfy  # noqa: PLC0415
+
+    messages: list[JsonObject] = []
+    targets = [target for target in _targets(opened) if target["kind"] == "ntfy"]
+    if not targets:
+        raise RunnerError("no ntfy topic is configured", hint="set RUNNER_NTFY_TOPIC, or `notify.ntfy` in tasks.yaml")
+    for target in targets:
+        found = ntfy.poll(target, since, opened.environ, _TEST_BUDGET)
+        if not isinstance(found, list):
+            raise RunnerError(f"{_shown(target)}: {one_line(found.error)}")
+        messages += found
+    if as_json:
+        print(json.dumps(messages, ensure_ascii=False, indent=2))
+        return 0
+    for message in messages:
+        when = message.get("time")
+        stamp = rfc3339(when) if isinstance(when, int | float) else "?"
+        print(f"{stamp}  {one_line(str(message.get('title') or message.get('message') or ''), 100)}")
+    if not messages:
+        print(f"the server holds no message since {printable(since)}")
+    return 0
+
+
+def _targets(opened: Opened) -> tuple[JsonObject, ...]:
+    targets = opened.policy({}).everything
+    if not targets:
+        raise RunnerError(NO_CHANNEL)
+    return targets
+
+
+def _shown(target: JsonObject) -> str:
+    """`ntfy`, with its topic for ntfy: never an address that may hold a secret."""
+    return f"{target['kind']} {target['topic']}" if target.get("topic") else str(target["kind"])
+
+
+def _described(pending: Pending, *, dead: bool) -> JsonObject:
+    return {
+        "id": pending.id,
+        "title": pending.message.title,
+        "dead": dead,
+        "created_at": rfc3339(pending.created_at),
+        "targets": [
+            {
+                "channel": _shown(target.settings),
+                "state": target.state,
+                "attempts": target.attempts,
+                "last_error": target.last_error,
+            }
+            for target in pending.targets
+        ],
+    }
+
+
+def _line(pending: Pending, *, dead: bool) -> str:
+    errors = "; ".join(one_line(target.last_error, 80) for target in pending.targets if target.last_error)
+    tries = sum(target.attempts for target in pending.targets)
+    state = "dead" if dead else "waiting" if pending.final else "running"
+    shown = f"{pending.id}  {state:<8} {tries} tries  {one_line(pending.message.title, 60)}"
+    return f"{shown}\n  {errors}" if errors else shown

@@ -1,0 +1,82 @@
+"""Small files, written so that a reader finds them whole, and nobody but their owner reads them."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def write_json(path: str, data: Mapping[str, Any], *, sync: bool = True) -> None:
+    """By staging file, fsync, rename, fsync of the folder: a reader finds the old file or the new, whole."""
+    staging = f"{path}.new"
+    text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+    fd = os.open(staging, _FILE | os.O_TRUNC, 0o600)
+    try:
+        write_all(fd, text.encode(errors="replace"))
+        if sync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(staging, path)
+    if sync:
+        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def write_text(path: str, text: str) -> None:
+    """A small file for its owner alone."""
+    fd = os.open(path, _FILE | os.O_TRUNC, 0o600)
+    try:
+        write_all(fd, text.encode(errors="replace"))
+    finally:
+        os.close(fd)
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Raises FileExistsError when it is there."""
+    fd = os.open(path, _FILE | os.O_EXCL, 0o600)
+    try:
+        write_all(fd, data)
+    finally:
+        os.close(fd)
+
+
+def append(path: str, data: bytes, *, sync: bool = True) -> None:
+    """One write: lines of several runners do not mix."""
+    fd = os.open(path, _FILE | os.O_APPEND, 0o600)
+    try:
+        write_all(fd, data)
+        if sync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """However many writes it takes."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def unlink(path: str) -> None:
+    """Gone is gone."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def reason(error: OSError) -> str:
+    """What went wrong, in the words of the system."""
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,190 @@
+"""The log folder of a project: ids, locks, and the feeds that other commands read."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.errors import RunnerError
+from runner.files import append, reason, unlink, write_new
+from runner.text import one_line, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_OWNER = re.compile(r"[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*")
+
+
+class RecordError(RunnerError):
+    """The log folder cannot be written."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An id that is this process's own: its live file is locked for as long as `lock` is open."""
+
+    run_id: str
+    lock: int
+
+
+class Logs:
+    """The log folder of a project."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def path(self, *parts: str) -> str:
+        return os.path.join(self.root, *parts)
+
+    def prepare(self) -> None:
+        """Make the folder, for its owner alone and unseen by git. Raises RecordError."""
+        try:
+            for folder in ("ids", "live"):
+                os.makedirs(self.path(folder), mode=0o700, exist_ok=True)
+            ignore = self.path(".gitignore")
+            if not os.path.lexists(ignore):
+                write_new(ignore, b"# runs are this machine's own\n*\n")
+        except OSError as error:
+            raise RecordError(f"cannot write to the log folder `{self.root}`: {reason(error)}") from None
+
+    def claim(self, run_id: str, task: str, agent: str) -> Claim | None:
+        """Take an id and its run lock; None when the id is taken. Raises RecordError."""
+        try:
+            write_new(self.path("ids", run_id), f"{task}/{agent}\n".encode())
+        except FileExistsError:
+            return None
+        except OSError as error:
+            raise RecordError(f"cannot write to the log folder `{self.root}`: {reason(error)}") from None
+        claim = self.lock(run_id)
+        if claim is None:
+            return None
+        if not os.path.exists(self.path("ids", run_id)):
+            # Somebody who looked for lost runs had the lock for a moment, and found that this one had not begun.
+            self.release(claim, keep_id=True)
+            return None
+        os.write(claim.lock, f"{os.getpid()} {boot_id()}\n".encode())
+        return claim
+
+    def lock(self, run_id: str, *, make: bool = True) -> Claim | None:
+        """Take the run lock without waiting; None when another process holds it (it is alive then), or it is gone."""
+        path = self.path("live", run_id)
+        while True:
+            try:
+                lock = os.open(path, os.O_RDWR | (os.O_CREAT if make else 0) | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                raise RecordError(f"cannot lock the run `{run_id}`: {reason(error)}") from None
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # The holder before us may have unlinked the file between our open and our lock.
+                if os.path.samestat(os.stat(path), os.fstat(lock)):
+                    return Claim(run_id, lock)
+            except BlockingIOError:
+                os.close(lock)
+                return None
+            except FileNotFoundError:
+                pass
+            os.close(lock)
+
+    def live_ids(self) -> list[str]:
+        """The runs that live, or lived when their runner was ended."""
+        return sorted(name for name in _listed(self.path("live")) if _RUN_ID.fullmatch(name))
+
+    def place_of(self, run_id: str) -> str | None:
+        """`task/agent/run_id` of a claimed id."""
+        try:
+            with open(self.path("ids", run_id), encoding="utf-8") as file:
+                owner = file.read(300).strip()
+        except (OSError, ValueError):
+            return None
+        return os.path.join(owner, run_id) if _OWNER.fullmatch(owner) else None
+
+    def boot_of(self, run_id: str) -> str | None:
+        """The boot of the machine in which the run began, from its live file."""
+        try:
+            with open(self.path("live", run_id), encoding="utf-8") as file:
+                words = file.read(100).split()
+        except (OSError, ValueError):
+            return None
+        return words[1] if len(words) == 2 else None
+
+    def has_line(self, run_id: str) -> bool:
+        """Whether the feed knows the run."""
+        try:
+            with open(self.path("runs.jsonl"), "rb") as file:
+                return any(f'"run_id": "{run_id}"'.encode() in line for line in file)
+        except OSError:
+            return False
+
+    def release(self, claim: Claim, *, keep_id: bool) -> None:
+        """The last step of closing; without `keep_id` the run never began and its id is free again."""
+        if not keep_id:
+            unlink(self.path("ids", claim.run_id))
+        unlink(self.path("live", claim.run_id))
+        os.close(claim.lock)
+
+    def append_run(self, line: Mapping[str, Any]) -> None:
+        """One line in the feed runs.jsonl and one in the task's log."""
+        append(self.path("runs.jsonl"), b"\n" + json.dumps(line, ensure_ascii=False).encode(errors="replace") + b"\n")
+        self.append_line((line["task"], "task.log"), _task_line(line))
+
+    def append_line(self, place: tuple[str, ...], text: str) -> None:
+        """One line at the end of a log for people."""
+        path = self.path(*place)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        append(path, (text + "\n").encode(errors="replace"), sync=False)
+
+    def note(self, text: str, now: float) -> None:
+        """A line in the runner's own log, or more where `text` has more; never raises."""
+        try:
+            os.makedirs(self.root, mode=0o700, exist_ok=True)
+            append(self.path("runner.log"), f"{rfc3339(now)} {text.rstrip()}\n".encode(errors="replace"), sync=False)
+        except OSError:
+            pass
+
+
+def boot_id() -> str:
+    """What the kernel calls this boot; empty where it does not say."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def candidate_ids(now: float) -> Iterator[str]:
+    """`20260219_175043`, then `_02`, `_03` … of the same second."""
+    stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(now))
+    yield stamp
+    for number in range(2, 1000):
+        yield f"{stamp}_{number:02}"
+    raise RecordError(f"all run ids of {stamp} are taken")
+
+
+def _task_line(line: Mapping[str, Any]) -> str:
+    """`2026-02-19T17:50:55.000Z 20260219_175043 demo failed no_commits 12.3s 0 commits`."""
+    error = line.get("error") or {}
+    words = [line["ended_at"], line["run_id"], line["agent"], line["status"]]
+    words += [line["reason"]] if line["reason"] else []
+    if line.get("elapsed_seconds") is not None:
+        words.append(f"{line['elapsed_seconds']:.1f}s")
+    if line.get("commits") is not None:
+        words.append(f"{line['commits']} commit{'' if line['commits'] == 1 else 's'}")
+    if error.get("message"):
+        words.append(f"({one_line(error['message'])})")
+    return " ".join(words)

@@ -1,0 +1,150 @@
+"""What whoever comes next does for runs that nobody closed, and for messages that nobody delivered.
+
+Always the same: take the run's lock without waiting (held means alive), read the record after, replay what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runner import files, metadata, record
+from runner.logs import boot_id
+from runner.message import run_message
+from runner.process.tree import kill_marked
+from runner.summary import summary
+from runner.text import from_rfc3339, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.logs import Claim, Logs
+    from runner.model import JsonObject
+    from runner.outbox import Pending
+    from runner.post import Post
+
+_STOP_AFTER = 3  # failures in a row: the server is down, and each try costs its time
+
+
+def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[JsonObject]:
+    """Close the runs whose runner is gone; returns the records of those that were still running.
+
+    `post_of` gives the post for a task's name.
+    """
+    closed = []
+    for run_id in logs.live_ids():
+        claim = logs.lock(run_id, make=False)
+        if claim is not None:
+            lost = _resume(logs, claim, post_of)
+            if lost is not None:
+                closed.append(lost)
+    return closed
+
+
+def _resume(logs: Logs, claim: Claim, post_of: Callable[[str], Post]) -> JsonObject | None:
+    """Replay the closing of one run; its record when that was still open."""
+    place = logs.place_of(claim.run_id)
+    found = record.read_metadata(logs.path(place)) if place else None
+    if place is None or found is None:
+        # It had not begun: nobody has heard of it, and nobody needs to. A message without a run stays in the outbox.
+        if place is not None and not os.path.exists(logs.path("outbox", f"{claim.run_id}.json")):
+            shutil.rmtree(logs.path(place), ignore_errors=True)
+            logs.release(claim, keep_id=logs.has_line(claim.run_id))
+        else:
+            logs.release(claim, keep_id=True)
+        return None
+    running = found["status"] == "running"
+    if running:
+        found = _lost(logs, place, found)
+    logs.append_run(metadata.line_of(found))
+    post = post_of(found["task"])
+    if running or found["notification"]["state"] == "pending":
+        _finish_message(post, found, logs.path(place))
+    elif found["notification"]["state"] == "delivered":
+        post.outbox.remove(claim.run_id)
+    logs.release(claim, keep_id=True)
+    return found if running else None
+
+
+def _lost(logs: Logs, place: str, found: JsonObject) -> JsonObject:
+    """End what is left of the run's processes, and close its record with the last thing that is known of it."""
+    folder = logs.path(place)
+    survivors = kill_marked(folder)
+    seen = _last_seen(folder, found)
+    cause = "the machine was restarted" if logs.boot_of(found["run_id"]) not in (None, boot_id()) else None
+    message = f"the runner ended without closing this run; its last sign of life was at {rfc3339(seen)}"
+    message += f" ({cause})" if cause else ""
+    elapsed = max(0.0, seen - from_rfc3339(found["started_at"]))
+    final = {**metadata.lost(found, message, seen, elapsed), "survivors": survivors}
+    files.write_text(os.path.join(folder, "summary.txt"), summary(final, folder))
+    record.write_metadata(folder, final)
+    logs.note(f"lost run {found['run_id']} ({found['agent']} {found['task']}): {message}", time.time())
+    return final
+
+
+def _last_seen(folder: str, found: JsonObject) -> float:
+    """When the run last wrote something."""
+    times = [from_rfc3339(found["started_at"])]
+    for name in ("transcript.log", "metadata.json"):
+        try:
+            times.append(os.stat(os.path.join(folder, name)).st_mtime)
+        except OSError:
+            continue
+    return max(times)
+
+
+def _finish_message(post: Post, found: JsonObject, folder: str) -> None:
+    """Send what the outbox still holds of a closed run, brought up to its record; make the file where it is missing."""
+    pending = post.outbox.read(found["run_id"])
+    if pending is None or not pending.targets:
+        notification = post.conclude(found, folder)
+    else:
+        message = replace(run_message(found, folder, {}), click=pending.message.click, actions=pending.message.actions)
+        ready = replace(pending, message=message, final=True)
+        post.outbox.write(ready)
+        sent = post.outbox.send(ready, time.time, post.policy.budget)
+        post.outbox.settle(sent)
+        notification = sent.notification()
+    record.set_notification(folder, notification)
+
+
+def flush(logs: Logs, post: Post, budget: float, *, due_only: bool) -> tuple[int, int]:
+    """Send what waits, oldest first; returns how many were delivered and how many remain."""
+    delivered = failures = 0
+    deadline = time.monotonic() + budget
+    ids = post.outbox.ids()
+    for message_id in ids:
+        left = deadline - time.monotonic()
+        if left <= 0 or failures >= _STOP_AFTER:
+            break
+        claim = logs.lock(message_id)
+        if claim is None:
+            continue
+        try:
+            pending = post.outbox.read(message_id)
+            if pending is None or _delivered_already(logs, pending):
+                post.outbox.remove(message_id)
+                continue
+            sent = post.outbox.send(pending, time.time, min(left, post.policy.budget), due_only=due_only)
+            if sent != pending:
+                post.outbox.settle(sent)
+            state = sent.notification()["state"]
+            delivered += state == "delivered"
+            failures = failures + 1 if state == "pending" and _tried(pending, sent) else 0
+        finally:
+            logs.release(claim, keep_id=True)
+    return delivered, len(post.outbox.ids())
+
+
+def _delivered_already(logs: Logs, pending: Pending) -> bool:
+    """Whoever sent it was ended between writing so and unlinking the file."""
+    found = record.read_metadata(logs.path(pending.run_dir)) if pending.run_dir else None
+    state: str = found["notification"]["state"] if found else "pending"
+    return state == "delivered"
+
+
+def _tried(before: Pending, after: Pending) -> bool:
+    return bool(before.notification()["attempts"] != after.notification()["attempts"])
