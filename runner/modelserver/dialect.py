@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runner.model import JsonObject
     from runner.modelserver.scenario import Answer, Refusal
 
+CREATED = 1_700_000_000  # the time of birth that answers name; nobody reads it
 _SHELL_NAME = re.compile(r"bash|shell|exec_command", re.IGNORECASE)
 _COMMAND_ARGUMENTS = ("command", "cmd")
 
@@ -38,6 +39,14 @@ class Call:
     texts: tuple[str, ...]
     tool_results: int
     shell: ShellTool | None
+
+
+@dataclass(frozen=True)
+class ShellUse:
+    """A tool call that an answer makes."""
+
+    name: str
+    arguments: JsonObject
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,28 @@ def find_shell(tools: Iterable[tuple[str, Mapping[str, Any]]]) -> ShellTool | No
     return None
 
 
+def shell_use(call: Call, answer: Answer) -> ShellUse | None:
+    """The tool call of an answer with a command; None where there is no command, or no tool to give it to."""
+    if answer.command is None or call.shell is None:
+        return None
+    return ShellUse(call.shell.name, {call.shell.argument: answer.command})
+
+
+def halves(text: str) -> tuple[str, str]:
+    """A text in two pieces, so that clients have to join."""
+    return text[: len(text) // 2], text[len(text) // 2 :]
+
+
+def words_in(texts: Iterable[str]) -> int:
+    """A count of tokens for those who ask for one without a call."""
+    return sum(len(text.split()) for text in texts)
+
+
+def data_event(data: JsonObject) -> bytes:
+    """One server-sent event without a name."""
+    return f"data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+
+
 def event(name: str, data: JsonObject) -> bytes:
     """One server-sent event with a name."""
-    return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+    return f"event: {name}\n".encode() + data_event(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from runner.modelserver.dialect import Call, HttpAnswer, event, find_shell
+from runner.modelserver.dialect import Call, HttpAnswer, event, find_shell, halves, shell_use, words_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def _user_blocks(body: JsonObject) -> Iterator[JsonObject]:
 def aside(path: str, body: JsonObject) -> JsonObject | None:
     if path != "/v1/messages/count_tokens":
         return None
-    return {"input_tokens": sum(len(str(block.get("text", "")).split()) for block in _user_blocks(body))}
+    return {"input_tokens": words_in(str(block.get("text", "")) for block in _user_blocks(body))}
 
 
 def answer(call: Call, answer: Answer, number: int) -> JsonObject:
@@ -139,16 +139,15 @@ def _usage(tokens: Tokens, output_tokens: int) -> JsonObject:
 
 
 def _stop_reason(call: Call, answer: Answer) -> str:
-    return "tool_use" if answer.command is not None and call.shell else "end_turn"
+    return "tool_use" if shell_use(call, answer) else "end_turn"
 
 
 def _blocks(call: Call, answer: Answer, number: int) -> Iterator[JsonObject]:
     if answer.thinking is not None:
         yield {"type": "thinking", "thinking": answer.thinking, "signature": "c2NyaXB0ZWQ="}
     yield {"type": "text", "text": answer.text}
-    if answer.command is not None and call.shell:
-        arguments = {call.shell.argument: answer.command}
-        yield {"type": "tool_use", "id": f"toolu_scripted{number:06}", "name": call.shell.name, "input": arguments}
+    if use := shell_use(call, answer):
+        yield {"type": "tool_use", "id": f"toolu_scripted{number:06}", "name": use.name, "input": use.arguments}
 
 
 def _block_events(index: int, block: JsonObject) -> list[bytes]:
@@ -161,9 +160,8 @@ def _block_events(index: int, block: JsonObject) -> list[bytes]:
             {"type": "signature_delta", "signature": block["signature"]},
         ]
     elif block["type"] == "text":
-        half = len(block["text"]) // 2
         empty = {"text": ""}
-        deltas = [{"type": "text_delta", "text": part} for part in (block["text"][:half], block["text"][half:])]
+        deltas = [{"type": "text_delta", "text": part} for part in halves(block["text"])]
     else:
         empty = {"input": {}}
         deltas = [{"type": "input_json_delta", "partial_json": json.dumps(block["input"])}]

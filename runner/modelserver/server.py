@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING
 
-from runner.modelserver import messages
+from runner.modelserver import chat, generatecontent, messages, responses
 from runner.modelserver.dialect import HttpAnswer
 from runner.modelserver.scenario import SCENARIOS, Answer, Interrupted, Refusal, Reset, Silence, Tokens
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runner.modelserver.dialect import Call, Dialect
     from runner.modelserver.scenario import Scenario, Step
 
-DIALECTS: tuple[Dialect, ...] = (messages,)
+DIALECTS: tuple[Dialect, ...] = (messages, responses, chat, generatecontent)
 LOOPBACK = "127.0.0.1"
 MAX_BODY = 64 * 1024 * 1024
 _NOT_FOUND = HttpAnswer(404, {}, {"error": "the scripted server does not know this path"})
@@ -46,7 +46,8 @@ class ModelServer:
     """A server for one scenario, on loopback, from `with ModelServer("hello") as server:` to the end of the block.
 
     `requests` are all requests in order, `calls` the model calls among them, `prompts` the user's texts of each call
-    (joined by line breaks), `usage` the tokens of all answers sent whole. An unknown scenario raises KeyError.
+    (joined by line breaks), `answered` the calls that got a whole answer, with its tokens, `usage` the sum of those.
+    An unknown scenario raises KeyError.
     """
 
     def __init__(self, scenario: str, *, port: int = 0) -> None:
@@ -55,7 +56,7 @@ class ModelServer:
         self._http = _HttpServer((LOOPBACK, port), self)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
         self.requests: list[Exchange] = []
-        self.usage = Tokens()
+        self.answered: list[tuple[Call, Tokens]] = []
 
     def __enter__(self) -> ModelServer:
         self._thread.start()
@@ -81,6 +82,10 @@ class ModelServer:
     def prompts(self) -> list[str]:
         return ["\n".join(call.texts) for call in self.calls]
 
+    @property
+    def usage(self) -> Tokens:
+        return sum((tokens for _, tokens in self.answered), Tokens())
+
     def take(self, exchange: Exchange) -> tuple[int, Step | None]:
         """Count a request; the number of its call and the step to play, None for what is no call."""
         with self._lock:
@@ -88,9 +93,9 @@ class ModelServer:
             self.requests.append(exchange)
         return number, self._scenario.step(number, exchange.call.tool_results) if exchange.call else None
 
-    def count(self, tokens: Tokens) -> None:
+    def count(self, call: Call, tokens: Tokens) -> None:
         with self._lock:
-            self.usage += tokens
+            self.answered.append((call, tokens))
 
 
 class _HttpServer(ThreadingMixIn, TCPServer):
@@ -196,11 +201,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._begin_stream()
             *events, last = dialect.stream(call, answer, number)
             self._send_events(events)
-            self.server.model.count(answer.tokens)
+            self.server.model.count(call, answer.tokens)
             self._send_events([last])
             self._end_stream()
         else:
-            self.server.model.count(answer.tokens)
+            self.server.model.count(call, answer.tokens)
             self._send(HttpAnswer(200, {}, dialect.answer(call, answer, number)))
 
     def _interrupt(self, dialect: Dialect, call: Call, step: Interrupted, number: int) -> None:
