@@ -40,8 +40,9 @@ def server(clock: Clock) -> Iterator[Ntfy]:
 
 
 def ask(
-    server: Ntfy, method: str = "POST", path: str = "/", body: bytes = b"", **headers: str
+    server: Ntfy, method: str = "POST", path: str = "/", body: bytes = b"", login: str | None = None
 ) -> tuple[int, bytes, Any]:
+    headers = {"Authorization": login} if login else {}
     request = Request(server.url + path, data=body or None, method=method, headers=headers)
     try:
         with urlopen(request, timeout=10) as answer:
@@ -194,10 +195,8 @@ def test_cached_messages_by_poll(server: Ntfy, clock: Clock, since: str, expecte
 )
 def test_logins(given: str | None, status: int) -> None:
     with Ntfy(token="tk_right", login=("me", "päss")) as server:
-        headers = {"Authorization": given} if given else {}
-
-        assert ask(server, body=b'{"topic": "mine"}', **headers)[0] == status
-        assert ask(server, "GET", "/mine/json?poll=1", **headers)[0] == status
+        assert ask(server, body=b'{"topic": "mine"}', login=given)[0] == status
+        assert ask(server, "GET", "/mine/json?poll=1", login=given)[0] == status
 
 
 def test_the_mode_changes_on_a_port_that_stays(server: Ntfy) -> None:

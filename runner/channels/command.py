@@ -6,6 +6,7 @@ code, a signal and the end of the time given may pass.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from runner.model import JsonObject
 
 _PERMANENT = (126, 127)
+_PASSING = frozenset((errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY))
 _ERROR_BYTES = 4096
 
 
@@ -62,10 +64,10 @@ def _variables(message: Message) -> dict[str, str]:
 
 
 def _not_started(name: str, error: OSError | ValueError) -> Failed:
-    """No memory for a process may pass; a name that is not there, or is no program, will not."""
-    permanent = isinstance(error, (FileNotFoundError, PermissionError, ValueError))
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return Failed(f"cannot start `{one_line(name, 60)}`: {one_line(reason, 100).lower()}", permanent=permanent)
+    """A lack of memory or processes may pass; a name that is not there, or is no program, will not."""
+    number = error.errno if isinstance(error, OSError) else None
+    reason = os.strerror(number).lower() if number else str(error)
+    return Failed(f"cannot start `{one_line(name, 60)}`: {reason}", permanent=number not in _PASSING)
 
 
 def _wait(process: subprocess.Popen[bytes], stderr: IO[bytes], timeout: float) -> Delivery:

@@ -165,5 +165,6 @@ def _plain(error: BaseException) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted ({cause.verify_message})"
         if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException):
-            return one_line(cause.strerror or str(cause), 120).lower()
+            text = one_line(cause.strerror or str(cause))
+            return text[:1].lower() + text[1:]
     return type(error).__name__
