@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MASK = "***"
 SHORTEST = 8  # bytes; anything shorter occurs in ordinary text
+_NOT_NEWLINE = re.compile(rb"[^\n]")
 _SEGMENTS = frozenset(("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIALS"))
 
 
@@ -50,14 +51,21 @@ def _json(value: str, *, ascii_only: bool = False) -> str:
 class Masker:
     """Masks a stream that comes in any pieces.
 
-    Every byte that is part of any secret's occurrence goes; occurrences that overlap become one `***`. Only what could
-    be the beginning of a secret is held back until the next piece or `flush`.
+    Every byte that is part of any secret's occurrence goes; occurrences that overlap become one `***`, or with
+    `keep_length` as many stars as they had bytes, newlines kept: then a byte's place in the masked stream is its place
+    in the stream. Only what could be the beginning of a secret is held back until the next piece or `flush`.
     """
 
-    def __init__(self, secrets: Iterable[bytes]) -> None:
+    def __init__(self, secrets: Iterable[bytes], *, keep_length: bool = False) -> None:
+        self._keep_length = keep_length
         self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
         self._held = b""
-        self._covered = 0  # this many bytes at the beginning of what is held have been written as `***`
+        self._covered = 0  # this many bytes at the beginning of what is held belong to a secret that was written
+
+    @property
+    def held(self) -> int:
+        """Bytes taken and not yet given back."""
+        return len(self._held)
 
     def feed(self, data: memoryview) -> memoryview:
         """What can be written now; `data` itself where there is nothing to mask."""
@@ -81,16 +89,21 @@ class Masker:
         done = 0
         if self._covered:
             done = self._covered
+            out.append(self._hidden(buffer[: min(done, end)]))
         for start, stop in spans:
             if start >= end:
                 break
             if start >= done:
-                out += (buffer[done:start], MASK.encode())
+                out += (buffer[done:start], b"" if self._keep_length else MASK.encode())
+            out.append(self._hidden(buffer[max(start, done) : min(stop, end)]))
             done = max(done, stop)
         out.append(buffer[done:end])
         self._held = buffer[end:]
         self._covered = max(0, done - end)
         return b"".join(out)
+
+    def _hidden(self, secret: bytes) -> bytes:
+        return _NOT_NEWLINE.sub(b"*", secret) if self._keep_length else b""
 
     def _spans(self, buffer: bytes) -> list[tuple[int, int]]:
         """Every occurrence of every secret, those that overlap included, by where they start."""
@@ -164,7 +177,7 @@ _SHAPES = (
     ("xox", _START + r"xox[abeoprs]-[A-Za-z0-9-]{10,}", MASK),
     ("akia", _START + r"AKIA[0-9A-Z]{16}(?![A-Za-z0-9])", MASK),
     ("asia", _START + r"ASIA[0-9A-Z]{16}(?![A-Za-z0-9])", MASK),
-    ("aiza", _START + r"AIza[0-9A-Za-z_-]{35}", MASK),
+    ("aiza", _START + r"AIza[0-9A-Za-z_-]{35,}", MASK),
     ("npm_", _START + r"npm_[A-Za-z0-9]{36}", MASK),
     ("hf_", _START + r"hf_[A-Za-z0-9]{30,}", MASK),
     ("sg", _START + r"sg(?:p|amp)_[A-Za-z0-9_]{24,}", MASK),
