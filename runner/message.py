@@ -31,6 +31,7 @@ def run_message(record: JsonObject, folder: str | None, settings: JsonObject, re
     The lines that decide what to do stand first: what does not fit is cut from the end.
     """
     row = reason_of(record["reason"])
+    record = _portable(record)
     lines = [*remarks, *_verdict(record), *_facts(record, folder)]
     reply = _reply(record) if record["status"] == "success" else []
     return _message(
@@ -46,6 +47,7 @@ def run_message(record: JsonObject, folder: str | None, settings: JsonObject, re
 def unended_message(record: JsonObject, folder: str | None, settings: JsonObject, delay: str | None = None) -> Message:
     """The message of a run that has only begun, for the case that nothing is heard of it again."""
     row = reason_of("lost")
+    record = _portable(record)
     lines = [
         f"run {record['run_id']} did not end: it began at {record['started_at']} and has not closed its record",
         "the runner or its machine was stopped, or the run still goes on",
@@ -65,7 +67,7 @@ def folded_message(message_id: str, counts: Mapping[str, int], since: str, until
         *(f"  {number} {one_line(status, 40)}" for status, number in sorted(counts.items()) if number),
         "do: read what they were with `runner triage` and `runner history`",
     ]
-    title = f"{total} message{'' if total == 1 else 's'} folded: {bad} of failed runs"
+    title = f"{total} message{'' if total == 1 else 's'} folded: {bad} not successful"
     return _message(title, lines, (row.tag,), row.priority, settings, {"run_id": message_id})
 
 
@@ -79,6 +81,7 @@ def _message(
     delay: str | None = None,
 ) -> Message:
     return Message(
+        # Again, for what only became a token when terminal escapes between its letters were taken out.
         title=mask_shapes(title),
         body=mask_shapes("\n".join(lines)),
         tags=tags,
@@ -88,14 +91,17 @@ def _message(
         actions=tuple(settings.get("actions") or ()),
         message_id=record["run_id"],
         delay=delay,
-        record=_portable(record),
+        record=record,
     )
 
 
 def _portable(record: JsonObject) -> JsonObject:
+    """The record as it may leave this machine: masked before anything is cut, so that no half of a token is left."""
     text = record.get("text")
-    short = {**record, "text": text[:_RECORD_TEXT]} if isinstance(text, str) else record
-    masked: JsonObject = mask_tree(short, mask_shapes)
+    if isinstance(text, str) and len(text) > _RECORD_TEXT:
+        # Without the word that the cut goes through.
+        record = {**record, "text": text[:_RECORD_TEXT].rpartition(" ")[0]}
+    masked: JsonObject = mask_tree(record, mask_shapes)
     return masked
 
 
