@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
 MASK = "***"
@@ -129,8 +129,10 @@ class Masker:
         return earliest
 
 
-def mask_text(text: str, secrets: Iterable[bytes]) -> str:
+def mask_text(text: str, secrets: Sequence[bytes]) -> str:
     """A whole text without the secrets."""
+    if not secrets:
+        return text
     data = text.encode(errors="surrogatepass")
     masker = Masker(secrets)
     masked = b"".join((masker.feed(memoryview(data)), masker.flush()))

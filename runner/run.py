@@ -12,6 +12,7 @@ from runner.errors import EXIT_INTERNAL
 from runner.evidence import line_number
 from runner.judge import judge
 from runner.logs import candidate_ids
+from runner.mask import mask_text, mask_tree, secrets_of
 from runner.model import Invocation, Skip, Verdict
 from runner.parsers import compile_parser
 from runner.plan import plan
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _CLOSING = 30.0  # seconds for the commit check and the record
 _MAX_REPORT = 16 << 20
+_WRITTEN_BY_OTHERS = ("argv", "text", "notes", "error", "commits")
 _LOG_OF = {"stdout": "stdout.log", "stderr": "transcript.log"}
 
 
@@ -59,10 +61,11 @@ def run(entries: Entries, request: Request, world: World, logs: Logs, post: Post
                 begun = True
                 return _skip(planned, request, claim, logs, post)
             began = time.time()
-            opened = metadata.running(planned, began, messages=bool(post.policy.everything))
-            record.open_run(planned.run_dir, opened, planned.prompt)
+            secrets = tuple(secrets_of({**world.environ, **planned.env}))
+            opened = _masked(metadata.running(planned, began, messages=bool(post.policy.everything)), secrets)
+            record.open_run(planned.run_dir, opened, mask_text(planned.prompt, secrets))
             begun = True
-            return _Run(planned, opened, began, before, world, logs, post).finish(signals, stderr)
+            return _Run(planned, opened, began, before, world, logs, post, secrets).finish(signals, stderr)
         finally:
             logs.release(claim, keep_id=begun)
 
@@ -116,6 +119,7 @@ class _Run:
     world: World
     logs: Logs
     post: Post
+    secrets: tuple[bytes, ...]
 
     def finish(self, signals: Signals, stderr: TextIO | None) -> Finished:
         """From the record that says `running` to the closed one, whatever happens between."""
@@ -130,11 +134,12 @@ class _Run:
             import traceback  # noqa: PLC0415
 
             now = time.time()
-            self.logs.note(f"internal error in run {invocation.run_id}\n{traceback.format_exc()}", now)
+            trace = mask_text(traceback.format_exc(), self.secrets)
+            self.logs.note(f"internal error in run {invocation.run_id}\n{trace}", now)
             verdict = Verdict("failed", "internal", EXIT_INTERNAL, message=f"internal error: {error!r}")
             final = metadata.broken(self.opened, verdict, self.began, now)
-        line = verdict.evidence.text if verdict.evidence else None
-        final = self._close(final, line)
+        line = mask_text(verdict.evidence.text, self.secrets) if verdict.evidence else None
+        final = self._close(_masked(final, self.secrets), line)
         return Finished(final, summary(final, self._shown, line), verdict.exit_code)
 
     def _execute(self, signals: Signals, stderr: TextIO | None) -> tuple[Outcome, Reply]:
@@ -149,7 +154,7 @@ class _Run:
         transcript = Log(os.path.join(invocation.run_dir, "transcript.log"))
         stdout = Log(os.path.join(invocation.run_dir, "stdout.log"))
         try:
-            outcome = execute(invocation, Streams(stdin, transcript, stdout), reader, progress, signals)
+            outcome = execute(invocation, Streams(stdin, transcript, stdout, self.secrets), reader, progress, signals)
         finally:
             os.close(stdin)
             progress.close()
@@ -207,6 +212,12 @@ class _Run:
     def _shown(self) -> str:
         """The run's folder, relative to the current one where it lies below it."""
         return self.invocation.run_dir.removeprefix(os.getcwd() + os.sep)
+
+
+def _masked(found: JsonObject, secrets: tuple[bytes, ...]) -> JsonObject:
+    """A record without secrets in what the agent, a template or git wrote; names and numbers are ours."""
+    theirs = {key: found[key] for key in _WRITTEN_BY_OTHERS}
+    return {**found, **mask_tree(theirs, lambda text: mask_text(text, secrets))}
 
 
 def _longest(limits: Limits) -> float | None:

@@ -37,7 +37,7 @@ CALLS = {
     "os.posix_spawnp": {"git.py", "standin.py"},
     "os.system": set(),
     "os.popen": set(),
-    "os.environ": {"commands", "cli.py", "standin.py"},
+    "os.environ": {"commands", "cli", "standin.py"},
     "os.getenv": set(),
 }
 AGENTS = ("claude", "codex", "gemini", "kilo", "ollama", "opencode", "qwen", "amp")

@@ -242,7 +242,7 @@ def test_kill_at_random_moments_of_the_sending(project: Project, server: Ntfy) -
     for _ in range(KILLS):
         count = len(project.folders())
         process = project.start("run", "double", "free")
-        _wait(lambda count=count: len(project.folders()) > count or process.poll() is not None)
+        _wait(lambda count=count, process=process: len(project.folders()) > count or process.poll() is not None)
         try:
             process.wait(chance.uniform(0.0, 0.4))
         except Exception:

@@ -218,3 +218,26 @@ def test_closed_standard_streams_harm_nothing(project: Project) -> None:
     )
     assert done.returncode == 0
     assert project.record()["text"] == "hello"
+
+
+SECRET = "hunter2-swordfish/é\nsecond line of it"
+
+
+def test_a_secret_reaches_no_file_and_the_lines_stay_where_they_were(project: Project) -> None:
+    """The agent prints its whole environment as JSON: the secret is escaped there."""
+    text = (project.root / "agents.yaml").read_text()
+    project.write(
+        "agents.yaml", text.replace("    parser: text\n", "    parser: text\n    env: {pass: [MY_API_KEY]}\n")
+    )
+    project.write("prompts/free.md", "The key is {{ vars.key }}.\n")
+    done = project(
+        "run", "double", "free", "--var", "mode=environment", "--var", f"key={SECRET}", env={"MY_API_KEY": SECRET}
+    )
+    assert done.returncode == 0, done.stderr
+    parts = [SECRET.splitlines()[0], "hunter2-swordfish", "second line of it"]
+    for path in project.folders()[-1].iterdir():
+        content = path.read_text()
+        assert not [part for part in parts if part in content], path
+    assert not [part for part in parts if part in done.stdout + done.stderr]
+    assert "***" in project.record()["text"]
+    assert json.loads((project.folders()[-1] / "stdout.log").read_text())["HOME"] == str(project.home)

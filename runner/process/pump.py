@@ -6,7 +6,10 @@ import os
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from runner.mask import Masker
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Literal
 
     from runner.process.spawn import Child
@@ -49,15 +52,16 @@ class Log:
 
 
 class Pump:
-    """Moves output from a child's pipes into `transcript` (both), `stdout` (that alone) and the parser."""
+    """From a child's pipes, masked, into `transcript` (both) and `stdout` (that alone), and as it is to the parser."""
 
-    def __init__(self, child: Child, transcript: Log, stdout: Log, parser: Feed) -> None:
+    def __init__(self, child: Child, transcript: Log, stdout: Log, parser: Feed, secrets: Sequence[bytes]) -> None:
         self._sources: dict[int, Literal["stdout", "stderr"]] = {child.stdout: "stdout", child.stderr: "stderr"}
         self._transcript = transcript
         self._stdout = stdout
         self._parser = parser
         self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
+        self._maskers = {source: Masker(secrets, keep_length=True) for source in self._sources.values()}
         self.bytes = {"stdout": 0, "stderr": 0}
 
     @property
@@ -77,14 +81,17 @@ class Pump:
             self._close(fd)
             return 0
         data = self._view[:count]
-        log = self._stdout if source == "stdout" else self._transcript
-        position = log.size
-        self._transcript.write(data)
-        if log is self._stdout:
-            self._stdout.write(data)
+        masker = self._maskers[source]
+        position = (self._stdout if source == "stdout" else self._transcript).size + masker.held
+        self._write(source, masker.feed(data))
         self.bytes[source] += count
         self._parser.feed(source, data, position)
         return count
+
+    def _write(self, source: str, data: memoryview) -> None:
+        self._transcript.write(data)
+        if source == "stdout":
+            self._stdout.write(data)
 
     def drain(self, deadline: float) -> None:
         """Move everything that is in the pipes now; the deadline (monotonic) is for a writer that never stops."""
@@ -97,5 +104,6 @@ class Pump:
             self._close(fd)
 
     def _close(self, fd: int) -> None:
-        del self._sources[fd]
+        source = self._sources.pop(fd)
+        self._write(source, self._maskers[source].flush())
         os.close(fd)

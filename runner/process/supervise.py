@@ -15,6 +15,8 @@ from runner.process.spawn import LaunchError, spawn
 from runner.process.tree import Tree, become_subreaper
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runner.model import Ending, Invocation
     from runner.process.pump import Feed
     from runner.process.signals import Signals
@@ -41,6 +43,7 @@ class Streams:
     stdin: int
     transcript: Log
     stdout: Log
+    secrets: Sequence[bytes] = ()
 
 
 def execute(invocation: Invocation, streams: Streams, parser: Feed, observer: Observer, signals: Signals) -> Outcome:
@@ -56,7 +59,7 @@ def execute(invocation: Invocation, streams: Streams, parser: Feed, observer: Ob
         elapsed = time.monotonic() - clock
         return Outcome("launch_failed", started_at, now, elapsed, launch_error=str(error), containment="none")
     tree = Tree(child.pid, invocation.run_dir, subreaper=subreaper)
-    pump = Pump(child, streams.transcript, streams.stdout, parser)
+    pump = Pump(child, streams.transcript, streams.stdout, parser, streams.secrets)
     watch = _Watch(invocation, child, tree, pump, observer, signals)
     try:
         watch.run()

@@ -21,7 +21,7 @@ def become_subreaper() -> bool:
     # ctypes is 1.5 ms of import, and the kernel call has no other door.
     import ctypes  # noqa: PLC0415
 
-    return ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    return bool(ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
 def has_children() -> bool:
@@ -83,6 +83,21 @@ def marked(run_dir: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def kill_marked(run_dir: str, rounds: int = 20) -> int:
+    """End what a run left whose runner is gone; returns how many processes were still there at the end."""
+    left: list[int] = []
+    for _ in range(rounds):
+        left = marked(run_dir)
+        if not left:
+            break
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+    return len(left)
 
 
 class Tree:

@@ -191,7 +191,8 @@ def nothing(*_):
 
 
 def write_settings(path):
-    say(open(path).read())
+    with open(path) as file:
+        say(file.read())
 
 
 def main():

@@ -1,0 +1,84 @@
+"""The words that run and judge agents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.cli.app import app
+from runner.commands import heartbeat as heartbeat_command
+from runner.commands import parse as parse_command
+from runner.commands import run as run_command
+from runner.commands.open import open_project
+from runner.words import RUN_OPTIONS, RunWords, pairs, place_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _run_options(function: Callable[..., int]) -> Callable[..., int]:
+    for option in reversed(RUN_OPTIONS):
+        if option.kind == "flag":
+            function = click.option(option.flag, option.name, is_flag=True, help=option.help)(function)
+        else:
+            function = click.option(
+                option.flag, option.name, metavar=option.metavar, help=option.help, multiple=option.kind == "pairs"
+            )(function)
+    return function
+
+
+@app.command()
+@click.argument("names", nargs=-1, metavar="AGENT TASK")
+@_run_options
+@click.pass_obj
+def run(project: str | None, /, names: tuple[str, ...], **said: Any) -> int:
+    """Run one agent on one task, and record what happened.
+
+    Exit codes: 0 success, 1 agent error, 10 rate limit, 11 timeout, 12 skipped.
+
+    \b
+    Examples:
+      runner run demo debug_hello_simple
+      runner run demo document_coverage --model opus --timeout 30m
+      runner run demo --prompt "Update the changelog and commit."
+      runner run demo debug_smoke_commit --var url=http://127.0.0.1:8000/
+      runner run demo document_coverage --dry-run
+    """
+    for option in RUN_OPTIONS:
+        if option.kind == "pairs":
+            said[option.name] = pairs(option.flag, list(said[option.name]))
+    return run_command.run(place_names(RunWords(project=project, **said), list(names)))
+
+
+@app.command()
+@click.argument("agent")
+@click.argument("stdout", type=click.Path())
+@click.option("--stderr", metavar="FILE", type=click.Path(), help="What the agent printed on stderr.")
+@click.option("--exit-code", type=int, help="How it ended; negative is a signal. Without: by its timeout.")
+@click.option("--at", metavar="TIME", help="When it ended, RFC 3339; relative reset times count from then.")
+@click.option("--parser", metavar="NAME", help="Use this parser instead of the agent's own.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--explain", is_flag=True, help="Say which rule gave which value at which line.")
+@click.pass_obj
+def parse(project: str | None, /, agent: str, stdout: str, **said: Any) -> int:
+    """Judge a recorded output of AGENT as a run would be judged.
+
+    \b
+    Examples:
+      runner parse demo stdout.log --exit-code 0
+      runner parse demo stdout.log --stderr stderr.log --exit-code 1 --json
+    """
+    return parse_command.parse(open_project(project).config, agent, stdout, **said)
+
+
+@app.command()
+@click.pass_obj
+def heartbeat(project: str | None, /) -> int:
+    """Close lost runs and send what waits: one line in a crontab, each minute.
+
+    \b
+    Example:
+      runner heartbeat
+    """
+    return heartbeat_command.heartbeat(open_project(project))
