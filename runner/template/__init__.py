@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TemplateError", "check", "is_plain", "render"]
 
-_NAME = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+# An attribute in capitals is a key of a mapping (`env.HOME`): no method of Python's has such a name.
+_NAME = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)(?:\.([A-Z][A-Z0-9_]*))?\s*\}\}")
 _MARKER = re.compile(r"\{[{%#]")
 _NEWLINE = re.compile(r"\r\n?")
 # Words that are no variable names in an expression: constants, operators, and what jinja2 itself defines.
@@ -56,7 +57,7 @@ def _render_plain(text: str, variables: Mapping[str, object]) -> str:
     pieces: list[str] = []
     position = size = 0
     for found in _NAME.finditer(text):
-        value = variables[found[1]]
+        value = variables[found[1]] if found[2] is None else _key(variables[found[1]], found, text)
         pieces += (_NEWLINE.sub("\n", text[position : found.start()]), "" if value is None else str(value))
         position = found.end()
         size += len(pieces[-1])
@@ -64,6 +65,13 @@ def _render_plain(text: str, variables: Mapping[str, object]) -> str:
             break
     pieces.append(_NEWLINE.sub("\n", text[position:]))
     return "".join(pieces)
+
+
+def _key(value: object, found: re.Match[str], text: str) -> object:
+    try:
+        return value[found[2]]  # type: ignore[index]  # what cannot be indexed raises TypeError
+    except (KeyError, TypeError):
+        raise TemplateError(f"`{found[1]}` has no `{found[2]}`", *position(text, found.start(2))) from None
 
 
 def _limited(result: str) -> str:
