@@ -100,7 +100,7 @@ def _portable(record: JsonObject) -> JsonObject:
     text = record.get("text")
     if isinstance(text, str) and len(text) > _RECORD_TEXT:
         # Without the word that the cut goes through.
-        record = {**record, "text": text[:_RECORD_TEXT].rpartition(" ")[0]}
+        record = {**record, "text": text[:_RECORD_TEXT].rsplit(None, 1)[0]}
     masked: JsonObject = mask_tree(record, mask_shapes)
     return masked
 

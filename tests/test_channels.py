@@ -305,7 +305,7 @@ def test_a_message_id_of_other_characters_still_is_a_sequence(server: Ntfy) -> N
     assert server.messages[0]["priority"] == 1
 
 
-@pytest.mark.parametrize("unit", ["a", "é", "€", "🚀", "e\u0301"], ids=ascii)
+@pytest.mark.parametrize("unit", ["a", "é", "€", "🚀", "e\u0301", "e\u0301\u0323"], ids=ascii)
 def test_a_cut_never_splits_a_character(unit: str) -> None:
     for offset in range(8):
         for limit in (64, 65, 66, 67):
@@ -326,6 +326,7 @@ def test_a_cut_never_splits_a_character(unit: str) -> None:
         ("one\ntwo\nthree", 12, "one\ntwo\n…"),
         ("one\ntwo\nthree", 11, "one\ntwo\n…"),
         ("one two three", 12, "one two\n…"),
+        ("aaaaaaaa b\nccccccc", 14, "aaaaaaaa b\n…"),
         ("one\n" + "x" * 30, 24, "one\n" + "x" * 16 + "\n…"),
         ("\n\n\n\n\n\n\n\n\n", 8, "\n…"),
         ("abcdef", 4, "abcd"),

@@ -75,7 +75,15 @@ def test_a_plain_value_is_one_needle() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ['quo"te\\and/slash', "zeile eins\nzeile zwei\r\n", "schlüssel-🔑-wert", "a<b>c&d=efgh", "tab\there-x"]
+    "value",
+    [
+        'quo"te\\and/slash',
+        "zeile eins\nzeile zwei\r\n",
+        "schlüssel-🔑-wert",
+        "pfad/schlüssel",
+        "a<b>c&d=efgh",
+        "tab\there-x",
+    ],
 )
 def test_every_form_that_json_writers_give_a_value(value: str) -> None:
     secrets = secrets_of({"MY_KEY": value})

@@ -197,7 +197,7 @@ TOKEN = "sk-ant-api03-AbCdEf0123456789xyz"
     [
         {"text": f"the key is {TOKEN}"},
         {"text": "x" * 280 + f" {TOKEN}"},
-        {"text": "x " * 8180 + TOKEN * 20},
+        {"text": "x " * 8184 + TOKEN * 20},
         {"text": TOKEN[:5] + "\x1b[0m" + TOKEN[5:]},
         {"commits": [{"sha": "a" * 40, "subject": f"Add {TOKEN}"}]},
         {"notes": [f"{'n' * 280} {TOKEN}"]},
