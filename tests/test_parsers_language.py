@@ -95,6 +95,24 @@ def test_when(wanted: Any, value: Any, *, fits: bool) -> None:
     assert read(table, lines({"k": value})).tool_calls == (1 if fits else None)
 
 
+@pytest.mark.parametrize("wanted", [{"not": "a"}, {"exists": True}, None, ["b", None]])
+def test_rules_on_the_key_that_all_others_ask_for_by_value(wanted: Any) -> None:
+    """Rules are looked up by the commonest key: one that asks it for no value must be found all the same."""
+    event = {"t": None} if wanted is None else {"t": "b"}
+    table = {
+        "format": "jsonl",
+        "fields": {
+            "text": {"when": {"t": "a"}, "at": "v"},
+            "session_id": {"when": {"t": ["a", "c"]}, "at": "v"},
+            "model": {"when": {"t": wanted}, "at": "v"},
+        },
+    }
+
+    reply = read(table, lines({**event, "v": "found"}))
+
+    assert (reply.text, reply.session_id, reply.model) == ("", None, "found")
+
+
 def test_a_missing_value_is_as_good_as_null() -> None:
     table = {"format": "jsonl", "fields": {"tool_calls": {"when": {"k": None, "t": {"exists": True}}, "take": "count"}}}
 
@@ -159,6 +177,7 @@ def test_take_keys() -> None:
         ({"minus": ["a", "b"]}, {"a": 5}, None),
         ({"minus": ["a", "b"]}, {"a": 1, "b": 2}, None),
         ([{"minus": ["a", "b"]}, "c"], {"c": 9}, 9),
+        ([{"minus": ["a", "b"]}, "c"], {"a": 1, "b": 2, "c": 9}, 9),
         ({"minus": ["a", {"sum": ["b", "c"]}]}, {"a": 9, "b": 2}, 7),
         ({"sum": [["x", "a"], {"minus": ["b", "c"]}]}, {"a": 1, "b": 5, "c": 2}, 4),
         ("a", {"a": "1,461"}, 1461),
