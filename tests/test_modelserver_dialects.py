@@ -351,7 +351,7 @@ def test_an_error_within_the_stream_and_the_whole_answer_without(speaker: Speake
     last = told[-1][1]
     error = (last.get("response") or last)["error"]
     assert len(told) > 2
-    assert error["code"] == (429 if speaker is CONTENT else "rate_limit_exceeded")
+    assert error["code"] == ("rate_limit_exceeded" if speaker is RESPONSES else 429)
     assert last.get("type") == ("response.failed" if speaker is RESPONSES else None)
     assert server.usage == HELLO.tokens
 

@@ -69,7 +69,8 @@ def refuse(call: Call, refusal: Refusal, number: int, now: float) -> HttpAnswer:
 
 
 def stream_error(call: Call, refusal: Refusal) -> bytes:
-    return data_event({"error": openai.error(call, refusal)})
+    # not documented for this API itself; the gateways that speak it give the HTTP status as the code
+    return data_event({"error": {**openai.error(call, refusal), "code": openai.status(refusal)}})
 
 
 def _deltas(call: Call, answer: Answer, number: int) -> Iterator[JsonObject]:

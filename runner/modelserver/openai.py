@@ -75,11 +75,15 @@ def error(call: Call, refusal: Refusal) -> JsonObject:
     return {"message": text, "type": kind, "param": param, "code": code}
 
 
+def status(refusal: Refusal) -> int:
+    return _ERRORS[refusal.kind][0]
+
+
 def refuse(call: Call, refusal: Refusal, number: int) -> HttpAnswer:
     headers = {"x-request-id": f"req_scripted{number:06}"}
     if refusal.retry_after is not None:
         headers |= {"retry-after": str(refusal.retry_after), "retry-after-ms": str(refusal.retry_after * 1000)}
-    return HttpAnswer(_ERRORS[refusal.kind][0], headers, {"error": error(call, refusal)})
+    return HttpAnswer(status(refusal), headers, {"error": error(call, refusal)})
 
 
 def _wait(seconds: int | None) -> str:
