@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from runner.config.merge import Layer, Merged, merge
+from runner.config.merge import Layer, Merged, TooLargeError, merge
 from runner.config.normalise import normalise
 from runner.config.positions import Positions, problem
 from runner.config.schema_check import check_data, schema_of
-from runner.config.yamlfile import Fault, parse
+from runner.config.yamlfile import Fault, parse, place
 from runner.errors import Problem
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from runner.config.yamlfile import Document
 
 MAX_PROBLEMS = 100
+MAX_EXPRESSIONS = 64 * 1024
+_TAG = re.compile(r"\{[{%][^}]{,1000}")
 
 
 def build(sources: Sequence[Source], project_root: str) -> tuple[Merged, list[Problem]]:
@@ -26,7 +29,7 @@ def build(sources: Sequence[Source], project_root: str) -> tuple[Merged, list[Pr
     layers, problems = [], []
     for source in sources:
         document = parse(source.data)
-        faults = document.faults or _shape_faults(source, document)
+        faults = document.faults or _size_faults(document) or _shape_faults(source, document)
         problems += [problem(source, fault) for fault in faults]
         if document.data is None and not faults:
             problems.append(problem(source, Fault(0, 0, "is empty"), "warning"))
@@ -36,9 +39,23 @@ def build(sources: Sequence[Source], project_root: str) -> tuple[Merged, list[Pr
             layers.append(Layer(source, document, data))
     if any(found.severity == "error" for found in problems):
         return Merged(), problems
-    merged = merge(layers)
-    problems += [problem(layer.source, fault) for layer, fault in merged.faults]
+    try:
+        merged = merge(layers)
+    except TooLargeError as error:
+        return Merged(), [*problems, problem(sources[-1], Fault(0, 0, str(error)))]
+    problems += [problem(layer.source, fault) for fault, layer in merged.faults.items()]
     return merged, problems
+
+
+def _size_faults(document: Document) -> list[Fault]:
+    """A file full of expressions would take long to check."""
+    size = 0
+    for tag in _TAG.finditer(document.text):
+        size += tag.end() - tag.start()
+        if size > MAX_EXPRESSIONS:
+            where = place(document.text, tag.start())
+            return [Fault(*where, f"more than {MAX_EXPRESSIONS:,} characters of template expressions in one file")]
+    return []
 
 
 def _shape_faults(source: Source, document: Document) -> list[Fault]:

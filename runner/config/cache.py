@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
 import sys
+from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseconds
 from typing import TYPE_CHECKING
 
 from runner import __version__
@@ -20,7 +20,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 def cache_path(state_home: str, root: str) -> str:
     """The one cache file of a project."""
-    name = hashlib.blake2b(os.fsencode(root), digest_size=8).hexdigest()
+    name = blake2b(os.fsencode(root), digest_size=8).hexdigest()
     return os.path.join(state_home, "config", f"{name}.json")
 
 

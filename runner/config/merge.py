@@ -26,7 +26,12 @@ MERGED_KEYS = frozenset(
     ("env", "set", "model", "options", "files", "requires", "watch", "vars", "fields", "exit", "notify", "retry")
 )
 BUILT_IN_PARSER = "text"
+MAX_MERGED = 200_000
 MAX_CHAIN = 16
+
+
+class TooLargeError(Exception):
+    """Small files that inheritance makes large."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,18 @@ class Merged:
 
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     origins: dict[Path, Origin] = field(default_factory=dict)
-    faults: list[tuple[Layer, Fault]] = field(default_factory=list)
+    faults: dict[Fault, Layer] = field(default_factory=dict)
     broken: set[tuple[str, str]] = field(default_factory=set)
+    values: int = 0
+
+    def spend(self, count: int) -> None:
+        self.values += count
+        if self.values > MAX_MERGED:
+            raise TooLargeError(f"more than {MAX_MERGED:,} values after inheritance")
 
 
 def merge(layers: Sequence[Layer]) -> Merged:
-    """`layers` from the lowest (stock) to the highest (project)."""
+    """`layers` from the lowest (stock) to the highest (project). Raises TooLargeError."""
     merged = Merged()
     for section in SHARED:
         target = merged.sections[section] = {}
@@ -67,9 +78,15 @@ def merge(layers: Sequence[Layer]) -> Merged:
     for section in NAMED:
         _Family(merged, section, _used(layers, section)).resolve_all()
     merged.sections["parsers"].setdefault(BUILT_IN_PARSER, {"format": "text"})
-    for name, agent in merged.sections["agents"].items():
-        _put_below(merged, ("agents", name), agent, merged.sections["defaults"], ("defaults",))
+    size = _size(merged.sections["defaults"])
+    for agent in merged.sections["agents"].values():
+        merged.spend(size)
+        _put_below(agent, merged.sections["defaults"])
     return merged
+
+
+def _size(value: Any) -> int:
+    return 1 + sum(_size(inner) for inner in value.values()) if isinstance(value, dict) else 1
 
 
 def _used(layers: Sequence[Layer], section: str) -> list[Layer]:
@@ -147,8 +164,7 @@ class _Family:
     def _fault(self, at: int, name: str, message: str, hint: str | None) -> None:
         layer, path = self.layers[at], (self.section, name, "extends")
         fault = Fault(*layer.document.values.get(path, (1, 1)), message, path, hint)
-        if (layer, fault) not in self.merged.faults:
-            self.merged.faults.append((layer, fault))
+        self.merged.faults[fault] = layer
 
 
 def _overlay(
@@ -157,6 +173,7 @@ def _overlay(
     """Put the keys of `over` into `target`; mappings under MERGED_KEYS (all when `deep`) merge key by key."""
     for key, value in over.items():
         here, there = (*path, key), Origin(origin.layer, (*origin.path, key))
+        merged.spend(_size(value))
         if isinstance(value, dict) and (deep or key in MERGED_KEYS or _inside(path)):
             kept = target.get(key)
             target[key] = dict(kept) if isinstance(kept, dict) else {}
@@ -172,14 +189,10 @@ def _inside(path: Path) -> bool:
     return len(path) == 3 and path[2] == "options"
 
 
-def _put_below(merged: Merged, path: Path, target: dict[str, Any], under: dict[str, Any], source: Path) -> None:
+def _put_below(target: dict[str, Any], under: dict[str, Any]) -> None:
     """Fill in what `target` lacks from `under`."""
     for key, value in under.items():
-        here, there = (*path, key), (*source, key)
         if key not in target:
             target[key] = value
-            for deeper, origin in list(merged.origins.items()):
-                if deeper[: len(there)] == there:
-                    merged.origins[(*here, *deeper[len(there) :])] = origin
         elif isinstance(value, dict) and isinstance(target[key], dict):
-            _put_below(merged, here, target[key], value, there)
+            _put_below(target[key], value)

@@ -42,18 +42,23 @@ class Positions:
 
     def spelled(self, path: Path) -> Path:
         """`path` as its file spells it: without the `[0]` of a list of one that stands there alone."""
-        for length in range(len(path), 0, -1):
-            origin = self.merged.origins.get(path[:length])
-            if origin is not None:
-                there = _written(origin.layer.document, (*origin.path, *path[length:]))
-                return (*path[:length], *there[len(origin.path) :])
-        return path
+        origin, length = self._nearest(path)
+        there = _written(origin.layer.document, (*origin.path, *path[length:]))
+        return (*path[:length], *there[len(origin.path) :])
 
     def _origin(self, path: Path) -> tuple[Origin, Path]:
+        origin, length = self._nearest(path)
+        return origin, _written(origin.layer.document, (*origin.path, *path[length:]))
+
+    def _nearest(self, path: Path) -> tuple[Origin, int]:
+        """The origin of the longest beginning of `path` that has one, and its length."""
+        origins = self.merged.origins
         for length in range(len(path), 0, -1):
-            origin = self.merged.origins.get(path[:length])
+            origin = origins.get(path[:length])
+            if origin is None and path[0] == "agents" and length > 2:
+                origin = origins.get(("defaults", *path[2:length]))
             if origin is not None:
-                return origin, _written(origin.layer.document, (*origin.path, *path[length:]))
+                return origin, length
         raise LookupError(path)
 
 

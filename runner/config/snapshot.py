@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
+from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseconds
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -108,7 +108,7 @@ def shown(path: str) -> str:
 
 def digest(sources: list[Source]) -> str:
     """A hash of every input: 16 hex digits."""
-    whole = hashlib.blake2b(digest_size=8)
+    whole = blake2b(digest_size=8)
     for source in sources:
         for part in (os.fsencode(source.path), str(source.stock).encode(), source.data):
             whole.update(len(part).to_bytes(8, "big"))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Place: TypeAlias = tuple[int, int]
 
 MAX_DEPTH = 64
-MAX_VALUES = 50_000
+MAX_VALUES = 20_000
 _STRING_TAGS = ("!", "tag:yaml.org,2002:str")
 _KIND_TAGS = {"tag:yaml.org,2002:map": "mapping", "tag:yaml.org,2002:seq": "sequence"}
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

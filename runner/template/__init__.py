@@ -7,9 +7,10 @@ which costs tens of milliseconds to import. Both give the same text.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from runner.template.error import MAX_RESULT, TemplateError, position, too_large, unknown_variable
+from runner.template.error import MAX_ERRORS, MAX_RESULT, TemplateError, position, too_large, unknown_variable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -81,7 +82,10 @@ def _limited(result: str) -> str:
 
 
 def check(text: str, names: Collection[str]) -> list[TemplateError]:
-    """Everything wrong with the syntax and the variables of a template that may use `names`; never raises."""
+    """What is wrong with the syntax and the variables of a template that may use `names`; never raises.
+
+    At most MAX_ERRORS, the first ones.
+    """
     if is_plain(text):
         return _unknown_names(text, names)
     from runner.template.jinja import check_jinja  # noqa: PLC0415 - brings jinja2, which plain templates do not need
@@ -90,8 +94,5 @@ def check(text: str, names: Collection[str]) -> list[TemplateError]:
 
 
 def _unknown_names(text: str, names: Collection[str]) -> list[TemplateError]:
-    return [
-        unknown_variable(found[1], names, *position(text, found.start(1)))
-        for found in _NAME.finditer(text)
-        if found[1] not in names
-    ]
+    unknown = (found for found in _NAME.finditer(text) if found[1] not in names)
+    return [unknown_variable(found[1], names, *position(text, found.start(1))) for found in islice(unknown, MAX_ERRORS)]

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 MAX_RESULT = 16 * 1024 * 1024
 """Characters that a rendered template may have."""
 
+MAX_ERRORS = 20
+# Hints are for people: a question that only a hostile file asks gets none.
+_FEW_NAMES = 100
+_SHORT_NAME = 64
+
 
 class TemplateError(Exception):
     """Line and column count from 1 within the template's text."""
@@ -29,9 +34,10 @@ def too_large() -> TemplateError:
 
 
 def unknown_variable(name: str, names: Collection[str], line: int, column: int) -> TemplateError:
-    known = ", ".join(sorted(names)) if names else "none"
-    hint = did_you_mean(name, names) or f"known here: {known}"
-    return TemplateError(f"unknown variable `{name}`", line, column, hint)
+    hint = None
+    if len(names) <= _FEW_NAMES and len(name) <= _SHORT_NAME:
+        hint = did_you_mean(name, names) or f"known here: {', '.join(sorted(names)) if names else 'none'}"
+    return TemplateError(f"unknown variable `{name[:_SHORT_NAME]}`", line, column, hint)
 
 
 def position(text: str, offset: int) -> tuple[int, int]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import wraps
+from functools import lru_cache, wraps
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import StrictUndefined, nodes, pass_context
@@ -19,7 +20,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from runner.errors import did_you_mean
-from runner.template.error import MAX_RESULT, TemplateError, position, too_large, unknown_variable
+from runner.template.error import MAX_ERRORS, MAX_RESULT, TemplateError, position, too_large, unknown_variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 MAX_ROUNDS = 100_000
+# Characters inside `{{ }}` and `{% %}`: reading one of them costs some microseconds.
+MAX_LOGIC = 32 * 1024
 _TAG = re.compile(r"\{\{|\{%|\{#")
+_WHOLE_TAG = re.compile(r"\{[{%](?:[^}]|\}(?!\})){,65536}")
 _FILTER_WORDS = (
     "abs capitalize count d default dictsort e escape first float int items join last length list lower max min "
     "replace reverse round sort string sum title tojson trim unique upper urlencode"
@@ -44,6 +48,16 @@ _NODES: tuple[type[nodes.Node], ...] = (
     *(nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand, nodes.Filter, nodes.Test, nodes.Concat),
     *(nodes.Call, nodes.Add, nodes.Sub, nodes.Neg, nodes.Pos, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod),
 )
+
+
+# What jinja2 calls a node → the word that a template has for it.
+_WORDS_OF_NODES = {
+    "Assign": "set",
+    "AssignBlock": "set",
+    "CallBlock": "call",
+    "FilterBlock": "filter",
+    "FromImport": "from",
+}
 
 
 class _Budget:
@@ -164,14 +178,22 @@ def _place_of(error: Exception, text: str) -> tuple[int, int]:
 
 
 def _compiled(text: str) -> Template:
+    _check_size(text)
     environment = _Environment()
     tree = environment.parse(text)
-    problems = _refused(tree, text)
-    if problems:
-        raise problems[0]
+    for problem in _refused(tree, text):
+        raise problem
     source = generate(_Fence().visit(tree), environment, None, None)
     code = compile(source or "", "<template>", "exec")
     return environment.template_class.from_code(environment, code, environment.make_globals(None))
+
+
+def _check_size(text: str) -> None:
+    size = 0
+    for tag in _WHOLE_TAG.finditer(text):
+        size += len(tag[0])
+        if size > MAX_LOGIC:
+            raise TemplateError(f"more than {MAX_LOGIC:,} characters of expressions", *position(text, tag.start()))
 
 
 def _too_deep() -> TemplateError:
@@ -188,11 +210,21 @@ def _collect(chunks: Iterable[str]) -> str:
     return "".join(pieces)
 
 
+@lru_cache(maxsize=1)
+def _grammar() -> _Environment:
+    """For parsing alone: nothing is rendered with it, so its budget is never touched."""
+    return _Environment()
+
+
 def check_jinja(text: str, names: Collection[str]) -> list[TemplateError]:
     """As `template.check`, for templates of any form."""
     try:
-        tree = _Environment().parse(text)
-        errors = [*_refused(tree, text), *_unknown(tree, text, frozenset(names))]
+        _check_size(text)
+        tree = _grammar().parse(text)
+        found = chain(_refused(tree, text), _unknown(tree, text, frozenset(names)))
+        errors = list(islice(found, MAX_ERRORS))
+    except TemplateError as error:
+        return [error]
     except JinjaError as error:
         return [_explained(error, text)]
     except RecursionError:
@@ -200,36 +232,36 @@ def check_jinja(text: str, names: Collection[str]) -> list[TemplateError]:
     return sorted(errors, key=lambda error: (error.line, error.column))
 
 
-def _refused(tree: nodes.Template, text: str) -> list[TemplateError]:
-    errors = []
+def _refused(tree: nodes.Template, text: str) -> Iterator[TemplateError]:
     for node in tree.find_all(nodes.Node):
         if not isinstance(node, _NODES) and not isinstance(node, nodes.EvalContextModifier | nodes.Helper):
-            word = type(node).__name__.lower()
-            errors.append(TemplateError(f"`{word}` is not available in templates", *_place(text, node.lineno, word)))
+            word = _WORDS_OF_NODES.get(type(node).__name__, type(node).__name__.lower())
+            yield TemplateError(f"`{word}` is not available in templates", *_place(text, node.lineno, word))
         elif isinstance(node, nodes.Filter) and node.name not in _FILTERS:
-            errors.append(_unknown_word("filter", node.name, _FILTERS, text, node.lineno))
-        elif isinstance(node, nodes.Test) and node.name not in _Environment().tests:
-            errors.append(_unknown_word("test", node.name, _Environment().tests, text, node.lineno))
-    return errors
+            yield _unknown_word("filter", node.name, _FILTERS, text, node.lineno)
+        elif isinstance(node, nodes.Test) and node.name not in _grammar().tests:
+            yield _unknown_word("test", node.name, _grammar().tests, text, node.lineno)
 
 
 def _unknown_word(kind: str, name: str, known: Iterable[str], text: str, line: int) -> TemplateError:
     return TemplateError(f"unknown {kind} `{name}`", *_place(text, line, name), did_you_mean(name, known))
 
 
-def _unknown(tree: nodes.Node, text: str, names: frozenset[str]) -> list[TemplateError]:
+def _unknown(tree: nodes.Node, text: str, names: frozenset[str]) -> Iterator[TemplateError]:
     """Variables that are used and neither known nor the variable of a loop around them."""
-    if isinstance(tree, nodes.For):
-        inner = names | {name.name for name in tree.target.find_all(nodes.Name)} | _names_of(tree.target) | {"loop"}
-        parts = [(tree.iter, names), *((node, inner) for node in tree.body), *((node, names) for node in tree.else_)]
-        if tree.test is not None:
-            parts.append((tree.test, inner))
-        return [error for node, scope in parts for error in _unknown(node, text, scope)]
     if isinstance(tree, nodes.Name):
-        if tree.name in names or tree.name == "range":
-            return []
-        return [unknown_variable(tree.name, names, *_place(text, tree.lineno, tree.name))]
-    return [error for node in tree.iter_child_nodes() for error in _unknown(node, text, names)]
+        if tree.name not in names and tree.name != "range":
+            yield unknown_variable(tree.name, names, *_place(text, tree.lineno, tree.name))
+    elif isinstance(tree, nodes.For):
+        inner = names | {name.name for name in tree.target.find_all(nodes.Name)} | _names_of(tree.target) | {"loop"}
+        yield from _unknown(tree.iter, text, names)
+        for node in (*tree.body, *([tree.test] if tree.test is not None else [])):
+            yield from _unknown(node, text, inner)
+        for node in tree.else_:
+            yield from _unknown(node, text, names)
+    else:
+        for node in tree.iter_child_nodes():
+            yield from _unknown(node, text, names)
 
 
 def _names_of(node: nodes.Node) -> frozenset[str]:
@@ -265,7 +297,7 @@ def _syntax_place(text: str, line: int) -> tuple[int, int]:
     tags = [found.start() for found in _TAG.finditer(text, start, end)]
     for tag in tags:
         try:
-            _Environment().parse(text[tag:end])
+            _grammar().parse(text[tag:end])
         except TemplateSyntaxError:
             last = tag
             closing = text.find("}}", tag, end)
@@ -280,7 +312,7 @@ def _syntax_place(text: str, line: int) -> tuple[int, int]:
 
 def _fails(text: str) -> bool:
     try:
-        _Environment().parse(text)
+        _grammar().parse(text)
     except TemplateSyntaxError:
         return True
     return False
