@@ -1,53 +1,155 @@
-"""Drives a real agent CLI through the real `runner run` against the scripted model server, and checks what is left behind."""
+"""Drives a real agent CLI through the real `runner run` against the scripted model server, many cells side by side.
+
+A cell has its own home, checkout, state folder and model server; all of them share one strict ntfy server.
+"""
 
 from __future__ import annotations
 
 import os
 import pwd
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
+from runner.modelserver import ModelServer
+from tests.doubles.ntfy import Ntfy
+from tests.helpers import make_project
+from tests.real.clis import CLIS, MODULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
 
-    from runner.modelserver import ModelServer
     from tests.helpers import Project
+    from tests.real.clis import Cli
 
-HERE = Path(__file__).parent
-CLOSED_PORT = "http://127.0.0.1:9/"
+HELLO, COMMIT, ASKED = "debug_hello_simple", "debug_smoke_commit", "asked"
+CLOSED_PORT = "http://127.0.0.1:9"
+# Neither npm nor a service of a vendor is reached: what heeds these finds nobody, and the model server is on loopback.
+WALLED_OFF = {
+    "npm_config_registry": f"{CLOSED_PORT}/",
+    "HTTP_PROXY": CLOSED_PORT,
+    "HTTPS_PROXY": CLOSED_PORT,
+    "NO_PROXY": "127.0.0.1",
+}
+NTFY_TOKEN = "tk_cells"
+# Cells that wait use no processor, so there may be more of them than processors.
+SIDE_BY_SIDE = (os.cpu_count() or 2) + 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is to be run, and what must come of it.
+
+    `retry_in` is when the limit ends: seconds after the run's end, least and most. `counted`: the record has the tokens
+    that the server counted. `within` is the longest that the run may take, in seconds.
+    """
+
+    cli: str
+    scenario: str
+    task: str = HELLO
+    status: str = "success"
+    reason: str | None = None
+    exit_code: int = 0
+    commits: tuple[str, ...] = ()
+    dirt: str = ""
+    timeout: str = "120s"
+    environment: tuple[tuple[str, str], ...] = ()
+    retry_in: tuple[float, float] | None = None
+    counted: bool = False
+    within: float | None = None
+    prompt: str | None = None
+
+    def __str__(self) -> str:
+        return "-".join((self.cli, self.scenario, self.reason or self.status, *(name for name, _ in self.environment)))
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a real CLI: the command's exit code, its record, and the server that it talked to."""
+    """One run, over: what the command said, the record, what the servers heard, what is left."""
 
+    row: Row
+    project: Project
     exit_code: int
+    stderr: str
     record: dict[str, Any]
     server: ModelServer
-    stderr: str
+    messages: list[dict[str, Any]]
+    left: list[str]
+    seconds: float
+
+    @property
+    def cli(self) -> Cli:
+        return CLIS[self.row.cli]
+
+    @property
+    def answered(self) -> dict[str, int]:
+        """The tokens that the server handed out to the agent itself, in the record's words, those that the CLI reports.
+
+        Calls without a tool are side calls, such as one for a title, which no CLI counts as its own.
+        """
+        given = [tokens for call, tokens in self.server.answered if call.shell]
+        counts = {
+            "input_tokens": sum(tokens.input_tokens for tokens in given),
+            "output_tokens": sum(tokens.output_tokens for tokens in given),
+            "cache_read_tokens": sum(tokens.cache_read for tokens in given),
+            "cache_write_tokens": sum(tokens.cache_write for tokens in given),
+            "reasoning_tokens": sum(tokens.reasoning for tokens in given),
+        }
+        return {name: count for name, count in counts.items() if name in self.cli.reports}
 
 
-def pinned(binary: str) -> str:
-    """The path of a CLI of package.json; fails where it is not installed."""
-    path = HERE / "node_modules" / ".bin" / binary
-    if not path.exists():
-        pytest.fail(f"{path} is missing: run `npm install --prefix tests/real --no-package-lock`")
-    return str(path)
+def run_cell(row: Row, folder: Path, ntfy: Ntfy) -> Cell:
+    cli = CLIS[row.cli]
+    project = make_project(folder, stock=True)
+    if row.prompt is not None:
+        project.write("tasks.yaml", f"tasks:\n  {ASKED}: {{prompt: prompts/asked.md}}\n")
+        project.write("prompts/asked.md", row.prompt)
+        project.git("add", "-A")
+        project.git("commit", "-q", "-m", "a task")
+    with ModelServer(row.scenario) as server:
+        for name, text in cli.files(server.url).items():
+            (project.home / name).parent.mkdir(parents=True, exist_ok=True)
+            (project.home / name).write_text(text)
+        project.env |= environment_of(cli, server.url, ntfy, folder.name) | dict(row.environment)
+        start = time.monotonic()
+        words = ("run", cli.agent, row.task, "--model", cli.model, "--timeout", row.timeout)
+        done = project(*words, timeout=float(row.timeout.rstrip("s")) + 60)
+        seconds = time.monotonic() - start
+    if not project.folders():
+        raise AssertionError(f"no run: {done.stderr}")
+    heard = [revisions[-1] for revisions in ntfy.delivered(folder.name).values()]
+    left = living_of(project)
+    return Cell(row, project, done.returncode, done.stderr, project.record(), server, heard, left, seconds)
 
 
-def drive(project: Project, server: ModelServer, *words: str, **environment: str) -> Cell:
-    """`runner run` with `words`, in the project, then look for what must not be there."""
-    with user_home_untouched():
-        done = project("run", *words, env={"npm_config_registry": CLOSED_PORT, **environment}, timeout=120)
-    assert project.folders(), done.stderr
-    record = project.record()
-    assert living_of(project) == []
-    assert record["exit_code"] == done.returncode, done.stderr
-    return Cell(done.returncode, record, server, done.stderr)
+def environment_of(cli: Cli, url: str, ntfy: Ntfy, topic: str) -> dict[str, str]:
+    return {
+        **WALLED_OFF,
+        "PATH": f"{MODULES}/.bin{os.pathsep}{os.environ['PATH']}",  # for the pinned node
+        "TERM": "dumb",
+        f"RUNNER_{cli.agent.upper()}_BIN": cli.path,
+        "RUNNER_NTFY_URL": ntfy.url,
+        "RUNNER_NTFY_TOPIC": topic,
+        "RUNNER_NTFY_TOKEN": NTFY_TOKEN,
+        **cli.environment(url),
+    }
+
+
+@contextmanager
+def running(rows: Iterable[Row], folder: Path) -> Iterator[dict[Row, Future[Cell]]]:
+    """All cells on their way; those that have not begun when the block is left never do."""
+    with Ntfy(token=NTFY_TOKEN, burst=1000) as ntfy, ThreadPoolExecutor(SIDE_BY_SIDE) as pool, home_untouched():
+        try:
+            yield {
+                row: pool.submit(run_cell, row, folder / f"cell-{number:03}", ntfy) for number, row in enumerate(rows)
+            }
+        finally:
+            pool.shutdown(cancel_futures=True)
+        assert ntfy.violations == []
 
 
 def living_of(project: Project) -> list[str]:
@@ -63,23 +165,14 @@ def living_of(project: Project) -> list[str]:
     return found
 
 
-def usage_of(server: ModelServer) -> dict[str, int]:
-    """What the server handed out, in the record's words, without reasoning, which not every CLI reports."""
-    return {
-        "input_tokens": server.usage.input_tokens,
-        "output_tokens": server.usage.output_tokens,
-        "cache_read_tokens": server.usage.cache_read,
-        "cache_write_tokens": server.usage.cache_write,
-    }
-
-
 def subjects(project: Project) -> list[str]:
     """The commits since the first, oldest first."""
     return project.git("log", "--reverse", "--format=%s").splitlines()[1:]
 
 
 @contextmanager
-def user_home_untouched() -> Iterator[None]:
+def home_untouched() -> Iterator[None]:
+    """The home of the user who runs the tests."""
     home = Path(pwd.getpwuid(os.getuid()).pw_dir)
 
     def entries() -> dict[str, float]:
