@@ -65,7 +65,7 @@ def folded_message(message_id: str, counts: Mapping[str, int], since: str, until
     lines = [
         f"between {since} and {until} these runs ended and their own messages were not sent:",
         *(f"  {number} {one_line(status, 40)}" for status, number in sorted(counts.items()) if number),
-        "do: read what they were with `runner triage` and `runner history`",
+        "do: look the runs up in logs/runs.jsonl",
     ]
     title = f"{total} message{'' if total == 1 else 's'} folded: {bad} not successful"
     return _message(title, lines, (row.tag,), row.priority, settings, {"run_id": message_id})

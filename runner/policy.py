@@ -132,6 +132,8 @@ def decide(policy: Policy, record: JsonObject, before: Streak, now: float) -> De
     """What becomes of the message of a run that ended as `record` says, after the `before` of its pair."""
     failed = record["status"] != "success"
     targets = policy.everything if failed else policy.targets
+    if not targets:
+        return Decision()
     recovered = before.count > 0 and not failed
     note = (
         f"recovered after {before.count} failed run{'s' if before.count > 1 else ''} ({before.reason})"
@@ -145,8 +147,14 @@ def decide(policy: Policy, record: JsonObject, before: Streak, now: float) -> De
         if streak.count > policy.fold_after:
             return Decision()
         if streak.count == policy.fold_after and streak.count > 1:
-            note = f"the {streak.count}th time in a row; more of the same will not be sent until it changes"
+            note = f"the {_ordinal(streak.count)} time in a row; more of the same will not be sent until it changes"
     return Decision(targets, note, _priority(policy, record["reason"], now))
+
+
+def _ordinal(number: int) -> str:
+    """`3rd`."""
+    last = number % 10 if number % 100 not in (11, 12, 13) else 0
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
 
 
 def _priority(policy: Policy, reason: str | None, now: float) -> int:

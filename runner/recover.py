@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner import files, metadata, record
+from runner.fold import PREFIX, fold_oldest
 from runner.logs import boot_id
 from runner.message import run_message
 from runner.process.tree import kill_marked
@@ -49,12 +50,7 @@ def _resume(logs: Logs, claim: Claim, post_of: Callable[[str], Post]) -> JsonObj
     place = logs.place_of(claim.run_id)
     found = record.read_metadata(logs.path(place)) if place else None
     if place is None or found is None:
-        # It had not begun: nobody has heard of it, and nobody needs to. A message without a run stays in the outbox.
-        if place is not None and not os.path.exists(logs.path("outbox", f"{claim.run_id}.json")):
-            shutil.rmtree(logs.path(place), ignore_errors=True)
-            logs.release(claim, keep_id=logs.has_line(claim.run_id))
-        else:
-            logs.release(claim, keep_id=True)
+        _forget(logs, claim, place)
         return None
     running = found["status"] == "running"
     if running:
@@ -67,6 +63,20 @@ def _resume(logs: Logs, claim: Claim, post_of: Callable[[str], Post]) -> JsonObj
         post.outbox.remove(claim.run_id)
     logs.release(claim, keep_id=True)
     return found if running else None
+
+
+def _forget(logs: Logs, claim: Claim, place: str | None) -> None:
+    """A claim without a record: a run that had not begun, a skip, or a message; what others wrote stays."""
+    folder = logs.path(place) if place else None
+    if folder is None or os.path.exists(logs.path("outbox", f"{claim.run_id}.json")):
+        logs.release(claim, keep_id=True)
+    elif os.path.lexists(os.path.join(folder, "metadata.json")):
+        logs.note(f"the record of run {claim.run_id} in `{folder}` is damaged; it was left as it is", time.time())
+        logs.release(claim, keep_id=True)
+    else:
+        # Nobody has heard of it, and nobody needs to.
+        shutil.rmtree(folder, ignore_errors=True)
+        logs.release(claim, keep_id=logs.has_line(claim.run_id))
 
 
 def _lost(logs: Logs, place: str, found: JsonObject) -> JsonObject:
@@ -113,10 +123,11 @@ def _finish_message(post: Post, found: JsonObject, folder: str) -> None:
 
 def flush(logs: Logs, post: Post, budget: float, *, due_only: bool) -> tuple[int, int]:
     """Send what waits, oldest first; returns how many were delivered and how many remain."""
+    fold_oldest(logs, post.outbox)
     delivered = failures = 0
     deadline = time.monotonic() + budget
-    ids = post.outbox.ids()
-    for message_id in ids:
+    # Summaries first: they are about the oldest runs.
+    for message_id in sorted(post.outbox.ids(), key=lambda name: not name.startswith(PREFIX)):
         left = deadline - time.monotonic()
         if left <= 0 or failures >= _STOP_AFTER:
             break

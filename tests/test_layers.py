@@ -13,7 +13,7 @@ FLOORS = [
     {"cli"},
     {"commands"},
     {"run", "recover"},
-    {"post"},
+    {"post", "fold"},
     {"plan", "outbox", "progress", "words", "policy"},
     {"config"},
     {"record", "channels", "message"},

@@ -268,3 +268,104 @@ def test_long_and_non_ascii_replies_fit(project: Project, server: Ntfy, text: st
     assert server.violations == []
     (revisions,) = server.delivered(TOPIC).values()
     assert len(revisions[0]["message"].encode()) <= 4096
+
+
+def test_equal_failures_are_folded_and_the_recovery_is_told(project: Project, server: Ntfy) -> None:
+    told(project, server)
+    project.write("tasks.yaml", (project.root / "tasks.yaml").read_text() + "  fold_after: 2\n")
+    for mode in ["silent"] * 4 + ["hello"]:
+        project("run", "double", "free", "--var", f"mode={mode}")
+    texts = [revisions[-1]["message"] for revisions in server.delivered(TOPIC).values()]
+    assert len(texts) == 3
+    assert "the 2nd time in a row" in texts[1]
+    assert "recovered after 4 failed runs (no_output)" in texts[2]
+    assert outbox(project) == []
+
+
+def test_a_second_channel_for_failures(project: Project, server: Ntfy) -> None:
+    told(project, server)
+    command = "  failures:\n    command: {argv: [sh, -c, 'cat >> heard']}\n"
+    project.write("tasks.yaml", (project.root / "tasks.yaml").read_text() + command)
+    project("run", "double", "free")
+    project("run", "double", "free", "--var", "mode=silent")
+    assert len(delivered(server)) == 2
+    assert (project.root / "heard").read_text().count("no_output") == 1
+
+
+def test_a_skip_that_needs_somebody_is_told_once_until_it_changes(project: Project, server: Ntfy) -> None:
+    told(project, server)
+    agent = "stock: false\nagents:\n  keyed: {{binary: 'true', argv: [], parser: text, requires: {{env: [{name}]}}}}\n"
+    for name in ("FIRST", "FIRST", "OTHER"):
+        project.write("agents.yaml", agent.format(name=name))
+        assert project("run", "keyed", "free").returncode == 12
+    texts = [revisions[-1]["message"] for revisions in server.delivered(TOPIC).values()]
+    assert len(texts) == 2
+    assert "FIRST" in texts[0]
+    assert "OTHER" in texts[1]
+
+
+def test_the_dead_mans_message_waits_at_the_server_and_is_replaced(project: Project, server: Ntfy) -> None:
+    told(project, server)
+    project.write("tasks.yaml", (project.root / "tasks.yaml").read_text() + "  dead_man: true\n")
+    process = project.start("run", "double", "free", "--var", "mode=hang", "--timeout", "20s")
+    server.wait_for(1)
+    (waiting,) = server.messages
+    assert waiting["time"] > time.time() + 20
+    assert "did not end" in waiting["title"]
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert [message["title"] for message in server.messages if "did not end" in message["title"]] == []
+    (revisions,) = server.delivered(TOPIC).values()
+    assert "interrupted" in revisions[-1]["title"]
+
+
+def test_a_week_of_outage_is_folded_into_a_summary(project: Project, server: Ntfy) -> None:
+    told(project, server)
+    server.mode = "refused"
+    project("run", "double", "free")
+    (name,) = outbox(project)
+    first = json.loads((project.root / "logs" / "outbox" / name).read_text())
+    for number in range(300):
+        copy = json.loads(json.dumps(first))
+        run_id = f"20260101_{number:06}"
+        copy["message"]["message_id"] = copy["message"]["record"]["run_id"] = run_id
+        copy["run_dir"] = None
+        (project.root / "logs" / "outbox" / f"{run_id}.json").write_text(json.dumps(copy))
+    project("heartbeat")
+    assert len(outbox(project)) == 101
+    server.mode = "well"
+    server.burst = 1000
+    project("notify", "flush")
+    folded = [revisions[-1] for name, revisions in server.delivered(TOPIC).items() if name.startswith("folded")]
+    assert [message["title"].split(" ")[0] for message in folded] == ["201"]
+
+
+def test_history_asks_the_server(project: Project, server: Ntfy) -> None:
+    told(project, server)
+    project("run", "double", "free")
+    done = project("notify", "history", "--since", "1h")
+    assert (done.returncode, done.stdout.count("double free: success")) == (0, 1), done.stderr
+
+
+def test_the_channels_can_be_tested(project: Project, server: Ntfy) -> None:
+    told(project, server)
+    assert project("notify", "test").stdout == "ntfy runs: sent\n"
+    server.mode = "forbidden"
+    done = project("notify", "test")
+    assert done.returncode == 1
+    assert "403" in done.stdout
+
+
+def test_a_damaged_record_is_left_as_it_is(project: Project, server: Ntfy) -> None:
+    told(project, server)
+    process = project.start("run", "double", "free", "--var", "mode=hang")
+    _wait(lambda: any(path.stat().st_size for path in project.root.glob("logs/*/*/*/stdout.log")))
+    process.kill()
+    process.communicate()
+    (folder,) = project.folders()
+    (folder / "metadata.json").write_text("{ not json")
+    assert project("heartbeat").returncode == 0
+    assert (folder / "transcript.log").read_text() == "hanging\n"
+    assert len(delivered(server)) == 1
+    for pid in project.processes():
+        os.kill(pid, signal.SIGKILL)
