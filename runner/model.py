@@ -37,7 +37,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds, None for none."""
+    """Seconds, None for none; `stall` and `max_wait` are for retries (`max_wait` None: until the timeout)."""
 
     timeout: float | None = 900.0
     first_output: float | None = None
@@ -45,6 +45,8 @@ class Limits:
     grace: float = 5.0
     drain: float = 0.3
     linger: float = 10.0
+    stall: float | None = 60.0
+    max_wait: float | None = None
 
 
 @dataclass(frozen=True)

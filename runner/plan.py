@@ -28,7 +28,8 @@ BASE_ENVIRONMENT = tuple(
     "PATH HOME USER LOGNAME SHELL TERM LANG LC_* TZ TMPDIR XDG_* SSH_AUTH_SOCK GIT_* SSL_CERT_* npm_config_* *_proxy "
     "*_PROXY".split()
 )
-_LIMITS = ("timeout", "first_output", "idle_timeout", "grace", "drain", "linger")
+_NEEDED = ("grace", "drain", "linger")  # `none` means the default for these: a run without a grace time has 0s
+_LIMITS = ("timeout", "first_output", "idle_timeout", *_NEEDED)
 
 
 class TemplateFaultError(Exception):
@@ -249,6 +250,11 @@ def _limits(request: Request, agent: JsonObject, task: JsonObject, world: World)
             if name in entry:
                 given[name] = parse_duration(entry[name])
                 break
+    patience = {**(agent.get("watch") or {}), **(task.get("watch") or {})}
+    if "stall" in patience:
+        given["stall"] = parse_duration(patience["stall"])
+    if patience.get("max_wait", "remaining") != "remaining":
+        given["max_wait"] = parse_duration(patience["max_wait"])
     for source, text in (("--timeout", request.timeout), (TIMEOUT_VARIABLE, world.environ.get(TIMEOUT_VARIABLE))):
         if text:
             try:
@@ -256,4 +262,4 @@ def _limits(request: Request, agent: JsonObject, task: JsonObject, world: World)
             except ValueError as error:
                 raise UsageError(f"{source}: {error}") from None
             break
-    return Limits(**{name: value for name, value in given.items() if value is not None or name in _LIMITS[:3]})
+    return Limits(**{name: value for name, value in given.items() if value is not None or name not in _NEEDED})

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from runner.text import one_line
 from runner.units import format_count, format_duration
+from runner.watch import RetryWatch
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from runner.model import Fault
+    from runner.model import Fault, Limits
 
 _TERMINAL_INTERVAL = 0.5
 _CLEAR = "\r\x1b[K"
@@ -41,14 +42,15 @@ class Reader(Protocol):
 class Progress:
     """Observes one run for the supervisor. `stream` None shows nothing."""
 
-    def __init__(self, reader: Reader, name: str, timeout: float | None, stream: TextIO | None) -> None:
+    def __init__(self, reader: Reader, name: str, limits: Limits, stream: TextIO | None) -> None:
         self._reader = reader
         self._live = reader.live
         self._name = name
-        self._timeout = timeout
+        self._timeout = limits.timeout
         self._stream = stream
         self._terminal = stream is not None and stream.isatty()
         self._began = time.monotonic()
+        self._retries = RetryWatch(reader.live, limits, self._began)
         self._shown: str | None = None
         self._next = 0.0
         self.interval: float | None = _TERMINAL_INTERVAL if self._terminal else None
@@ -59,6 +61,9 @@ class Progress:
 
     def finished(self) -> bool:
         return self._live.terminal
+
+    def give_up_at(self, now: float, wall: float) -> float | None:
+        return self._retries.give_up_at(now, wall)
 
     def ending(self) -> None:
         """What the agent prints from now on, it prints because it is being ended."""

@@ -149,7 +149,7 @@ class _Run:
             files.write_text(path, content)
         parser = compile_parser(invocation.parser)
         reader = parser.reader(time.time)
-        progress = Progress(reader, f"{invocation.agent} {invocation.task}", invocation.limits.timeout, stderr)
+        progress = Progress(reader, f"{invocation.agent} {invocation.task}", invocation.limits, stderr)
         stdin = record.open_input(invocation.run_dir, invocation.stdin)
         transcript = Log(os.path.join(invocation.run_dir, "transcript.log"))
         stdout = Log(os.path.join(invocation.run_dir, "stdout.log"))

@@ -14,7 +14,7 @@ FLOORS = [
     {"commands"},
     {"run", "recover"},
     {"post", "fold"},
-    {"plan", "outbox", "progress", "words", "policy"},
+    {"plan", "outbox", "progress", "words", "policy", "watch"},
     {"config"},
     {"record", "channels", "message"},
     {"parsers", "judge", "process", "git", "template", "modelserver", "standin", "metadata", "summary", "logs"},

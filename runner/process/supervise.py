@@ -34,6 +34,7 @@ class Observer(Protocol):
     def tick(self) -> None: ...
     def finished(self) -> bool: ...
     def ending(self) -> None: ...
+    def give_up_at(self, now: float, wall: float) -> float | None: ...
 
 
 @dataclass(frozen=True)
@@ -129,26 +130,28 @@ class _Watch:
         if self.signals.received:
             return "signal"
         now = time.monotonic()
-        for name, at in self._deadlines():
+        for name, at in self._deadlines(now):
             if at is not None and now >= at:
                 return name
         return None
 
-    def _deadlines(self) -> list[tuple[Ending, float | None]]:
+    def _deadlines(self, now: float) -> list[tuple[Ending, float | None]]:
         limits, produced = self.limits, self.pump.bytes["stdout"] > 0
         rows: list[tuple[Ending, float | None]] = [
             ("timeout", _after(self.began, limits.timeout)),
             ("first_output", None if produced else _after(self.began, limits.first_output)),
             ("idle_timeout", _after(self.last_output, limits.idle_timeout)),
         ]
+        rows.append(("watch", self.observer.give_up_at(now, time.time())))
         if self.observer.finished():
             rows.insert(0, ("linger", self.last_output + limits.linger))
         return rows
 
     def _next_deadline(self) -> float | None:
-        times = [at for _, at in self._deadlines() if at is not None]
+        now = time.monotonic()
+        times = [at for _, at in self._deadlines(now) if at is not None]
         if self.observer.interval is not None:
-            times.append(time.monotonic() + self.observer.interval)
+            times.append(now + self.observer.interval)
         return min(times, default=None)
 
     def _wait(self, deadline: float | None) -> None:
