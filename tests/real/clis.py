@@ -91,7 +91,13 @@ def qwen(binary: str) -> Cli:
         binary=binary,
         model="qwen3-coder-plus",
         reports=reports(),
-        environment=lambda url: {"OPENAI_API_KEY": "no-secret", "OPENAI_BASE_URL": f"{url}/v1"},
+        # of a proxy it would ask for loopback, too
+        environment=lambda url: {
+            "OPENAI_API_KEY": "no-secret",
+            "OPENAI_BASE_URL": f"{url}/v1",
+            "HTTP_PROXY": "",
+            "HTTPS_PROXY": "",
+        },
         # without it a second agent answers short sessions, too, with calls of its own
         files=settings(".qwen/settings.json", memory={"enableManagedAutoMemory": False}),
         sessions=".qwen/projects/*/chats/*.jsonl",

@@ -175,9 +175,9 @@ def home_untouched() -> Iterator[None]:
     """The home of the user who runs the tests."""
     home = Path(pwd.getpwuid(os.getuid()).pw_dir)
 
-    def entries() -> dict[str, float]:
-        return {path.name: path.lstat().st_mtime for path in home.iterdir() if path.name not in (".cache", ".local")}
+    def entries() -> set[tuple[str, float]]:
+        return {(path.name, path.lstat().st_mtime) for path in home.iterdir() if path.name not in (".cache", ".local")}
 
     before = entries()
     yield
-    assert entries() == before
+    assert entries() ^ before == set()
