@@ -69,10 +69,12 @@ def positions(sources: Sequence[Source], project_root: str) -> Positions:
 
 
 def in_order(problems: Iterable[Problem], files: Sequence[str]) -> list[Problem]:
-    """By file in the order of `files`, then by place; the first MAX_PROBLEMS, the rest counted."""
+    """By file in the order of `files`, then by place; the first MAX_PROBLEMS, the rest counted as one."""
+    unique: dict[tuple[object, ...], Problem] = {}
+    for found in problems:  # a fault that several entries inherit is one fault
+        unique.setdefault((found.file, found.line, found.column, found.message), found)
     rank = {file: at for at, file in enumerate(files)}
-    unique = dict.fromkeys(problems)
-    ordered = sorted(unique, key=lambda found: (rank.get(found.file, len(rank)), found.file, found.line, found.column))
+    ordered = sorted(unique.values(), key=lambda found: (rank.get(found.file, len(rank)), *_order(found)))
     if len(ordered) > MAX_PROBLEMS:
         last = ordered[MAX_PROBLEMS]
         ordered = [
@@ -80,3 +82,7 @@ def in_order(problems: Iterable[Problem], files: Sequence[str]) -> list[Problem]
             Problem(last.file, last.line, last.column, "more problems follow, not shown"),
         ]
     return ordered
+
+
+def _order(found: Problem) -> tuple[str, int, int]:
+    return found.file, found.line, found.column

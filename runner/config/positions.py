@@ -43,8 +43,12 @@ class Positions:
     def spelled(self, path: Path) -> Path:
         """`path` as its file spells it: without the `[0]` of a list of one that stands there alone."""
         origin, length = self._nearest(path)
-        there = _written(origin.layer.document, (*origin.path, *path[length:]))
-        return (*path[:length], *there[len(origin.path) :])
+        whole = (*origin.path, *path[length:])
+        there = _written(origin.layer.document, whole)
+        if there == whole:
+            return path
+        left_out = next(at for at in range(1, len(whole) + 1) if at > len(there) or whole[-at] != there[-at])
+        return (*path[: len(path) - left_out], *path[len(path) - left_out + 1 :])
 
     def _origin(self, path: Path) -> tuple[Origin, Path]:
         origin, length = self._nearest(path)
@@ -62,11 +66,15 @@ class Positions:
         raise LookupError(path)
 
 
+# The steps that a shorthand leaves out: of a list of one, a sandbox, a model or option, a retry.
+_WRITTEN_OUT = (0, "argv", "default", "count")
+
+
 def _written(document: Document, path: Path) -> Path:
-    """`path` without the `0` that a shorthand was given when it was written out."""
+    """`path` without the step that it was given when a shorthand was written out."""
     if path in document.values:
         return path
-    shorter = ((*path[:at], *path[at + 1 :]) for at, step in enumerate(path) if step == 0)
+    shorter = ((*path[:at], *path[at + 1 :]) for at, step in enumerate(path) if step in _WRITTEN_OUT)
     return next((candidate for candidate in shorter if candidate in document.values), path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ def check(merged: Merged) -> Iterator[Problem]:
     yield from _unknown(merged, positions, "sandbox", "sandboxes")
     yield from _rules(merged, positions)
     yield from _patterns(merged, positions)
+    yield from _prompts(merged, positions)
 
 
 def _missing(merged: Merged, positions: Positions) -> Iterator[Problem]:
@@ -53,7 +55,7 @@ def _unknown(merged: Merged, positions: Positions, key: str, section: str) -> It
         wanted = entry.get(key)
         if isinstance(wanted, str) and wanted not in known:
             path: Path = ("agents", name, key)
-            hint = near(wanted, known) or (f"known: {listed(sorted(known), 'and')}" if len(known) <= _FEW else None)
+            hint = near(wanted, known) or (f"known: {listed(sorted(known), 'and')}" if 0 < len(known) <= _FEW else None)
             yield Problem(*positions.locate(path), f"unknown {key} `{wanted}`", show_path(path), hint)
 
 
@@ -81,3 +83,14 @@ def _patterns(merged: Merged, positions: Positions) -> Iterator[Problem]:
             path: Path = ("tasks", name, "nothing_to_do")
             place = positions.inside(path, 1, (getattr(error, "colno", None) or 1))
             yield Problem(*place, f"is no regular expression: {error}", show_path(path))
+
+
+def _prompts(merged: Merged, positions: Positions) -> Iterator[Problem]:
+    """A prompt stays below its file's folder by name; symbolic links are looked at when it is read."""
+    for name, task in merged.sections["tasks"].items():
+        path: Path = ("tasks", name, "prompt")
+        if "prompt" in task:
+            folder = merged.origins[path].layer.source.folder
+            if os.path.commonpath((task["prompt"], folder)) != folder:
+                message = "lies outside the folder of this file"
+                yield Problem(*positions.locate(path), message, show_path(path), "move the prompt below it")

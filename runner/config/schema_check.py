@@ -126,19 +126,18 @@ class _Walk:
 
     def _expected(self, data: Any, schema: JsonObject, path: Path, title: str | None) -> Fault:
         words = _words_of(schema)
-        what = title if path and title else type_words(schema)
         if not path:
             what = "a mapping with " + listed(list(schema.get("properties", {})), "and")
-        hint = None
-        if words and isinstance(data, str):
-            hint = near(data, [str(word) for word in words])
-        if words and hint is None:
-            one_of = f"one of {listed(words)}"
-            what, hint = (what, f"expected {one_of}" if len(words) < 16 else None) if title else (one_of, None)
-        elif words and not title:
-            what = f"one of {listed(words)}"
+        elif title:
+            what = title
+        else:
+            what = f"one of {listed(words)}" if words else type_words(schema)
+        hint = near(data, [str(word) for word in words]) if isinstance(data, str) else None
+        if hint is None and not all(shown(word).strip("`") in what for word in words):
+            hint = f"one of {listed(words)}"
         hint = hint or for_boolean(data, schema) or for_text(data, schema) or for_list(data, schema)
-        return Fault(*self._place(path), f"expected {what}, got {shown(data)}", path, hint)
+        got = f"one with {len(data)}" if isinstance(data, list) and "minItems" in schema and data else shown(data)
+        return Fault(*self._place(path), f"expected {what}, got {got}", path, hint)
 
     def _place(self, path: Path) -> tuple[int, int]:
         while path not in self.document.values and path:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runner.model import JsonObject
 
 _PROMPT = re.compile(r"\{\{-?\s*prompt\b(?!_)")
-_PROMPT_OR_FILE = re.compile(r"\{[{%][^}]*\bprompt(_file)?\b")
+_PROMPT_OR_FILE = re.compile(r"\{[{%][^{}]*\bprompt(_file)?\b")
 
 
 def agent_warnings(config: Config, name: str) -> Iterator[Problem]:

@@ -168,7 +168,7 @@ class _Composer:
 
     def _begin_pair(self, top: _Open, event: Any) -> None:
         if not isinstance(event, yaml.ScalarEvent):
-            self._stop(event, "expected a word as key", "quote a key that begins with `{`, `[`, `*` or `?`")
+            self._stop(event, *self._no_key(event))
         self._spend(1, event)
         key = event.value
         path = (*top.path, key)
@@ -177,6 +177,12 @@ class _Composer:
             self._fault(event, f"duplicate key, first set at line {first}", path)
         self.document.keys[path] = _place(event)
         top.key = key
+
+    def _no_key(self, event: Any) -> tuple[str, str]:
+        rest = self.document.lines[event.start_mark.line][max(0, event.start_mark.column - 1) :]
+        if rest.startswith("{{"):
+            return "a template without quotes", 'write "{{ name }}"'
+        return "expected a word as key", "quote a key that begins with `{`, `[`, `*` or `?`"
 
     def _alias(self, event: Any) -> Any:
         if event.anchor not in self.anchors:

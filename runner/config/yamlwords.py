@@ -39,16 +39,34 @@ _PLAIN = (
 )
 
 
+# Here the parser notices an end that is missing; what lacks it began at the context's place.
+_UNCLOSED = ("could not find expected ':'", "expected ',' or ']'", "expected ',' or '}'", "unexpected end of stream")
+
+
 def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, str, tuple[()], str | None]:
     """Line, column, message, no path, hint."""
-    mark = error.problem_mark or error.context_mark
     problem = error.problem or "is not YAML"
+    unclosed = any(part in problem for part in _UNCLOSED)
+    mark = (error.context_mark if unclosed else error.problem_mark) or error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     lines = text.split("\n")
     rest = lines[line - 1][column - 1 :] if line <= len(lines) else ""
+    if "mapping values are not allowed" in problem and _continues(lines, line):
+        before = lines[line - 2]
+        column = len(before) - len(before.lstrip()) + 1
+        return line - 1, column, "a key without `:`", (), "write `key: value`, with a space after the colon"
     if rest.startswith("\t") or "found a tab" in problem:
         return line, column, "a tab in the indentation", (), "use spaces"
     for part, words, hint in _PLAIN:
         if part in problem:
             return line, column, words, (), hint
     return line, column, f"is not YAML: {problem}", (), None
+
+
+def _continues(lines: list[str], line: int) -> bool:
+    """Whether a line continues the one before it, which then lacks its colon: same indentation, no `:`."""
+    if not 1 < line <= len(lines):
+        return False
+    before, here = lines[line - 2], lines[line - 1]
+    same = len(before) - len(before.lstrip()) == len(here) - len(here.lstrip())
+    return same and bool(before.strip()) and ":" not in before and before.lstrip()[0] not in "-#"
