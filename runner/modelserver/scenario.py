@@ -142,7 +142,7 @@ SCENARIOS: dict[str, Scenario] = {
     "overloaded": Scenario("is overloaded", (Refusal("overloaded"),)),
     "crash500": Scenario("fails on its side", (Refusal("server"),)),
     "flaky": Scenario(
-        "limits twice, then answers", (_HELLO,), first=(Refusal("rate_limit", 1), Refusal("rate_limit", 1))
+        "limits twice for 2 s, then answers", (_HELLO,), first=(Refusal("rate_limit", 2), Refusal("rate_limit", 2))
     ),
     "hang": Scenario("takes the request and stays silent", (Silence(),)),
     "stall": Scenario("begins an answer and falls silent", (Interrupted(_HELLO, Silence()),)),
