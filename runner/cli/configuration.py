@@ -6,12 +6,26 @@ import os
 
 import click
 
+from runner.cli import names
 from runner.cli.app import Commands, app, json_option
 from runner.commands import agents as agents_command
+from runner.commands import init as init_command
 from runner.commands import schema as schema_command
 from runner.commands import tasks as tasks_command
 from runner.commands import validate as validate_command
 from runner.commands.open import open_project
+
+
+@app.command()
+@click.pass_obj
+def init(project: str | None, /) -> int:
+    """Write a first agents.yaml, tasks.yaml and prompt; overwrites nothing.
+
+    \b
+    Example:
+      runner init
+    """
+    return init_command.init(project)
 
 
 @app.group(invoke_without_command=True, cls=Commands)
@@ -32,7 +46,7 @@ def agents(ctx: click.Context, as_json: bool) -> int:
 
 
 @agents.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=names.agents)
 @json_option
 @click.pass_obj
 def agents_show(project: str | None, /, name: str, as_json: bool) -> int:
@@ -63,7 +77,7 @@ def tasks(ctx: click.Context, as_json: bool) -> int:
 
 
 @tasks.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=names.tasks)
 @json_option
 @click.pass_obj
 def tasks_show(project: str | None, /, name: str, as_json: bool) -> int:

@@ -1,0 +1,53 @@
+"""What completes a word of a command line that names an agent, a task, a parser or a folder."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from click.shell_completion import CompletionItem
+
+from runner.config import find_project, load, state_home
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import click
+
+    Items = list[CompletionItem[str]]
+
+
+def agents(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
+    return _entries("agents", ctx, begun)
+
+
+def tasks(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
+    return _entries("tasks", ctx, begun)
+
+
+def parsers(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
+    return _entries("parsers", ctx, begun)
+
+
+def agent_then_task(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
+    """The two words of `runner run`, of which `--agent` and `--task` take the place."""
+    free = [name for name in ("agent", "task") if ctx.params.get(name) is None]
+    said: Sequence[str] = ctx.params.get("names") or ()
+    return _entries(f"{free[len(said)]}s", ctx, begun) if len(said) < len(free) else []
+
+
+def folders(_: click.Context, __: click.Parameter, begun: str) -> Items:
+    return [CompletionItem(begun, type="dir")]
+
+
+RUN_VALUES = {"agent": agents, "task": tasks, "repo": folders}
+
+
+def _entries(section: str, ctx: click.Context, begun: str) -> Items:
+    """Raises RunnerError where there is no sound configuration."""
+    said = ctx.find_root().params.get("project")
+    project = find_project(os.getcwd(), os.path.expanduser(said) if said else None)
+    found = getattr(load(project, state_home(os.environ)), section)
+    return [
+        CompletionItem(name, help=found[name].get("description")) for name in sorted(found) if name.startswith(begun)
+    ]
