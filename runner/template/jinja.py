@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MAX_ROUNDS = 100_000
 # Characters inside `{{ }}` and `{% %}`: reading one of them costs some microseconds.
 MAX_LOGIC = 32 * 1024
+_TRIED_TAGS = 50
 _TAG = re.compile(r"\{\{|\{%|\{#")
 _WHOLE_TAG = re.compile(r"\{[{%](?:[^}]|\}(?!\})){,65536}")
 _FILTER_WORDS = (
@@ -293,18 +294,12 @@ def _place(text: str, line: int, word: str) -> tuple[int, int]:
 def _syntax_place(text: str, line: int) -> tuple[int, int]:
     """The first tag on `line` that is wrong by itself, else the first tag there, else the tag open at that line."""
     start = _line_start(text, line)
-    end = text.find("\n", start) if "\n" in text[start:] else len(text)
-    tags = [found.start() for found in _TAG.finditer(text, start, end)]
+    end = text.find("\n", start) if text.find("\n", start) >= 0 else len(text)
+    tags = [found.start() for found in islice(_TAG.finditer(text, start, end), _TRIED_TAGS)]
     for tag in tags:
-        try:
-            _grammar().parse(text[tag:end])
-        except TemplateSyntaxError:
-            last = tag
-            closing = text.find("}}", tag, end)
-            if closing < 0 or _fails(text[tag : closing + 2]):
-                return position(text, last)
-        except RecursionError:
-            break
+        closing = text.find("%}" if text[tag + 1] == "%" else "}}", tag, end)
+        if closing < 0 or (text[tag + 1] == "{" and _fails(text[tag : closing + 2])):
+            return position(text, tag)
     if tags:
         return position(text, tags[0])
     return position(text, max(text.rfind("{{", 0, start), text.rfind("{%", 0, start), 0))
@@ -313,7 +308,7 @@ def _syntax_place(text: str, line: int) -> tuple[int, int]:
 def _fails(text: str) -> bool:
     try:
         _grammar().parse(text)
-    except TemplateSyntaxError:
+    except (TemplateSyntaxError, RecursionError):
         return True
     return False
 
