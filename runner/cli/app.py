@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from runner import __version__
+from runner.cli import names
 from runner.errors import UsageError, did_you_mean
 
 _WIDTH = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
@@ -25,7 +26,14 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings=_WIDTH)
-@click.option("-C", "--project", metavar="DIR", envvar="RUNNER_PROJECT", help="The project's folder.")
+@click.option(
+    "-C",
+    "--project",
+    metavar="DIR",
+    envvar="RUNNER_PROJECT",
+    shell_complete=names.folders,
+    help="The project's folder.",
+)
 @click.version_option(__version__, prog_name="runner")
 @click.pass_context
 def app(ctx: click.Context, project: str | None) -> None:

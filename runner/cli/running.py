@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.cli import names as complete
 from runner.cli.app import app
 from runner.commands import heartbeat as heartbeat_command
 from runner.commands import parse as parse_command
@@ -23,13 +24,18 @@ def _run_options(function: Callable[..., int]) -> Callable[..., int]:
             function = click.option(option.flag, option.name, is_flag=True, help=option.help)(function)
         else:
             function = click.option(
-                option.flag, option.name, metavar=option.metavar, help=option.help, multiple=option.kind == "pairs"
+                option.flag,
+                option.name,
+                metavar=option.metavar,
+                help=option.help,
+                multiple=option.kind == "pairs",
+                shell_complete=complete.RUN_VALUES.get(option.name),
             )(function)
     return function
 
 
 @app.command()
-@click.argument("names", nargs=-1, metavar="AGENT TASK")
+@click.argument("names", nargs=-1, metavar="AGENT TASK", shell_complete=complete.agent_then_task)
 @_run_options
 @click.pass_obj
 def run(project: str | None, /, names: tuple[str, ...], **said: Any) -> int:
@@ -52,12 +58,14 @@ def run(project: str | None, /, names: tuple[str, ...], **said: Any) -> int:
 
 
 @app.command()
-@click.argument("agent")
+@click.argument("agent", shell_complete=complete.agents)
 @click.argument("stdout", type=click.Path())
 @click.option("--stderr", metavar="FILE", type=click.Path(), help="What the agent printed on stderr.")
 @click.option("--exit-code", type=int, help="How it ended; negative is a signal. Without: by its timeout.")
 @click.option("--at", metavar="TIME", help="When it ended, RFC 3339; relative reset times count from then.")
-@click.option("--parser", metavar="NAME", help="Use this parser instead of the agent's own.")
+@click.option(
+    "--parser", metavar="NAME", shell_complete=complete.parsers, help="Use this parser instead of the agent's own."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--explain", is_flag=True, help="Say which rule gave which value at which line.")
 @click.pass_obj

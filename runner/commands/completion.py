@@ -1,0 +1,36 @@
+"""`runner completion`: the shells' scripts, and the lines with which they are answered."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from runner.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SHELLS = ("bash", "zsh", "fish")
+_SCRIPTS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "shells")
+_HELP = 70
+
+
+class Item(NamedTuple):
+    """`kind`: plain for a word, file or dir for what the shell itself finds better."""
+
+    kind: str
+    value: str
+    help: str
+
+
+def print_script(shell: str) -> int:
+    with open(os.path.join(_SCRIPTS, f"runner.{shell}"), encoding="utf-8") as file:
+        print(file.read(), end="")
+    return 0
+
+
+def print_items(items: Iterable[Item]) -> int:
+    """A line each: kind, value, help, with tabs between. Descriptions come from a YAML file and act on no terminal."""
+    for item in items:
+        print("\t".join((item.kind, item.value, one_line(item.help, _HELP))))
+    return 0
