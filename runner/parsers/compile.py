@@ -119,8 +119,16 @@ class _Table:
         return TerminalRule(good, Probe("event", None, When(), None, None), folded, trail)
 
     def _fields(self, raw: object, named: set[str]) -> list[FieldRule]:
-        entries = self._problems.mapping(raw, (*FIELDS, *named), ("fields",))
-        return [self._field(name, entry, ("fields", name)) for name, entry in entries.items()]
+        """A field may have a list of rules: the first that found anything counts."""
+        fields = []
+        for name, entry in self._problems.mapping(raw, (*FIELDS, *named), ("fields",)).items():
+            if isinstance(entry, list):
+                if not entry:
+                    self._problems.add(("fields", name), "expected a rule or a list of them, got an empty list")
+                fields += [self._field(name, item, ("fields", name, at)) for at, item in enumerate(entry)]
+            else:
+                fields.append(self._field(name, entry, ("fields", name)))
+        return fields
 
     def _field(self, name: str, raw: object, trail: Trail) -> FieldRule:
         entry = self._problems.mapping(raw, _FIELD_KEYS, trail)

@@ -24,8 +24,10 @@ class Findings:
     def __init__(self, rules: Rules, dispatch: Dispatch, clock: Callable[[], float], zone: tzinfo | None) -> None:
         self._rules = rules
         self._dispatch = dispatch
-        self._numbers = {rule.name: number for number, rule in enumerate(rules.fields)}
         self._folds = tuple(Fold(rule.take) for rule in rules.fields)
+        self._of_field: dict[str, list[Fold]] = {}
+        for rule, fold in zip(rules.fields, self._folds, strict=True):
+            self._of_field.setdefault(rule.name, []).append(fold)
         self._event_said: tuple[bool, Evidence, Trail] | None = None
         self._text_said: dict[bool, tuple[Evidence, Trail]] = {}
         self.faults = FaultBook(rules.errors, clock, zone)
@@ -36,9 +38,9 @@ class Findings:
         return self._event_said is not None
 
     def value(self, name: str) -> Any:
-        """A field as far as it is known; None when it is not."""
-        number = self._numbers.get(name)
-        return None if number is None else FIELDS[name](self._folds[number].value)
+        """A field as far as it is known, by the first of its rules that found anything; None when none did."""
+        found = (FIELDS[name](fold.value) for fold in self._of_field.get(name, ()))
+        return next((value for value in found if value is not None), None)
 
     def event(self, event: JsonObject, line: Line) -> None:
         bucket = self._dispatch.bucket(event)
@@ -165,16 +167,15 @@ class Findings:
             if rule.folded is None:
                 continue
             name, condition = rule.folded
-            fold = self._folds[self._numbers[name]]
-            if fold.value is not None and condition.accepts([fold.value]):
+            fold = next((fold for fold in self._of_field[name] if fold.value is not None), None)
+            if fold is not None and condition.accepts([fold.value]):
                 found.append((rule.good, fold.evidence, rule.trail))
         return found
 
     def _amount(self, name: str, terminal: Terminal) -> int | None:
         """A count of events is known only where the run got as far as a terminal event; then none is 0."""
         found: int | None = self.value(name)
-        number = self._numbers.get(name)
-        if number is None or self._rules.fields[number].take != "count":
+        if not any(fold.counts for fold in self._of_field.get(name, ())):
             return found
         if terminal == "absent":
             return None

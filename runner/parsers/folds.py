@@ -89,6 +89,10 @@ class Fold:
         self._kept = None
 
     @property
+    def counts(self) -> bool:
+        return self._take == "count"
+
+    @property
     def evidence(self) -> Evidence | None:
         return self._line.evidence if self._line else None
 
