@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 _FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+def make_folders(path: str) -> None:
+    """The folder and those above it that are missing, for their owner alone (os.makedirs gives its mode to the last)."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileNotFoundError:
+        make_folders(os.path.dirname(path))
+        make_folders(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+
+
 def write_json(path: str, data: Mapping[str, Any], *, sync: bool = True) -> None:
     """By staging file, fsync, rename, fsync of the folder: a reader finds the old file or the new, whole."""
     staging = f"{path}.new"

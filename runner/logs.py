@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.errors import RunnerError
-from runner.files import append, reason, unlink, write_new
+from runner.files import append, make_folders, reason, unlink, write_new
 from runner.text import one_line, rfc3339
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Logs:
         """Make the folder, for its owner alone and unseen by git. Raises RecordError."""
         try:
             for folder in ("ids", "live"):
-                os.makedirs(self.path(folder), mode=0o700, exist_ok=True)
+                make_folders(self.path(folder))
             ignore = self.path(".gitignore")
             if not os.path.lexists(ignore):
                 write_new(ignore, b"# runs are this machine's own\n*\n")
@@ -139,13 +139,13 @@ class Logs:
     def append_line(self, place: tuple[str, ...], text: str) -> None:
         """One line at the end of a log for people."""
         path = self.path(*place)
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        make_folders(os.path.dirname(path))
         append(path, (text + "\n").encode(errors="replace"), sync=False)
 
     def note(self, text: str, now: float) -> None:
         """A line in the runner's own log, or more where `text` has more; never raises."""
         try:
-            os.makedirs(self.root, mode=0o700, exist_ok=True)
+            make_folders(self.root)
             append(self.path("runner.log"), f"{rfc3339(now)} {text.rstrip()}\n".encode(errors="replace"), sync=False)
         except OSError:
             pass

@@ -101,7 +101,7 @@ class Outbox:
 
     def write(self, pending: Pending) -> None:
         """Whole and on the disk before it returns. Raises OSError."""
-        os.makedirs(self.logs.path("outbox"), mode=0o700, exist_ok=True)
+        files.make_folders(self.logs.path("outbox"))
         files.write_json(self.path(pending.id), _to_json(pending))
 
     def read(self, message_id: str, *, dead: bool = False) -> Pending | None:
@@ -114,7 +114,7 @@ class Outbox:
             return None
         except (ValueError, KeyError, TypeError, OSError):
             if not dead:
-                os.makedirs(self.logs.path("outbox", "dead"), mode=0o700, exist_ok=True)
+                files.make_folders(self.logs.path("outbox", "dead"))
                 os.replace(path, self.dead_path(message_id) + ".damaged")
             return None
 
@@ -126,7 +126,7 @@ class Outbox:
 
     def bury(self, pending: Pending) -> None:
         """Keep what no retry will deliver where `notify list` shows it."""
-        os.makedirs(self.logs.path("outbox", "dead"), mode=0o700, exist_ok=True)
+        files.make_folders(self.logs.path("outbox", "dead"))
         files.write_json(self.dead_path(pending.id), _to_json(pending))
         self.remove(pending.id)
 

@@ -111,7 +111,7 @@ def _read(path: str) -> JsonObject | None:
 def _write(path: str, data: JsonObject) -> None:
     """State that a message is better for; one that cannot be written is no error."""
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        files.make_folders(os.path.dirname(path))
         files.write_json(path, data, sync=False)
     except OSError:
         pass

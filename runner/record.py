@@ -9,7 +9,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from runner.files import reason, write_all, write_json, write_new
+from runner.files import make_folders, reason, write_all, write_json, write_new
 from runner.logs import RecordError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def open_run(run_dir: str, metadata: Mapping[str, Any], prompt: str) -> None:
     """Make the run's folder with its prompt and its record as `running`, on the disk before it returns."""
     try:
-        os.makedirs(run_dir, mode=0o700, exist_ok=True)
+        make_folders(run_dir)
         write_new(os.path.join(run_dir, "prompt.md"), prompt.encode(errors="replace"))
         write_metadata(run_dir, metadata)
     except OSError as error:

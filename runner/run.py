@@ -145,7 +145,7 @@ class _Run:
     def _execute(self, signals: Signals, stderr: TextIO | None) -> tuple[Outcome, Reply]:
         invocation = self.invocation
         for path, content in invocation.files.items():
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            files.make_folders(os.path.dirname(path))
             files.write_text(path, content)
         parser = compile_parser(invocation.parser)
         reader = parser.reader(time.time)
@@ -202,7 +202,7 @@ class _Run:
     def _close(self, final: JsonObject, evidence_text: str | None) -> JsonObject:
         """Repeatable steps in the order that a later command can replay; the live file goes last, in `run`."""
         folder = self.invocation.run_dir
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        files.make_folders(folder)
         files.write_text(os.path.join(folder, "summary.txt"), summary(final, self._shown, evidence_text))
         record.write_metadata(folder, final)
         self.logs.append_run(metadata.line_of(final))

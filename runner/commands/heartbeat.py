@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from runner import recover
+from runner.files import make_folders
 from runner.text import rfc3339
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def heartbeat(opened: Opened) -> int:
     """One beat; it never overlaps itself."""
     logs = opened.logs
     logs.prepare()
-    os.makedirs(logs.path("state"), mode=0o700, exist_ok=True)
+    make_folders(logs.path("state"))
     lock = os.open(logs.path("state", "heartbeat.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,6 +10,7 @@ from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseco
 from typing import TYPE_CHECKING
 
 from runner import __version__
+from runner.files import make_folders
 
 if TYPE_CHECKING:
     from typing import Any
@@ -46,7 +47,7 @@ def write(path: str, digest: str, config: Any) -> None:
     """Whole or not at all; a cache that cannot be written is no error."""
     staging = f"{path}.{os.getpid()}.new"
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        make_folders(os.path.dirname(path))
         with open(os.open(staging, _NEW, 0o600), "w", encoding="utf-8") as file:
             json.dump({"versions": _VERSIONS, "digest": digest, "config": config}, file, separators=(",", ":"))
         os.rename(staging, path)
