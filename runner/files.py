@@ -14,7 +14,7 @@ _FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def make_folders(path: str) -> None:
-    """The folder and those above it that are missing, for their owner alone (os.makedirs gives its mode to the last)."""
+    """The folder and what is missing above it, for their owner alone: os.makedirs gives its mode only to the last."""
     try:
         os.mkdir(path, 0o700)
     except FileNotFoundError:

@@ -12,6 +12,7 @@ FLOORS = [
     {"__main__"},
     {"cli"},
     {"commands"},
+    {"doctor"},
     {"run", "recover"},
     {"post", "fold"},
     {"plan", "outbox", "progress", "words", "policy", "watch"},
