@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from runner.channels.base import Message
 from runner.mask import mask_shapes, mask_tree
 from runner.reasons import reason_of
-from runner.summary import tokens_text
+from runner.summary import status_of, tokens_text
 from runner.text import one_line, printable
 from runner.units import format_duration
 
@@ -35,7 +35,7 @@ def run_message(record: JsonObject, folder: str | None, settings: JsonObject, re
     lines = [*remarks, *_verdict(record), *_facts(record, folder)]
     reply = _reply(record) if record["status"] == "success" else []
     return _message(
-        f"{_subject(record)}: {_status(record)}",
+        f"{_subject(record)}: {status_of(record)}",
         [*lines, *(["", *reply] if reply else [])],
         (row.tag,) if row.tag else (),
         row.priority,
@@ -109,16 +109,11 @@ def _subject(record: JsonObject) -> str:
     return f"{record['agent']} {record['task']}"
 
 
-def _status(record: JsonObject) -> str:
-    """`rate_limited (usage_limit)`."""
-    return f"{record['status']} ({record['reason']})" if record["reason"] else str(record["status"])
-
-
 def _verdict(record: JsonObject) -> list[str]:
     """What happened, the line that shows it, what to do."""
     error: dict[str, Any] = record.get("error") or {}
     why = error.get("message") or reason_of(record["reason"]).meaning
-    lines = [f"{_status(record)}: {one_line(why, _LINE)}"]
+    lines = [f"{status_of(record)}: {one_line(why, _LINE)}"]
     if error.get("evidence"):
         lines.append(f"evidence: {one_line(error['evidence'], _LINE)}")
     if error.get("retry_at"):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runner.policy import Policy
 
 _DELAY_LEAST, _DELAY_MOST = 10.0, 3 * 86400.0  # what the server takes
-NO_CHANNEL = "no channel is configured; set RUNNER_NTFY_TOPIC, or see `notify` in tasks.yaml"
+NO_CHANNEL = "no channel is configured (set RUNNER_NTFY_TOPIC)"
 _DEAD_MAN_BUDGET = 2.0  # seconds before the agent starts
 
 

@@ -30,8 +30,13 @@ def summary(record: JsonObject, folder: str | None, evidence_text: str | None = 
 
 def headline(record: JsonObject) -> str:
     """`failed (no_commits): demo document_coverage`."""
-    reason = f" ({record['reason']})" if record["reason"] else ""
-    return f"{record['status']}{reason}: {record['agent']} {record['task']}"
+    return f"{status_of(record)}: {record['agent']} {record['task']}"
+
+
+def status_of(record: JsonObject) -> str:
+    """`rate_limited (usage_limit)`; the reason is left out where it says the same."""
+    status, reason = record["status"], record["reason"]
+    return f"{status} ({reason})" if reason not in (None, status) else str(status)
 
 
 def _verdict(record: JsonObject, evidence_text: str | None) -> list[tuple[str, str]]:
