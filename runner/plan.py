@@ -161,14 +161,15 @@ def _missing(name: str, agent: JsonObject, task: JsonObject, model: str | None, 
         if not world.environ.get(variable):
             return f"agent `{name}` requires the environment variable `{variable}`"
     for path in requires.get("files") or []:
-        if not world.exists(_expand(path, world)):
+        if not world.exists(expand(path, world)):
             return f"agent `{name}` requires the file `{path}`"
     if task.get("requires_commit") and requires.get("edits") is False:
         return f"agent `{name}` cannot change files, and the task requires a commit"
     return None
 
 
-def _expand(path: str, world: World) -> str:
+def expand(path: str, world: World) -> str:
+    """A path with `~` for the home of the environment that was given."""
     home = world.environ.get("HOME", "")
     return home + path[1:] if path.startswith("~/") else path
 
@@ -236,7 +237,7 @@ def _environment(request: Request, entries: Entries, variables: Mapping[str, Any
             env = {variable: value for variable, value in env.items() if not fnmatch.fnmatchcase(variable, glob)}
         for variable, text in (rule.get("set") or {}).items():
             env[variable] = _render(str(text), variables, section, name, "env", "set", variable)
-    folders = [_expand(folder, world) for folder in entries.settings.get("path") or []]
+    folders = [expand(folder, world) for folder in entries.settings.get("path") or []]
     env["PATH"] = os.pathsep.join([*folders, env.get("PATH", os.defpath)])
     env[RUN_ID_VARIABLE] = variables["run_id"]
     env[RUN_DIR_VARIABLE] = variables["run_dir"]

@@ -13,6 +13,7 @@ FLOORS = [
     {"cli"},
     {"commands"},
     {"doctor"},
+    {"doctor"},
     {"run", "recover"},
     {"post", "fold"},
     {"plan", "outbox", "progress", "words", "policy", "watch"},

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli import names as complete
-from runner.cli.app import app
+from runner.cli.app import app, json_option
+from runner.commands import doctor as doctor_command
 from runner.commands import heartbeat as heartbeat_command
 from runner.commands import parse as parse_command
 from runner.commands import run as run_command
@@ -90,3 +91,21 @@ def heartbeat(project: str | None, /) -> int:
       runner heartbeat
     """
     return heartbeat_command.heartbeat(open_project(project))
+
+
+@app.command()
+@click.argument("agents", nargs=-1, metavar="[AGENT]...", shell_complete=complete.agents)
+@click.option("--deep", is_flag=True, help="Run each AGENT's CLI against a scripted server: does its parser still fit?")
+@click.option("--live", is_flag=True, help="Run debug_hello_simple against the real service, in a scratch repository.")
+@json_option
+@click.pass_obj
+def doctor(project: str | None, /, agents: tuple[str, ...], deep: bool, live: bool, as_json: bool) -> int:
+    """Say whether agents can run here, and if not, what to do; exit code 1 when a named one cannot.
+
+    \b
+    Examples:
+      runner doctor
+      runner doctor demo --json
+      runner doctor demo --live
+    """
+    return doctor_command.doctor(open_project(project), agents, as_json=as_json, is_deep=deep, is_live=live)

@@ -1,0 +1,63 @@
+"""`runner doctor`: can the agents run here, and if not, what to do."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runner import __version__
+from runner.doctor import agents, machine
+from runner.doctor.check import to_json, to_text
+from runner.doctor.live import live
+from runner.errors import UsageError
+from runner.outbox import Outbox
+from runner.plan import World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.commands.open import Opened
+    from runner.doctor.check import Check, Patient
+
+
+def doctor(opened: Opened, names: Sequence[str], *, as_json: bool, is_deep: bool, is_live: bool) -> int:
+    """Print what was found; 1 when an agent that was asked for by name cannot run. Raises UsageError."""
+    if (is_deep or is_live) and not names:
+        flag = "--deep" if is_deep else "--live"
+        raise UsageError(f"{flag} runs an agent, and none is named", hint=f"for example: runner doctor {flag} demo")
+    config, environ = opened.config, opened.environ
+    for name in names:
+        config.agent(name)
+    root = config.project.root
+    world = World(environ, root, root, opened.logs.root, sys.executable)
+    wanted = list(dict.fromkeys(names)) or sorted(config.agents)
+    patients = agents.examine(config, opened.logs, wanted, world, asked=bool(names), now=time.time())
+    tried = [_tried(opened, patient, is_deep=is_deep, is_live=is_live) for patient in patients]
+    found = machine.examine(config, opened.logs, Outbox(opened.logs, environ), environ)
+    if as_json:
+        print(json.dumps(to_json(__version__, tried, found), ensure_ascii=False, indent=2))
+    else:
+        print(to_text(tried, found, colour=sys.stdout.isatty() and not environ.get("NO_COLOR")))
+    return 1 if names and not (all(patient.can_run for patient in tried) and _fit(found)) else 0
+
+
+def _tried(opened: Opened, patient: Patient, *, is_deep: bool, is_live: bool) -> Patient:
+    """With the runs that were asked for, where there is a program to run."""
+    if patient.binary is None:
+        return patient
+    more: list[Check] = []
+    if is_deep:
+        # The model server brings http.server, which no other command needs.
+        from runner.doctor.deep import deep  # noqa: PLC0415
+
+        more += deep(opened.config, opened.logs, patient.agent, patient.binary, opened.environ)
+    if is_live:
+        more.append(live(opened.config, patient.agent, patient.binary, opened.environ))
+    return replace(patient, checks=(*patient.checks, *more))
+
+
+def _fit(machine_checks: Sequence[Check]) -> bool:
+    return all(check.level != "fail" for check in machine_checks)

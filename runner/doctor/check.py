@@ -1,0 +1,86 @@
+"""One finding of the doctor, and its forms for people and programs. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from runner.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Literal, TypeAlias
+
+    from runner.model import JsonObject
+
+    Level: TypeAlias = Literal["ok", "warn", "fail"]
+
+WIDTH = 80
+_MARGIN = 20  # of what was found: level and name stand before it
+_LONGEST = 1000
+_COLOURS = {"ok": "32", "warn": "33", "fail": "31"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """`found` is one clause, `advice` what to do about it. `field` is the field of the reply that is concerned."""
+
+    name: str
+    level: Level
+    found: str
+    advice: str | None = None
+    field: str | None = None
+
+
+@dataclass(frozen=True)
+class Patient:
+    """An agent as it was found; `binary` and `version` are None where they are not known."""
+
+    agent: str
+    asked: bool
+    binary: str | None
+    version: str | None
+    checks: tuple[Check, ...]
+
+    @property
+    def can_run(self) -> bool:
+        return all(check.level != "fail" for check in self.checks)
+
+
+def to_json(runner_version: str, patients: Sequence[Patient], machine: Sequence[Check]) -> JsonObject:
+    """schema/doctor.schema.json."""
+    return {
+        "schema_version": 1,
+        "runner_version": runner_version,
+        "agents": [{**asdict(patient), "can_run": patient.can_run} for patient in patients],
+        "machine": [asdict(check) for check in machine],
+    }
+
+
+def to_text(patients: Sequence[Patient], machine: Sequence[Check], *, colour: bool) -> str:
+    """A line a check, at most 80 columns where words allow it."""
+    blocks = [(patient.agent, patient.checks) for patient in patients]
+    shown = [_block(title, checks, colour=colour) for title, checks in [*blocks, ("this machine", tuple(machine))]]
+    return "\n".join([*shown, _total([*(check for _, checks in blocks for check in checks), *machine])])
+
+
+def _block(title: str, checks: Iterable[Check], *, colour: bool) -> str:
+    return "".join([f"{title}\n", *(_lines(check, colour=colour) for check in checks)])
+
+
+def _lines(check: Check, *, colour: bool) -> str:
+    said = f"{check.found}; {check.advice}" if check.advice else check.found
+    pieces = wrap(one_line(said, _LONGEST), WIDTH - _MARGIN, break_long_words=False, break_on_hyphens=False)
+    level = f"{check.level:<4}"
+    if colour:
+        level = f"\x1b[{_COLOURS[check.level]}m{level}\x1b[0m"
+    first, *more = pieces or [""]
+    return "".join([f"  {level}  {check.name:<12}{first}\n", *(f"{' ' * _MARGIN}{piece}\n" for piece in more)])
+
+
+def _total(checks: Iterable[Check]) -> str:
+    """`ok`, or `1 failure, 2 warnings`."""
+    levels = [check.level for check in checks]
+    counts = [(levels.count("fail"), "failure"), (levels.count("warn"), "warning")]
+    return ", ".join(f"{count} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count) or "all is well"

@@ -1,0 +1,80 @@
+"""Whether an agent's output still fits its parser: what was read against what is known to have been said. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.units import format_count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.model import JsonObject
+
+_NO_TERMINAL = "no_terminal_event"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the scripted server knows; `tokens` by the record's names."""
+
+    text: str
+    tokens: JsonObject
+
+
+@dataclass(frozen=True)
+class Breach:
+    """`field` is a field of the reply, or `terminal event`, or `verdict`."""
+
+    field: str
+    found: str
+
+
+def breaches(parser: JsonObject, record: JsonObject, model: str | None, truth: Truth) -> list[Breach]:
+    """`parser` is the rule table; a field without a rule is not expected. `model` is the one that the output names."""
+    found = list(_of_verdict(parser, record))
+    fields = parser.get("fields") or {}
+    if "text" in fields or parser["format"] == "text":
+        found += _of_text(record, truth)
+    for name, said in truth.tokens.items():
+        if f"usage.{name}" in fields:
+            found += _of_number(f"usage.{name}", record["usage"][name], said)
+    if "tool_calls" in fields:
+        found += _of_number("tool_calls", record["tool_calls"], 0)
+    for name, value in (("session_id", record["session_id"]), ("model", model), ("cost_usd", record["cost_usd"])):
+        if name in fields and value is None:
+            found.append(Breach(name, f"`{name}` is missing"))
+    return found
+
+
+def _of_verdict(parser: JsonObject, record: JsonObject) -> Iterator[Breach]:
+    if record["reason"] == _NO_TERMINAL:
+        wanted = parser.get("success")
+        yield Breach("terminal event", f"the terminal event is missing: no {_shown(wanted)}")
+    elif record["status"] != "success":
+        message = (record["error"] or {}).get("message") or ""
+        yield Breach("verdict", f"the server answered well, and the run is {record['reason']}: {message}")
+
+
+def _shown(rule: object) -> str:
+    """`type: result, is_error: false` of a success rule."""
+    when = rule.get("when") if isinstance(rule, dict) else None
+    if not isinstance(when, dict):
+        return "event that fits `success`"
+    return "event with " + ", ".join(f"`{path}: {value}`" for path, value in when.items())
+
+
+def _of_text(record: JsonObject, truth: Truth) -> Iterator[Breach]:
+    text = (record["text"] or "").strip()
+    if not text:
+        yield Breach("text", "`text` is missing")
+    elif text != truth.text.strip():
+        yield Breach("text", f"`text` is {text!r:.60}, and the server said {truth.text!r:.60}")
+
+
+def _of_number(name: str, value: int | None, said: int) -> Iterator[Breach]:
+    if value is None:
+        yield Breach(name, f"`{name}` is missing")
+    elif value != said:
+        yield Breach(name, f"`{name}` is {format_count(value)}, and the server said {format_count(said)}")

@@ -1,0 +1,180 @@
+"""What all agents need of this machine: git, room for records, a channel for messages, a line in the crontab."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from runner import __version__, git
+from runner.doctor.check import Check
+from runner.files import reason
+from runner.policy import read_policy
+from runner.process import command
+from runner.process.spawn import LaunchError
+from runner.process.tree import become_subreaper
+from runner.template import TemplateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from runner.config import Config
+    from runner.logs import Logs
+    from runner.outbox import Outbox
+
+_LITTLE_ROOM, _NO_ROOM = 1 << 30, 16 << 20  # bytes
+_CRONTAB_SECONDS = 10.0
+
+
+def examine(config: Config, logs: Logs, outbox: Outbox, environ: Mapping[str, str]) -> list[Check]:
+    root = config.project.root
+    return [
+        Check("runner", "ok", f"{__version__}, Python {sys.version.split()[0]}, project {root}"),
+        _identity(root, environ),
+        *_logs(logs, root, environ),
+        _disk(logs),
+        _yaml(),
+        *_messages(config, outbox, environ),
+        _cron(environ),
+        _containment(),
+    ]
+
+
+def _identity(root: str, environ: Mapping[str, str]) -> Check:
+    (found,) = git.run_all([["config", "--get-regexp", r"^user\.(name|email)$"]], root, dict(environ))
+    if found.code == 127:
+        return Check("git", "fail", found.err.decode(errors="replace").strip(), "install git")
+    known = dict(line.split(" ", 1) for line in found.out.decode(errors="replace").splitlines() if " " in line)
+    name = environ.get("GIT_AUTHOR_NAME") or known.get("user.name")
+    email = environ.get("GIT_AUTHOR_EMAIL") or known.get("user.email")
+    if name and email:
+        return Check("git", "ok", f"commits are by {name} <{email}>")
+    lacking = " and ".join(key for key, value in (("user.name", name), ("user.email", email)) if not value)
+    return Check(
+        "git", "warn", f"{lacking} not set, so no agent can commit", 'set them: git config --global user.name "…"'
+    )
+
+
+def _logs(logs: Logs, root: str, environ: Mapping[str, str]) -> Iterator[Check]:
+    refused = _refused(logs.root)
+    if refused is not None:
+        yield Check("logs", "fail", f"cannot write to {logs.root}: {refused}", "mend it, or set `settings.logs`")
+        return
+    (top,) = git.run_all([["rev-parse", "--show-toplevel"]], root, dict(environ))
+    checkout = os.fsdecode(top.out).removesuffix("\n")
+    if top.code == 0 and os.path.realpath(logs.root).startswith(os.path.join(os.path.realpath(checkout), "")):
+        yield Check(
+            "logs",
+            "warn",
+            f"{logs.root} is inside the checkout, where an agent's `git clean -fdx` deletes it",
+            "`settings.logs` in tasks.yaml moves it",
+        )
+    else:
+        yield Check("logs", "ok", logs.root)
+
+
+def _refused(folder: str) -> str | None:
+    """Why no file can be made in a folder, or in the nearest one above it that exists."""
+    probe = os.path.join(_existing(folder), f".doctor-{os.getpid()}")
+    try:
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.unlink(probe)
+    except OSError as error:
+        return reason(error)
+    return None
+
+
+def _existing(folder: str) -> str:
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _disk(logs: Logs) -> Check:
+    facts = os.statvfs(_existing(logs.root))
+    free = facts.f_bavail * facts.f_frsize
+    found = f"{free / 1e9:,.1f} GB free for the logs"
+    if facts.f_files and not facts.f_favail:
+        return Check("disk", "fail", f"{found}, but no inode is left", "delete small files")
+    if free < _LITTLE_ROOM:
+        return Check("disk", "fail" if free < _NO_ROOM else "warn", found, "free some space, or set `settings.logs`")
+    return Check("disk", "ok", found)
+
+
+def _yaml() -> Check:
+    # A library that no other check, and no other command on a warm start, needs.
+    import yaml  # noqa: PLC0415
+
+    if hasattr(yaml, "CSafeLoader"):
+        return Check("yaml", "ok", "libyaml is there")
+    return Check(
+        "yaml",
+        "warn",
+        "without libyaml a changed configuration is read ten times slower",
+        "install PyYAML from a wheel",
+    )
+
+
+def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Iterator[Check]:
+    """Never an address or a topic: whoever knows them may read along."""
+    try:
+        targets = read_policy(config.notify, {}, environ).everything
+    except TemplateError as error:
+        file, line, _ = config.locate("notify")
+        yield Check("messages", "fail", f"{file}:{line}: {error.message}")
+        return
+    if targets:
+        kinds = ", ".join(dict.fromkeys(target["kind"] for target in targets))
+        yield Check("messages", "ok", f"by {kinds}; `runner notify test` sends one")
+    else:
+        yield Check("messages", "warn", "nobody hears of a run", "set RUNNER_NTFY_TOPIC, or see `notify` in tasks.yaml")
+    for target in targets:
+        variable = target.get("token_env")
+        if variable:
+            there = "is set" if environ.get(variable) else "is not set: fine for a topic without a login"
+            yield Check("messages", "ok", f"token variable {variable} {there}")
+    waiting, dead = len(outbox.ids()), len(outbox.dead_ids())
+    if dead:
+        yield Check("outbox", "warn", f"{waiting} waiting, {dead} given up", "look at them: `runner notify list`")
+    else:
+        yield Check("outbox", "ok", f"{waiting} waiting" if waiting else "empty")
+
+
+def _cron(environ: Mapping[str, str]) -> Check:
+    """A systemd timer, or another user's crontab, is not seen."""
+    advice = "`runner heartbeat` each minute closes lost runs and sends what waits"
+    if shutil.which("crontab", path=environ.get("PATH", os.defpath)) is None:
+        return Check("cron", "warn", "there is no `crontab` command here", advice)
+    try:
+        said = command.finish(command.start(["crontab", "-l"], environ, "/"), _CRONTAB_SECONDS)
+    except LaunchError as error:
+        return Check("cron", "warn", str(error))
+    lines = said.out.decode(errors="replace").splitlines() if said.code == 0 else []
+    ours = [line for line in lines if _is_ours(line)]
+    if not ours:
+        return Check("cron", "warn", "no line of the crontab runs `runner`", advice)
+    beats = any("heartbeat" in line.split() for line in ours)
+    count = f"{len(ours)} line{'s' if len(ours) > 1 else ''} of the crontab"
+    return Check(
+        "cron",
+        "ok" if beats else "warn",
+        f"{count}{', heartbeat among them' if beats else ', no heartbeat'}",
+        None if beats else advice,
+    )
+
+
+def _is_ours(line: str) -> bool:
+    words = line.split()
+    if not words or words[0].startswith("#"):
+        return False
+    named = any(os.path.basename(word) == "runner" for word in words)
+    return named and bool({"heartbeat", "run"} & set(words))
+
+
+def _containment() -> Check:
+    if become_subreaper():
+        return Check("containment", "ok", "subreaper: nothing that an agent starts outlives its run")
+    return Check(
+        "containment", "warn", "group: what an agent starts in a session of its own can outlive the run", "use Linux"
+    )

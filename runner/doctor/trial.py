@@ -1,0 +1,118 @@
+"""One run of an agent in a scratch project, by the same command that everybody uses."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner import template
+from runner.doctor.scratch import TASK
+from runner.errors import RunnerError
+from runner.plan import binary_variable
+from runner.process import command
+from runner.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+    from runner.doctor.scratch import Scratch
+    from runner.model import JsonObject
+
+_SPARE_SECONDS = 60.0  # for the runner's own closing, on top of the run's timeout
+_GRACE = 15.0
+_HARMLESS = ("PATH", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "LC_*", "TZ", "TMPDIR", "RUNNER_CONTAINMENT")
+_NOT_FOR_A_TRIAL = ("RUNNER_PROJECT", "AGENT_RUNNER_TIMEOUT_SECONDS")
+_CLOSED = "http://127.0.0.1:9"
+# What heeds these reaches nobody but loopback: no service, no package registry.
+WALL = {
+    "HTTP_PROXY": _CLOSED,
+    "HTTPS_PROXY": _CLOSED,
+    "http_proxy": _CLOSED,
+    "https_proxy": _CLOSED,
+    "NO_PROXY": "127.0.0.1,localhost",
+    "no_proxy": "127.0.0.1,localhost",
+    "npm_config_registry": f"{_CLOSED}/",
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """`record` is metadata.json of the run; the outputs are those of the agent."""
+
+    record: JsonObject
+    stdout: bytes
+    transcript: bytes
+
+
+def run(
+    scratch: Scratch,
+    agent: str,
+    environ: Mapping[str, str],
+    seconds: float,
+    model: str | None = None,
+    *,
+    around: AbstractContextManager[object] | None = None,
+) -> Trial:
+    """`around` is entered after the command was started, so that nothing forks beside a thread. Raises RunnerError."""
+    words = ["run", agent, TASK, "--json", "--repo", scratch.repo, "--timeout", f"{seconds:g}s"]
+    argv = [sys.executable, "-P", "-m", "runner", "-C", scratch.project, *words, *(["--model", model] if model else [])]
+    child = command.start(argv, environ, scratch.project)
+    with around or nullcontext():
+        said = command.finish(child, seconds + _SPARE_SECONDS, _GRACE)
+    try:
+        record = json.loads(said.out)
+        folder = os.path.join(scratch.project, "logs", TASK, agent, record["run_id"])
+    except (ValueError, KeyError, TypeError):
+        raise RunnerError(one_line(said.err.decode(errors="replace")) or f"the run ended with {said.code}") from None
+    return Trial(record, _read(os.path.join(folder, "stdout.log")), _read(os.path.join(folder, "transcript.log")))
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:  # a skipped run has none
+        return b""
+
+
+def live_environment(environ: Mapping[str, str], agent: str, binary: str) -> dict[str, str]:
+    """The user's own, logins included."""
+    kept = {name: value for name, value in environ.items() if name not in _NOT_FOR_A_TRIAL}
+    return {**kept, binary_variable(agent): binary}
+
+
+def walled_environment(
+    environ: Mapping[str, str], agent: str, binary: str, scratch: Scratch, pointing: Mapping[str, str]
+) -> dict[str, str]:
+    """Nothing of the user's but what programs need to start: no home, no key, no way out."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in _HARMLESS)
+    }
+    return {**kept, **WALL, "HOME": scratch.home, **pointing, binary_variable(agent): binary}
+
+
+def write_files(scratch: Scratch, given: Mapping[str, str]) -> None:
+    """Settings files below the scratch home. Raises RunnerError for a path that leads out of it."""
+    for path, content in given.items():
+        where = os.path.normpath(os.path.join(scratch.home, path))
+        if not where.startswith(os.path.join(scratch.home, "")):
+            raise RunnerError(f"`deep.files`: `{path}` is not below the home folder")
+        os.makedirs(os.path.dirname(where), mode=0o700, exist_ok=True)
+        with open(where, "w", encoding="utf-8") as file:
+            file.write(content)
+
+
+def rendered(given: Mapping[str, str], server: str) -> dict[str, str]:
+    """The values of `deep.env` or `deep.files`. Raises RunnerError."""
+    try:
+        return {name: template.render(text, {"server": server}) for name, text in given.items()}
+    except template.TemplateError as error:
+        raise RunnerError(f"`deep`: {error.message}") from None

@@ -1,0 +1,111 @@
+"""A short program whose output is wanted, not a run: a time limit, and what it printed."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.process.spawn import spawn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from runner.process.spawn import Child
+
+_MAX_OUTPUT = 16 << 20  # bytes kept of each stream
+_TICK = 20  # milliseconds
+_DRAIN = 0.2  # seconds for what a child of the program still holds open
+
+
+@dataclass(frozen=True)
+class Said:
+    """`code` is None when time was up, negative for a signal."""
+
+    code: int | None
+    out: bytes
+    err: bytes
+
+
+def start(argv: Sequence[str], env: Mapping[str, str], cwd: str) -> Child:
+    """In a session of its own, with nothing on stdin. Raises LaunchError."""
+    stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return spawn(argv, env, cwd, stdin)
+    finally:
+        os.close(stdin)
+
+
+def finish(child: Child, seconds: float, grace: float = 0.5) -> Said:
+    """Wait for its end; when time is up, or the caller is interrupted, its group gets SIGTERM, then SIGKILL."""
+    streams = _Streams(child)
+    try:
+        status = _wait(child, streams, seconds)
+        if status is not None:
+            streams.drain(_DRAIN)
+            return Said(os.waitstatus_to_exitcode(status), *streams.texts())
+        _end(child, streams, grace)
+        return Said(None, *streams.texts())
+    except BaseException:
+        _end(child, streams, grace)
+        raise
+    finally:
+        streams.close()
+
+
+def _wait(child: Child, streams: _Streams, seconds: float) -> int | None:
+    """The wait status; None when time is up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        pid, status = os.waitpid(child.pid, os.WNOHANG)
+        if pid:
+            return status
+        if time.monotonic() >= deadline:
+            return None
+        streams.read(_TICK)
+
+
+def _end(child: Child, streams: _Streams, grace: float) -> None:
+    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(child.pid, number)
+            if _wait(child, streams, seconds) is not None:
+                return
+        except (ProcessLookupError, ChildProcessError):
+            return
+
+
+class _Streams:
+    """Both outputs of a child, as far as they came."""
+
+    def __init__(self, child: Child) -> None:
+        self._kept = {child.stdout: bytearray(), child.stderr: bytearray()}
+        self._open = set(self._kept)
+        self._poll = select.poll()
+        for fd in self._kept:
+            self._poll.register(fd, select.POLLIN)
+
+    def read(self, milliseconds: float) -> None:
+        """What comes in this time at most; returns at the first of it."""
+        for fd, _ in self._poll.poll(milliseconds):
+            chunk = os.read(fd, 1 << 16)
+            self._kept[fd] += chunk[: _MAX_OUTPUT - len(self._kept[fd])]
+            if not chunk:
+                self._poll.unregister(fd)
+                self._open.discard(fd)
+
+    def drain(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self._open and time.monotonic() < deadline:
+            self.read(_TICK)
+
+    def texts(self) -> tuple[bytes, bytes]:
+        out, err = self._kept.values()
+        return bytes(out), bytes(err)
+
+    def close(self) -> None:
+        for fd in self._kept:
+            os.close(fd)
