@@ -70,3 +70,23 @@ def test_a_package_of_the_same_name_in_the_checkout_is_not_run(installed: Path, 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["status"] == "success"
+
+
+def test_the_wheel_begins_a_project_and_completes_its_names(installed: Path, tmp_path: Path) -> None:
+    project = make_project(tmp_path, stock=True)
+
+    def runner(*words: str) -> str:
+        return subprocess.run(
+            [installed / "runner", *words],
+            cwd=project.root,
+            env=project.environment(),
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    assert runner("init").count("written") == 5
+    assert runner("validate").startswith("ok: ")
+    for shell in ("bash", "zsh", "fish"):
+        assert f"runner completion {shell} -- " in runner("completion", shell)
+    assert runner("completion", "zsh", "--", "run", "demo", "hel").startswith("plain\thello\t")
