@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -47,9 +47,6 @@ def reports(*more: str) -> frozenset[str]:
 def codex_files(url: str) -> dict[str, str]:
     config = f"""\
 model_provider = "scripted"
-check_for_update_on_startup = false
-[analytics]
-enabled = false
 [model_providers.scripted]
 name = "scripted"
 base_url = "{url}/v1"
@@ -57,15 +54,6 @@ env_key = "OPENAI_API_KEY"
 wire_api = "responses"
 """
     return {".codex/config.toml": config}
-
-
-def settings(path: str, **sections: dict[str, Any]) -> Callable[[str], dict[str, str]]:
-    quiet = {
-        "privacy": {"usageStatisticsEnabled": False},
-        "telemetry": {"enabled": False},
-        "general": {"enableAutoUpdate": False, "disableAutoUpdate": True},
-    }
-    return lambda _: {path: json.dumps(quiet | sections)}
 
 
 def provider(prefix: str) -> Callable[[str], dict[str, str]]:
@@ -98,8 +86,6 @@ def qwen(binary: str) -> Cli:
             "HTTP_PROXY": "",
             "HTTPS_PROXY": "",
         },
-        # without it a second agent answers short sessions, too, with calls of its own
-        files=settings(".qwen/settings.json", memory={"enableManagedAutoMemory": False}),
         sessions=".qwen/projects/*/chats/*.jsonl",
     )
 
@@ -129,7 +115,8 @@ CLIS: dict[str, Cli] = {
         model="gemini-2.5-pro",
         reports=reports("reasoning_tokens"),
         environment=lambda url: {"GEMINI_API_KEY": "no-secret", "GOOGLE_GEMINI_BASE_URL": url},
-        files=settings(".gemini/settings.json", security={"auth": {"selectedType": "gemini-api-key"}}),
+        # the defaults that the runner writes are passed over below a folder that others may write to, such as /tmp
+        files=lambda _: {".gemini/settings.json": '{"security": {"auth": {"selectedType": "gemini-api-key"}}}'},
     ),
     "qwen-0.15": qwen("@qwen-code/qwen-code/cli.js"),
     "qwen-0.24": qwen("qwen-code-0.24/cli-entry.js"),

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from runner.modelserver import ModelServer
 from tests.doubles.ntfy import Ntfy
 from tests.helpers import make_project
@@ -180,4 +182,5 @@ def home_untouched() -> Iterator[None]:
 
     before = entries()
     yield
-    assert entries() ^ before == set()
+    if changed := {name for name, _ in entries() ^ before}:
+        pytest.fail(f"changed in {home}: {', '.join(sorted(changed))}")

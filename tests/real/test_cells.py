@@ -158,8 +158,8 @@ FAILING: dict[str, Callable[[], Iterator[Row]]] = {
     "gemini": gemini,
     "qwen-0.15": qwen_0_15,
     "qwen-0.24": qwen_0_24,
-    "opencode": partial(provider_of_providers, "30s"),
-    "kilo": partial(provider_of_providers, "40s"),
+    "opencode": partial(provider_of_providers, "40s"),
+    "kilo": partial(provider_of_providers, "60s"),
 }
 STOCK = yaml.safe_load((ROOT / "agents.yaml").read_text())["agents"]
 DESCRIBED = [name for name, cli in CLIS.items() if cli.agent in STOCK]
