@@ -12,7 +12,6 @@ from runner.doctor.history import last_good_runs
 from runner.errors import RunnerError
 from runner.mask import mask_text, secrets_of
 from runner.model import Invocation, Request
-from runner.parsers import RuleError, compile_parser
 from runner.plan import PROMPT_TASK, Entries, TemplateFaultError, binary_variable, expand, plan
 from runner.process import command
 from runner.process.spawn import LaunchError, find_binary
@@ -58,7 +57,9 @@ def examine(
     for one in begun:
         patient = _program(config, one, world, asked=asked)
         if asked or patient.binary is not None:
-            known = [*_requirements(config.agents[one.agent], world), _parser(config, one.agent)]
+            known = list(_requirements(config.agents[one.agent], world))
+            # That its rules compile is known: a configuration in which they do not is refused before anybody gets here.
+            known.append(Check("parser", "ok", config.agents[one.agent]["parser"]))
             known += [last_check(good.get(one.agent), now), entry_check(config, logs, one.agent, good.get(one.agent))]
             patient = replace(patient, checks=(*patient.checks, *known))
         patients.append(patient)
@@ -145,14 +146,3 @@ def _present(what: str, advice: str, *, there: bool) -> Check:
     return Check(
         "requires", "ok" if there else "fail", f"{what} is {'there' if there else 'missing'}", None if there else advice
     )
-
-
-def _parser(config: Config, name: str) -> Check:
-    parser = config.agents[name]["parser"]
-    try:
-        compile_parser(config.parser(parser), strict=True)
-    except RuleError as error:
-        trail, message = error.problems[0]
-        file, line, _ = config.locate("parsers", parser, *trail)
-        return Check("parser", "fail", f"{parser}: {file}:{line}: {message}", "`runner validate` lists all")
-    return Check("parser", "ok", parser)

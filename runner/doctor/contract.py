@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.units import format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from runner.model import JsonObject
 
@@ -31,10 +32,15 @@ class Breach:
     found: str
 
 
-def breaches(parser: JsonObject, record: JsonObject, model: str | None, truth: Truth) -> list[Breach]:
-    """`parser` is the rule table; a field without a rule is not expected. `model` is the one that the output names."""
+def breaches(
+    parser: JsonObject, without: Collection[str], record: JsonObject, model: str | None, truth: Truth
+) -> list[Breach]:
+    """`parser` is the rule table; a field without a rule, or in `without`, is not expected.
+
+    `model` is the one that the output names: the record holds the one that was asked for where it names none.
+    """
     found = list(_of_verdict(parser, record))
-    fields = parser.get("fields") or {}
+    fields = {name for name in parser.get("fields") or {} if name not in without}
     if "text" in fields or parser["format"] == "text":
         found += _of_text(record, truth)
     for name, said in truth.tokens.items():
@@ -62,7 +68,8 @@ def _shown(rule: object) -> str:
     when = rule.get("when") if isinstance(rule, dict) else None
     if not isinstance(when, dict):
         return "event that fits `success`"
-    return "event with " + ", ".join(f"`{path}: {value}`" for path, value in when.items())
+    shown = {path: value if isinstance(value, str) else json.dumps(value) for path, value in when.items()}
+    return "event with " + ", ".join(f"`{path}: {value}`" for path, value in shown.items())
 
 
 def _of_text(record: JsonObject, truth: Truth) -> Iterator[Breach]:

@@ -40,42 +40,34 @@ def start(argv: Sequence[str], env: Mapping[str, str], cwd: str) -> Child:
 
 
 def finish(child: Child, seconds: float, grace: float = 0.5) -> Said:
-    """Wait for its end; when time is up, or the caller is interrupted, its group gets SIGTERM, then SIGKILL."""
+    """Wait for its end; when time is up, or the caller is interrupted, it gets SIGTERM, then SIGKILL.
+
+    What is left of its group at the end is killed.
+    """
     streams = _Streams(child)
+    ended = False
     try:
-        status = _wait(child, streams, seconds)
-        if status is not None:
+        ended = _wait(child, streams, seconds)
+        if ended:
             streams.drain(_DRAIN)
-            return Said(os.waitstatus_to_exitcode(status), *streams.texts())
-        _end(child, streams, grace)
-        return Said(None, *streams.texts())
-    except BaseException:
-        _end(child, streams, grace)
-        raise
     finally:
+        if not ended:
+            os.killpg(child.pid, signal.SIGTERM)
+            _wait(child, streams, grace)
+        os.killpg(child.pid, signal.SIGKILL)  # not reaped yet, so the number is still its own
+        _, status = os.waitpid(child.pid, 0)
         streams.close()
+    return Said(os.waitstatus_to_exitcode(status) if ended else None, *streams.texts())
 
 
-def _wait(child: Child, streams: _Streams, seconds: float) -> int | None:
-    """The wait status; None when time is up."""
+def _wait(child: Child, streams: _Streams, seconds: float) -> bool:
+    """Whether it has ended within this time; it is not reaped."""
     deadline = time.monotonic() + seconds
-    while True:
-        pid, status = os.waitpid(child.pid, os.WNOHANG)
-        if pid:
-            return status
+    while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         if time.monotonic() >= deadline:
-            return None
+            return False
         streams.read(_TICK)
-
-
-def _end(child: Child, streams: _Streams, grace: float) -> None:
-    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
-        try:
-            os.killpg(child.pid, number)
-            if _wait(child, streams, seconds) is not None:
-                return
-        except (ProcessLookupError, ChildProcessError):
-            return
+    return True
 
 
 class _Streams:
