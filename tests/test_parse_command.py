@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner.evidence import line_number
-from tests.test_recordings import HELLO, RECORDINGS
+from tests.recordings.row import HELLO, TRANSCRIPTS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.helpers import Project
+
+RECORDINGS = TRANSCRIPTS / "claude" / "2.1.197"
 
 
 def test_a_success_as_json(stock_project: Project) -> None:
@@ -168,6 +170,32 @@ def test_explain_names_rule_place_line_and_value(stock_project: Project) -> None
     assert re.fullmatch(r"(.*/)?agents\.yaml:\d+", found["errors.1"][0])
     assert json.loads(as_json.stdout)["reason"] == "usage_limit"
     assert "fields.session_id" in as_json.stderr
+
+
+# A parser, a recording, and a rule that must have given something at a line.
+EXPLAINED = [
+    ("codex", "codex/0.169.0/planlimit", ["--exit-code", "1"], "errors.0", "stdout:5"),
+    ("gemini", "gemini/0.61.0/hello-auto", ["--exit-code", "0"], "fields.model.0", "stdout:6"),
+    ("gemini", "gemini/0.61.0/big", ["--exit-code", "0"], "failure.1", "stdout:3"),
+    ("kilo", "kilo/7.7.7/commit", ["--exit-code", "0"], "fields.usage.output_tokens", "stdout:7"),
+    ("opencode", "opencode/1.18.33/ratelimit", ["--exit-code", "1"], "errors.4", "stdout:1"),
+    ("qwen", "qwen/0.15.10/auth", ["--exit-code", "0"], "failure.1", "stdout:3"),
+    ("qwen", "qwen/0.15.10/hello-json", ["--exit-code", "0", "--parser", "qwen-json"], "success", "stdout:1"),
+    ("amp", "claude/2.1.197/hello", ["--exit-code", "0"], "fields.usage.input_tokens.0", "stdout:5"),
+    ("ollama", "opencode/1.18.33/hello-text", ["--exit-code", "0"], "format", "stdout:1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("agent", "recording", "words", "rule", "place"), EXPLAINED)
+def test_explain_for_every_agent(
+    stock_project: Project, agent: str, recording: str, words: list[str], rule: str, place: str
+) -> None:
+    done = stock_project("parse", agent, str(TRANSCRIPTS / recording / "stdout"), *words, "--explain")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [re.split(r"  +", line) for line in done.stdout.partition("RULE")[2].splitlines()[1:]]
+    assert place in [row[2] for row in rows if row[0] == rule]
+    assert all(re.fullmatch(r"(.*/)?agents\.yaml:\d+|built in", row[1]) for row in rows)
 
 
 def test_explain_of_the_parser_that_no_file_defines(stock_project: Project) -> None:

@@ -14,9 +14,15 @@ from hypothesis import strategies as st
 from runner.parsers import compile_parser
 from runner.parsers.lines import LONGEST_LINE, LineScanner
 from tests.parsing import NOON, lines, read, stock
-from tests.test_recordings import HELLO, ONE_CALL, output
+from tests.recordings.claude import ONE
+from tests.recordings.judged import Recording
+from tests.recordings.row import HELLO
 
-FORMATS = ("claude-jsonl", "claude-json", "claude-text", "text")
+FORMATS = (
+    *("claude-jsonl", "claude-json", "claude-text", "codex-jsonl", "codex-text", "gemini-jsonl", "gemini-json"),
+    *("gemini-text", "qwen-jsonl", "qwen-json", "qwen-text", "opencode-jsonl", "opencode-text", "kilo-jsonl"),
+    *("amp-jsonl", "ollama-text", "text"),
+)
 RESULT = {"type": "result", "is_error": False, "result": "fine"}
 
 HOSTILE = [
@@ -246,7 +252,7 @@ def test_no_event_raises(value: object) -> None:
 
 
 def test_a_memoryview_of_a_reused_buffer_is_read_at_once() -> None:
-    data = output("hello")[0]
+    data = Recording("claude", "2.1.197", "hello").stdout
     reader = compile_parser(stock("claude-jsonl")).reader(lambda: NOON, UTC)
     buffer = bytearray(512)
     for start in range(0, len(data), 512):
@@ -256,7 +262,7 @@ def test_a_memoryview_of_a_reused_buffer_is_read_at_once() -> None:
 
     reply = reader.finish()
 
-    assert (reply.text, reply.usage) == (HELLO, ONE_CALL)
+    assert (reply.text, reply.usage) == (HELLO, ONE)
 
 
 def test_a_document_that_is_too_long_is_none() -> None:

@@ -252,6 +252,29 @@ def test_fields_from_a_file_that_the_agent_wrote() -> None:
     assert read(table, b"noise").text == ""  # the file was not written: no facts
 
 
+@pytest.mark.parametrize(
+    ("events", "model", "calls"),
+    [
+        ([{"name": "asked"}, {"t": "end", "models": {"a": {}, "b": {}}}], "a, b", 0),
+        ([{"name": "asked"}, {"t": "end", "models": {}}], "asked", 0),  # nothing found: the next rule counts
+        ([{"name": "asked"}], "asked", None),
+        ([{"t": "call"}, {"t": "end"}], None, 1),
+        ([{"t": "end", "calls": 5}, {"t": "call"}], None, 5),
+    ],
+)
+def test_a_field_with_several_rules(events: list[Any], model: str | None, calls: int | None) -> None:
+    table = {
+        "format": "jsonl",
+        "success": {"when": {"t": "end"}},
+        "fields": {
+            "model": [{"at": "models", "take": "keys"}, {"at": "name"}],
+            "tool_calls": [{"at": "calls"}, {"when": {"t": "call"}, "take": "count"}],
+        },
+    }
+    reply = read(table, lines(*events))
+    assert (reply.model, reply.tool_calls) == (model, calls)
+
+
 GOOD, BAD, OTHER = {"t": "done", "ok": True}, {"t": "done", "ok": False}, {"t": "item", "text": "x"}
 EVENTS = {"success": {"when": {"t": "done", "ok": True}}, "failure": {"when": {"t": "done", "ok": False}}}
 OVERLAP = {

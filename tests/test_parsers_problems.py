@@ -103,6 +103,8 @@ ROWS: list[tuple[Any, tuple[str | int, ...], str]] = [
     (jsonl(watch=[{**ERROR, "in": {"file": "x"}}]), ("watch", 0, "in"), "a file is read after the run"),
     (jsonl(success={"wen": WHEN}), ("success", "wen"), "unknown key `wen`, did you mean 'when'?"),
     (jsonl(failure=[{"when": WHEN}, {"in": "stderr"}]), ("failure", 1), "a rule on text needs `match`"),
+    (jsonl(fields={"model": []}), ("fields", "model"), "got an empty list"),
+    (jsonl(fields={"model": [{"at": "x"}, {"att": "y"}]}), ("fields", "model", 1, "att"), "did you mean 'at'?"),
     (jsonl(success={"field": "finish", "is": 1}), ("success",), "no field `finish` under `fields`"),
     (jsonl(success={"field": "text"}, fields={"text": {"at": "x"}}), ("success",), "`field` needs an `is`"),
     (

@@ -141,7 +141,7 @@ class Findings:
         found = [
             (rule.trail, scalar_text(fold.value) or "", fold.evidence) for rule, fold in folds if fold.value is not None
         ]
-        said = [(good, *where) for good, where in self._text_said.items()]
+        said = [*((good, *where) for good, where in self._text_said.items()), *self._folded_said()]
         for good, evidence, trail in [*said, *([self._event_said] if self._event_said else [])]:
             found.append((trail, "good" if good else "bad", evidence))
         for rule, fault in self.faults.fitted():
