@@ -141,7 +141,7 @@ def test_it_is_quick(project: Project) -> None:
     project("agents")
     unmeasured = {name: value for name, value in environment(project).items() if not name.startswith("COVERAGE_")}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    asked = [PROGRAMS / "runner", "completion", "bash", "--", "run", ""]
+    asked = [str(PROGRAMS / "runner"), "completion", "bash", "--", "run", ""]
     done = subprocess.run(asked, cwd=project.root, env=unmeasured, check=True, capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.stdout.count("\n") == len(AGENTS)

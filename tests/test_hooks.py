@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 README = (ROOT / "README.md").read_text()
 
 
-def from_readme(path: str) -> dict[str, Any]:
+def from_readme(path: str) -> dict[Any, Any]:
     """The example that says which file it is."""
     found = re.search(rf"^```yml\n# {re.escape(path)}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert found, path
-    example: dict[str, Any] = yaml.safe_load(found[1])
+    example: dict[Any, Any] = yaml.safe_load(found[1])
     return example
 
 
