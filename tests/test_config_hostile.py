@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -83,38 +81,35 @@ FILES: dict[str, tuple[str, bytes | str]] = {
 }  # fmt: skip
 
 
+VALIDATE = f"""
+import resource, sys
+resource.setrlimit(resource.RLIMIT_DATA, ({MEMORY}, {MEMORY}))
+from runner.commands.validate import validate
+sys.exit(validate(sys.argv[1:]))
+"""
+
+
 @pytest.mark.parametrize("name", FILES)
-def test_hostile_files(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hostile_files(name: str, tmp_path: Path) -> None:
+    """In a process of its own, not slowed by any measuring, and by its own clock: the machine may be busy. A child that takes too much memory fails."""
     kind, data = FILES[name]
     (tmp_path / f"{kind}.yaml").write_bytes(data if isinstance(data, bytes) else data.encode())
-    begun = time.monotonic()
+    with (tmp_path / "output").open("wb") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-c", VALIDATE, str(tmp_path)],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"]},
+            stdout=output,
+            stderr=output,
+        )
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    printed = (tmp_path / "output").read_text()
 
-    code = validate([str(tmp_path)])
-
-    assert time.monotonic() - begun < SECONDS
-    assert code in (0, 3)
-    assert len(capsys.readouterr().out.splitlines()) <= 103
-
-
-def test_hostile_files_in_little_memory(tmp_path: Path) -> None:
-    """All of them in one process that may not have more."""
-    projects = []
-    for number, (kind, data) in enumerate(FILES.values()):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        (folder / f"{kind}.yaml").write_bytes(data if isinstance(data, bytes) else data.encode())
-        projects.append(str(folder))
-    code = "import sys; from runner.commands.validate import validate; sys.exit(validate(sys.argv[1:]))"
-
-    done = subprocess.run(
-        [sys.executable, "-c", code, *projects],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY)),
-    )
-
-    assert (done.returncode, done.stderr) == (3, b"")
+    assert child.returncode in (0, 3), printed
+    assert printed.splitlines()[-1].startswith(("ok: ", "failed: "))
+    assert len(printed.splitlines()) <= 103
+    assert used.ru_utime + used.ru_stime < SECONDS
 
 
 def _fifo(path: Path) -> None:
@@ -177,7 +172,7 @@ def mutants(draw: Any) -> tuple[str, bytes]:
     return kind, data
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(mutants())
 def test_mutants_of_the_stock_files(tmp_path: Path, mutant: tuple[str, bytes]) -> None:
     kind, data = mutant
@@ -192,7 +187,7 @@ def test_mutants_of_the_stock_files(tmp_path: Path, mutant: tuple[str, bytes]) -
         json.dumps(str(problem)).encode()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(mutants(), st.sampled_from(["text", "json", "github", "junit"]))
 def test_mutants_answer_0_or_3(tmp_path: Path, mutant: tuple[str, bytes], fmt: str) -> None:
     kind, data = mutant

@@ -197,7 +197,7 @@ SPOTS = {kind: list(spots(data)) for kind, data in BASE.items()}
 
 
 @pytest.mark.parametrize("kind", ["agents", "tasks"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_the_walk_judges_mutants_as_jsonschema_does(kind: str, data: st.DataObject) -> None:
     mutant = json.loads(json.dumps(BASE[kind]))

@@ -121,12 +121,12 @@ BIG = {"big": "x" * 1_000_000}
     ],
 )
 def test_nothing_explodes(text: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
 
     with pytest.raises(TemplateError):
         render(text, BIG)
 
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 PIECES = st.sampled_from(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def list_agents(config: Config, environ: Mapping[str, str], as_json: bool) -> int:
     agents = [_described(config, name, environ) for name in sorted(config.agents)]
     if as_json:
-        print(json.dumps(agents, ensure_ascii=False, indent=2))
+        print(json.dumps(agents, indent=2))
     elif agents:
         head = ("AGENT", "MODEL", "PARSER", "DEFINED IN", "BINARY")
         print(table(head, [_row(agent) for agent in agents]), end="")

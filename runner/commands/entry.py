@@ -6,6 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from runner.text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,11 +23,11 @@ def show_entry(config: Config, section: str, name: str, entry: JsonObject, *, as
     if as_json:
         origins = {".".join(map(str, keys)): where(config, (*path, *keys)) for keys in _leaves(entry, ())}
         shown = {"name": name, "defined": where(config, path), "entry": entry, "origins": origins}
-        print(json.dumps(shown, ensure_ascii=False, indent=2))
+        print(json.dumps(shown, indent=2))
         return 0
     print(_noted(f"{name}:", where(config, path)))
     for line in _lines(config, entry, path, 1):
-        print(line)
+        print(printable(line))
     return 0
 
 

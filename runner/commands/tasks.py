@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def list_tasks(config: Config, as_json: bool) -> int:
     tasks = [_described(config, name) for name in sorted(config.tasks)]
     if as_json:
-        print(json.dumps(tasks, ensure_ascii=False, indent=2))
+        print(json.dumps(tasks, indent=2))
     elif tasks:
         head = ("TASK", "PROMPT", "COMMIT", "DEFINED IN")
         print(table(head, [_row(task) for task in tasks]), end="")

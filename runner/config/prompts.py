@@ -21,7 +21,7 @@ PROMPT_VARIABLES = VARIABLES - {"prompt", "prompt_file"}
 
 
 def prompt_problems(config: Config, name: str, agent: str | None) -> Iterator[Problem]:
-    """`agent` None: with the options of every agent."""
+    """`agent` None: with the options of every agent that may run it."""
     path = config.tasks[name]["prompt"]
     try:
         text = read_prompt(config, name)
@@ -29,7 +29,7 @@ def prompt_problems(config: Config, name: str, agent: str | None) -> Iterator[Pr
         place = config.locate("tasks", name, "prompt")
         yield Problem(*place, f"the prompt file `{shown(path)}` {error}", config.show("tasks", name, "prompt"))
         return
-    for fault in template.check(text, PROMPT_VARIABLES | options_of(config, agent)):
+    for fault in template.check(text, PROMPT_VARIABLES | options_of(config, name, agent)):
         yield Problem(shown(path), fault.line, fault.column, fault.message, "", fault.hint)
 
 

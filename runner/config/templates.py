@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 VARIABLES = frozenset(
     ("agent", "task", "prompt", "prompt_file", "model", "run_id", "repo", "project", "run_dir", "python", "vars")
 )
-MESSAGE_VARIABLES = frozenset(("env", "agent", "task", "run_id"))
-SETTINGS_VARIABLES = frozenset(("env",))
+SHARED_VARIABLES = frozenset(("env",))
 
 
 def agent_problems(config: Config, name: str) -> Iterator[Problem]:
@@ -40,24 +39,26 @@ def agent_problems(config: Config, name: str) -> Iterator[Problem]:
 
 
 def task_problems(config: Config, name: str, agent: str | None) -> Iterator[Problem]:
-    """`agent` None: with the options of every agent."""
+    """`agent` None: with the options of every agent that may run it."""
     task, path = config.tasks[name], ("tasks", name)
     yield from _check(
-        config, [*_environment(task, path), *_commands(task, path)], VARIABLES | options_of(config, agent)
+        config, [*_environment(task, path), *_commands(task, path)], VARIABLES | options_of(config, name, agent)
     )
     notify = task.get("notify")
     if isinstance(notify, dict):
-        yield from _check(config, _texts(notify, (*path, "notify")), MESSAGE_VARIABLES)
+        yield from _check(config, _texts(notify, (*path, "notify")), SHARED_VARIABLES)
 
 
 def shared_problems(config: Config) -> Iterator[Problem]:
-    yield from _check(config, _texts(config.notify, ("notify",)), MESSAGE_VARIABLES)
-    yield from _check(config, _texts(config.settings, ("settings",)), SETTINGS_VARIABLES)
+    yield from _check(config, _texts(config.notify, ("notify",)), SHARED_VARIABLES)
+    yield from _check(config, _texts(config.settings, ("settings",)), SHARED_VARIABLES)
 
 
-def options_of(config: Config, agent: str | None) -> frozenset[str]:
-    agents = config.agents if agent is None else (agent,)
-    return frozenset(option for name in agents for option in config.agents[name].get("options") or {})
+def options_of(config: Config, task: str, agent: str | None) -> frozenset[str]:
+    """The options of the agent, without one those of every agent that may run the task."""
+    names = (config.tasks[task].get("agents") or config.agents) if agent is None else (agent,)
+    agents = (config.agents[name] for name in names if name in config.agents)
+    return frozenset(option for entry in agents for option in entry.get("options") or {})
 
 
 def _of_agent(agent: JsonObject, path: Path) -> Found:

@@ -16,7 +16,7 @@ from jinja2 import StrictUndefined, nodes, pass_context
 from jinja2.compiler import generate
 from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.exceptions import TemplateError as JinjaError
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2.sandbox import SandboxedEnvironment, safe_range
 from jinja2.visitor import NodeTransformer
 
 from runner.errors import did_you_mean
@@ -126,7 +126,7 @@ class _Environment(SandboxedEnvironment):
             undefined=StrictUndefined, keep_trailing_newline=True, finalize=_finalize, optimized=False, cache_size=0
         )
         self.budget = _Budget()
-        self.globals = {"range": range}
+        self.globals = {"range": safe_range}
         self.filters = {name: self.budget.charged(self.filters[name]) for name in _FILTERS}
         self.filters |= {"join": self.budget.joined, "replace": self.budget.replaced}
         self.filters |= {"_counted": self.budget.counted, "_joined": self.budget.joined}
@@ -142,7 +142,7 @@ class _Environment(SandboxedEnvironment):
     def call(self, context: Any, called: Any, /, *words: Any, **named: Any) -> Any:
         owner = getattr(called, "__self__", None)
         text_method = isinstance(owner, str | Mapping) and getattr(called, "__name__", "") in _METHODS
-        if called is not range and not text_method:
+        if called is not safe_range and not text_method:
             raise SecurityError("only simple text and mapping methods and `range` can be called in a template")
         return self.budget.charged(super().call)(context, called, *words, **named)
 
