@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache, wraps
+from functools import lru_cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +20,14 @@ from jinja2.sandbox import SandboxedEnvironment, safe_range
 from jinja2.visitor import NodeTransformer
 
 from runner.errors import did_you_mean
+from runner.template.budget import Budget
 from runner.template.error import MAX_ERRORS, MAX_RESULT, TemplateError, position, too_large, unknown_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from jinja2 import Template
 
-MAX_ROUNDS = 100_000
 # Characters inside `{{ }}` and `{% %}`: reading one of them costs some microseconds.
 MAX_LOGIC = 32 * 1024
 _TRIED_TAGS = 50
@@ -61,49 +61,6 @@ _WORDS_OF_NODES = {
 }
 
 
-class _Budget:
-    """What one rendering may still do."""
-
-    def __init__(self) -> None:
-        self.rounds = MAX_ROUNDS
-        self.characters = MAX_RESULT
-
-    def spend(self, size: int) -> None:
-        self.characters -= size
-        if self.characters < 0:
-            raise too_large()
-
-    def counted(self, values: Iterable[Any]) -> Iterator[Any]:
-        for value in values:
-            self.rounds -= 1
-            if self.rounds < 0:
-                raise TemplateError(f"its loops go round more than {MAX_ROUNDS} times")
-            yield value
-
-    def joined(self, values: Iterable[Any], d: str = "", attribute: str | int | None = None) -> str:
-        pieces = []
-        for value in self.counted(values):
-            piece = str(value if attribute is None else value[attribute])
-            self.spend(len(piece) + len(d))
-            pieces.append(piece)
-        return d.join(pieces)
-
-    def replaced(self, text: Any, old: str, new: str) -> str:
-        whole = str(text)
-        self.spend(len(whole) + whole.count(old) * len(new))
-        return whole.replace(old, new)
-
-    def charged(self, work: Callable[..., Any]) -> Callable[..., Any]:
-        """`work` with its result charged; the pass-argument marks of jinja2 are kept."""
-
-        def charging(*words: Any, **named: Any) -> Any:
-            result = work(*words, **named)
-            self.spend(len(result) if isinstance(result, str | list | tuple | dict) else 0)
-            return result
-
-        return wraps(work)(charging)
-
-
 class _Fence(NodeTransformer):
     """Puts loops and concatenations under the budget."""
 
@@ -125,7 +82,7 @@ class _Environment(SandboxedEnvironment):
         super().__init__(
             undefined=StrictUndefined, keep_trailing_newline=True, finalize=_finalize, optimized=False, cache_size=0
         )
-        self.budget = _Budget()
+        self.budget = Budget()
         self.globals = {"range": safe_range}
         self.filters = {name: self.budget.charged(self.filters[name]) for name in _FILTERS}
         self.filters |= {"join": self.budget.joined, "replace": self.budget.replaced}
