@@ -27,7 +27,7 @@ def run_once(command: Command) -> float:
     here = os.getcwd()
     os.chdir(command.cwd)
     began = time.perf_counter()
-    pid = os.posix_spawn(command.argv[0], command.argv, command.env, file_actions=actions)
+    pid = os.posix_spawn(command.argv[0], list(command.argv), command.env, file_actions=actions)
     _, status = os.waitpid(pid, 0)
     took = time.perf_counter() - began
     os.chdir(here)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from runner.model import JsonObject
 
-# What each channel cannot do without; a target whose essential setting is empty is not configured.
-ESSENTIAL = {"ntfy": "topic", "webhook": "url", "command": "argv", "apprise": "url_env"}
+# What each channel cannot do without, in one of these settings; where all are empty it is not configured.
+ESSENTIAL = {"ntfy": ("topic",), "webhook": ("url", "url_env"), "command": ("argv",), "apprise": ("url_env",)}
 _QUIET_PRIORITY = 2
 _LOUD = 5  # even at night
 
@@ -76,13 +76,17 @@ def read_policy(section: JsonObject, task: JsonObject, environ: Mapping[str, str
 def _targets(section: JsonObject, variables: Mapping[str, Any]) -> tuple[JsonObject, ...]:
     found = []
     for kind, essential in ESSENTIAL.items():
-        settings = section.get(kind)
-        if settings:
-            # The essential setting first: where it is empty the others' templates are not worth an import of jinja2.
-            value = _rendered(settings.get(essential), variables)
-            if value:
-                found.append({"kind": kind, **{key: _rendered(item, variables) for key, item in settings.items()}})
+        settings = section.get(kind) or {}
+        # The essential settings first: where they are empty the others' templates are not worth an import of jinja2.
+        if any(_rendered(settings.get(key), variables) for key in essential):
+            found.append({"kind": kind, **{key: _rendered(item, variables) for key, item in settings.items()}})
     return tuple(found)
+
+
+def rendered(section: JsonObject, environ: Mapping[str, str]) -> JsonObject:
+    """A section with its templates rendered, in which `env` is all that there is. Raises template.TemplateError."""
+    variables = {"env": _Environ(environ)}
+    return {key: _rendered(item, variables) for key, item in section.items()}
 
 
 def _rendered(value: Any, variables: Mapping[str, Any]) -> Any:

@@ -116,3 +116,8 @@ def test_targets_hold_the_names_of_secrets_and_not_their_values() -> None:
 def test_a_broken_template_is_an_error() -> None:
     with pytest.raises(TemplateError):
         read_policy({"ntfy": {"topic": "{{ nonsense }}"}}, {}, {})
+
+
+def test_a_webhook_whose_address_is_a_secret_counts() -> None:
+    (target,) = read_policy({"webhook": {"url_env": "HOOK"}}, {}, {}).targets
+    assert target == {"kind": "webhook", "url_env": "HOOK"}

@@ -154,3 +154,11 @@ def test_modes_of_files_and_folders(project: Project) -> None:
     for path in (project.root / "logs").rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
     assert project.git("status", "--porcelain") == ""
+
+
+def test_the_logs_may_lie_elsewhere_by_the_environment(project: Project) -> None:
+    tasks = (project.root / "tasks.yaml").read_text()
+    project.write("tasks.yaml", tasks + "settings: {logs: '{{ env.MY_LOGS }}/of-runs'}\n")
+    assert project("run", "double", "free", env={"MY_LOGS": str(project.home)}).returncode == 0
+    assert (project.home / "of-runs" / "runs.jsonl").exists()
+    assert not (project.root / "logs").exists()

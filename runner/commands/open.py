@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.config import Config, find_project, load
@@ -12,7 +12,7 @@ from runner.config.project import state_home
 from runner.errors import ConfigError, Problem
 from runner.logs import Logs
 from runner.outbox import Outbox
-from runner.policy import Policy, read_policy
+from runner.policy import Policy, read_policy, rendered
 from runner.post import Post
 from runner.template import TemplateError
 
@@ -57,4 +57,12 @@ def open_project(project: str | None) -> Opened:
     environ = dict(os.environ)
     found = find_project(os.getcwd(), project or environ.get("RUNNER_PROJECT"))
     config = load(found, state_home(environ))
-    return Opened(config, Logs(config.settings.get("logs") or os.path.join(found.root, "logs")), environ)
+    config = replace(config, settings=_settings(config, environ))
+    return Opened(config, Logs(os.path.join(found.root, config.settings.get("logs") or "logs")), environ)
+
+
+def _settings(config: Config, environ: dict[str, str]) -> JsonObject:
+    try:
+        return rendered(config.settings, environ)
+    except TemplateError as error:
+        raise ConfigError([Problem(*config.locate("settings"), error.message, "settings", error.hint)]) from None
