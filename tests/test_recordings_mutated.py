@@ -262,6 +262,17 @@ def test_an_error_that_was_recovered_from() -> None:
     assert judged(good, good.stdout + bad.stdout)[1] == "rate_limited rate_limit"
 
 
+def test_a_retry_names_no_failure() -> None:
+    """It got over a limit, and then the key was refused."""
+    flaky, refused = (events(Recording(*CODEX, scenario)) for scenario in ("flaky", "auth"))
+    retries = [event for event in flaky if str(event.get("message")).startswith("Reconnecting")]
+
+    stdout = lines(*refused[:3], *retries, refused[-1])
+
+    assert len(retries) == 2
+    assert judged(Recording(*CODEX, "auth"), stdout)[1] == "failed auth"
+
+
 def test_a_good_answer_that_quotes_an_error() -> None:
     recording = Recording(*QWEN, "mention")
 
