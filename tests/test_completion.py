@@ -60,7 +60,7 @@ def values(*words: str) -> list[str]:
         (["validate", "--format", ""], ["text", "json", "github", "junit"]),
         (["validate", "--format", "j"], ["json", "junit"]),
         (["validate", "--format=g"], ["--format=github"]),
-        (["schema", ""], ["agents", "tasks", "metadata"]),
+        (["schema", ""], ["agents", "tasks", "metadata", "doctor"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["nonsense", ""], []),
         (["-C", "/nowhere/at/all", "run", ""], []),

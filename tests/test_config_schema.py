@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from runner.model import JsonObject
 
-NAMES = ("agents", "tasks", "metadata")
+NAMES = ("agents", "tasks", "metadata", "doctor")
 KNOWN_KEYWORDS = frozenset(
     (
         *("$schema", "$ref", "$defs", "title", "description", "default", "type", "enum", "const", "anyOf", "allOf"),

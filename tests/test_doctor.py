@@ -106,14 +106,14 @@ def test_the_version_is_asked_of_the_program_that_would_run(project: Project) ->
         ("exit 0", "warn", "exit code 0"),
         ("printf '\\033[31m1.2\\033[0m\\nmore\\n'", "ok", "1.2"),
         ("echo v9 >&2", "ok", "v9"),
-        ("echo key sk-no-secret-0123456789", "ok", "key ***"),
+        ("echo key sk-no-secret-0123456789", "ok", "key "),
     ],
 )
 def test_what_a_version_command_may_say(project: Project, text: str, level: str, said: str) -> None:
     agent(project, script(project, "mine", text), version=["mine"], env={"pass": ["MINE_*"]})
     (check,) = checks(report(project, "mine", env={"MINE_KEY": "sk-no-secret-0123456789"}), "version")
     assert check["level"] == level
-    assert check["found"].startswith(said.split("***", maxsplit=1)[0])
+    assert check["found"].startswith(said)
     assert "no-secret" not in check["found"]
 
 
@@ -274,7 +274,7 @@ def test_without_git(stock_project: Project, tmp_path: Path) -> None:
 def speaker(project: Project, alter: str = "cat", **more: Any) -> None:
     """An agent whose output goes through a wrapper script."""
     wrapper = script(project, "mine", f'"{sys.executable}" "{SPEAKER}" "$@" | {alter}')
-    deep = {"env": {"SPEAKER_URL": "{{ server }}", **more.pop("pointing", {})}}
+    deep = {"model": "speaker-1", "env": {"SPEAKER_URL": "{{ server }}", **more.pop("pointing", {})}}
     agent(project, wrapper, version=["mine", "--version"], deep=deep, **more)
 
 

@@ -93,6 +93,12 @@ def test_a_failure(ollama: Project, model: str, host: str, reason: str, code: in
         assert record["error"]["evidence"].startswith("transcript.log:")
 
 
+def test_what_it_read_is_not_what_it_said(ollama: Project) -> None:
+    ollama("run", "ollama", "debug_hello_simple", "--model", "mute")
+    usage = ollama.record()["usage"]
+    assert (usage["input_tokens"], usage["output_tokens"]) == (25, None)
+
+
 def test_a_slow_model_is_ended(ollama: Project) -> None:
     done = ollama("run", "ollama", "debug_hello_simple", "--model", "slow", "--timeout", "1s")
     record = ollama.record()

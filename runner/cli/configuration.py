@@ -108,9 +108,9 @@ def validate(project: str | None, /, paths: tuple[str, ...], fmt: str) -> int:
 
 
 @app.command()
-@click.argument("name", type=click.Choice(["agents", "tasks", "metadata"]))
+@click.argument("name", type=click.Choice(schema_command.NAMES))
 def schema(name: str) -> int:
-    """Print the JSON Schema of agents.yaml, of tasks.yaml or of a run's metadata.json.
+    """Print the JSON Schema of agents.yaml, of tasks.yaml, of a run's metadata.json or of `doctor --json`.
 
     \b
     Example:

@@ -10,7 +10,7 @@ from runner.config.choices import agent_choices, task_choices
 from runner.config.pairs import pair_problems
 from runner.config.prompts import prompt_problems
 from runner.config.schedules import quiet_problems, schedule_problems
-from runner.config.templates import agent_problems, shared_problems, task_problems
+from runner.config.templates import agent_problems, deep_problems, shared_problems, task_problems
 from runner.config.warnings import agent_warnings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def check_all(config: Config) -> list[Problem]:
     agents = (
         problem
         for name in config.agents
-        for check in (agent_problems, agent_choices, agent_warnings)
+        for check in (agent_problems, deep_problems, agent_choices, agent_warnings)
         for problem in check(config, name)
     )
     tasks = (

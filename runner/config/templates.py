@@ -22,6 +22,7 @@ VARIABLES = frozenset(
     ("agent", "task", "prompt", "prompt_file", "model", "run_id", "repo", "project", "run_dir", "python", "vars")
 )
 SHARED_VARIABLES = frozenset(("env",))
+DEEP_VARIABLES = frozenset(("server",))
 
 
 def agent_problems(config: Config, name: str) -> Iterator[Problem]:
@@ -36,6 +37,13 @@ def agent_problems(config: Config, name: str) -> Iterator[Problem]:
         where: Path = ("sandboxes", agent["sandbox"], "argv")
         yield from _check(config, _listed(config.sandboxes[agent["sandbox"]]["argv"], where), names)
     yield from _check(config, _files_of_rules(config.parser(agent["parser"]), ("parsers", agent["parser"])), names)
+
+
+def deep_problems(config: Config, name: str) -> Iterator[Problem]:
+    """Of what no run uses, only the doctor."""
+    pointing = config.agents[name].get("deep") or {}
+    for key in ("env", "files"):
+        yield from _check(config, _texts(pointing.get(key), ("agents", name, "deep", key)), DEEP_VARIABLES)
 
 
 def task_problems(config: Config, name: str, agent: str | None) -> Iterator[Problem]:

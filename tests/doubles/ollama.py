@@ -46,7 +46,8 @@ def numbers(prompt, output):
     rows = [("total duration", "1.52s"), ("load duration", "21ms")]
     rows += [("prompt eval count", f"{prompt} token(s)"), ("prompt eval duration", "80ms")] if prompt else []
     rows += [("prompt eval rate", "312.50 tokens/s")] if prompt else []
-    rows += [("eval count", f"{output} token(s)"), ("eval duration", "1.4s"), ("eval rate", "23.51 tokens/s")]
+    rows += [("eval count", f"{output} token(s)"), ("eval duration", "1.4s")] if output else []
+    rows += [("eval rate", "23.51 tokens/s")] if output else []
     sys.stderr.write("".join(f"{name + ':':<22}{value}\n" for name, value in rows))
 
 
@@ -81,7 +82,7 @@ def run(model, flags, words):
         time.sleep(600)
     sys.stdout.write("\n\n")
     if "--verbose" in flags:
-        numbers(0 if model == "cached" else 25, 33)
+        numbers(0 if model == "cached" else 25, 0 if model == "mute" else 33)
 
 
 def main():
