@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MAX_LOGIC = 32 * 1024
 _TRIED_TAGS = 50
 _TAG = re.compile(r"\{\{|\{%|\{#")
-_WHOLE_TAG = re.compile(r"\{[{%](?:[^}]|\}(?!\})){,65536}")
+_WHOLE_TAG = re.compile(r"\{\{(?:[^}]|\}(?!\})){,65536}|\{%(?:[^%]|%(?!\})){,65536}")
 _FILTER_WORDS = (
     "abs capitalize count d default dictsort e escape first float int items join last length list lower max min "
     "replace reverse round sort string sum title tojson trim unique upper urlencode"
