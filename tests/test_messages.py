@@ -29,8 +29,8 @@ notify:
 
 
 @pytest.fixture
-def server() -> Iterator[Ntfy]:
-    with Ntfy(token="tk_test") as running:
+def server(request: pytest.FixtureRequest) -> Iterator[Ntfy]:
+    with Ntfy(token="tk_test", **getattr(request, "param", {})) as running:
         yield running
 
 
@@ -233,6 +233,7 @@ def test_several_who_flush_send_each_message_once(project: Project, server: Ntfy
 KILLS = int(os.environ.get("RUNNER_TEST_KILLS", "20"))
 
 
+@pytest.mark.parametrize("server", [{"burst": 10 * KILLS}], indirect=True, ids=["a generous server"])
 def test_kill_at_random_moments_of_the_sending(project: Project, server: Ntfy) -> None:
     """`kill -9` while a message is sent; .ci/run does it 200 times."""
     import random
