@@ -9,10 +9,13 @@ if TYPE_CHECKING:
 
 
 class Retrying(Protocol):
-    """The parser's view of what the agent is retrying now; None as soon as anything else happened."""
+    """The parser's view of what the agent waits for, and the retries in a row: 0 as soon as anything else happened."""
 
     @property
     def watch(self) -> Fault | None: ...
+
+    @property
+    def retries(self) -> int: ...
 
 
 class RetryWatch:
@@ -26,13 +29,14 @@ class RetryWatch:
         self._patient_until: float | None = None
 
     def give_up_at(self, now: float, wall: float) -> float | None:
-        """When the run should be ended if nothing but retries comes; None while the agent is not retrying.
+        """When the run should be ended if nothing but retries comes; None while the agent is not waiting for one.
 
         At once when the announced wait does not fit; else `stall` after the first announced wait of a row is over.
         """
         fault = self._live.watch
-        if fault is None:
+        if not self._live.retries:
             self._patient_until = None
+        if fault is None:
             return None
         wait = 0.0 if fault.retry_at is None else fault.retry_at - wall
         if wait > self._room(now):

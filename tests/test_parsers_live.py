@@ -10,7 +10,7 @@ import pytest
 from runner.parsers import compile_parser
 from tests.parsing import NOON, lines, read, stock
 
-TABLE = {
+TABLE: dict[str, Any] = {
     "format": "jsonl",
     "success": {"when": {"type": "done"}},
     "fields": {"usage.output_tokens": {"when": {"type": "step"}, "at": "out", "take": "sum"}},
@@ -85,6 +85,23 @@ def test_an_event_ends_a_stall_that_stderr_told_of() -> None:
 
     assert reader.live.watch is None
     assert reader.finish().stalled is None
+
+
+def test_an_attempt_ends_the_wait_and_not_the_row_of_retries() -> None:
+    begins = {"type": "begins"}
+    table = {**TABLE, "watch": [{"in": {"when": begins}, "class": "attempt"}, *TABLE["watch"]]}
+    reader = compile_parser({**table, "needles": ['"retry"', '"done"']}).reader(lambda: NOON, UTC)
+    seen = []
+    for event in (begins, LIMITED, begins, RETRY, begins):
+        reader.feed("stdout", lines(event), 0)
+        seen.append((reader.live.watch and reader.live.watch.kind, reader.live.retries))
+
+    assert seen == [(None, 0), ("rate_limit", 1), (None, 1), ("rate_limit", 2), (None, 2)]
+    assert read(table, lines(begins)).stalled is None
+    assert read(table, lines(LIMITED, begins, STEP)).stalled is None
+    stalled = reader.finish().stalled
+    assert stalled is not None
+    assert (stalled.kind, stalled.message) == ("rate_limit", "slow down")
 
 
 def test_a_line_of_the_reply_ends_a_stall_of_a_text_agent() -> None:

@@ -20,6 +20,7 @@ WALL = 1_800_000_000.0
 @dataclass
 class View:
     watch: Fault | None = None
+    retries: int = 1
 
 
 def fault(wait: float | None) -> Fault:
@@ -51,10 +52,20 @@ def test_more_retries_do_not_buy_more_time_and_other_events_do() -> None:
     assert watch.give_up_at(100.0, WALL) == 162.0
     view.watch = fault(40)
     assert watch.give_up_at(130.0, WALL) == 162.0
-    view.watch = None
+    view.watch, view.retries = None, 0
     assert watch.give_up_at(140.0, WALL) is None
-    view.watch = fault(2)
+    view.watch, view.retries = fault(2), 1
     assert watch.give_up_at(150.0, WALL) == 212.0
+
+
+def test_an_attempt_may_last_and_its_failure_buys_no_more_time() -> None:
+    view = View(fault(2))
+    watch = RetryWatch(view, Limits(timeout=900), began=100.0)
+    assert watch.give_up_at(100.0, WALL) == 162.0
+    view.watch = None
+    assert watch.give_up_at(400.0, WALL) is None
+    view.watch, view.retries = fault(2), 2
+    assert watch.give_up_at(410.0, WALL) == 162.0
 
 
 AGENTS = """\

@@ -146,7 +146,7 @@ class _Table:
 
     def _fault(self, raw: object, trail: Trail, keys: tuple[str, ...]) -> FaultRule:
         entry = self._problems.mapping(raw, keys, trail)
-        classes = FAULT_CLASSES | {"retry"} if trail[0] == "watch" else FAULT_CLASSES
+        classes = FAULT_CLASSES | {"retry", "attempt"} if trail[0] == "watch" else FAULT_CLASSES
         kind = self._problems.one_of(entry.get("class"), classes, (*trail, "class"), "class")
         if "in" not in entry:
             self._problems.add(trail, f"missing key `in`: {_SOURCE_FORM}")

@@ -60,9 +60,15 @@ class FaultBook:
         self._zone = zone
         self._errors: dict[int, Fault] = {}
         self._class_known = False
+        self._attempting = False
         self._held: Fault | None = None
         self.stalled: Fault | None = None
         self.retries = 0
+
+    @property
+    def waiting(self) -> Fault | None:
+        """What the agent waits for now: none while an attempt runs, which may last."""
+        return None if self._attempting else self.stalled
 
     def error(self, number: int, hit: Hit, event: JsonObject | None, line: Line) -> None:
         rule = self._rules[number]
@@ -74,7 +80,13 @@ class FaultBook:
             del self._errors[number]
 
     def retry(self, rule: FaultRule, hit: Hit, event: JsonObject | None, line: Line) -> None:
-        """Something that the agent retries; where its class is not known, the class of the retry before it stands."""
+        """Something that the agent retries; where its class is not known, the class of the retry before it stands.
+
+        An `attempt` ends the wait but not the row of retries: whether it succeeds is not known yet.
+        """
+        self._attempting = rule.kind == "attempt"
+        if self._attempting:
+            return
         known = rule.kind != "retry"
         fault = self._fault(rule, rule.kind if known else "network", hit, event, line)
         if self.stalled and self._class_known and not known:
@@ -86,6 +98,7 @@ class FaultBook:
     def went_on(self) -> None:
         self.stalled = None
         self._class_known = False
+        self._attempting = False
         self.retries = 0
 
     def hold(self) -> None:

@@ -29,7 +29,7 @@ class Live:
     """A run as it looks while it runs: a view that is always up to date.
 
     `event` is the last type and subtype, `tokens` what was produced so far, `terminal` whether the terminal event came,
-    `watch` what the agent is retrying, `retries` how many of them came in a row.
+    `watch` what the agent waits for before it retries, `retries` how many of them came in a row.
     """
 
     def __init__(self, findings: Findings) -> None:
@@ -57,7 +57,7 @@ class Live:
 
     @property
     def watch(self) -> Fault | None:
-        return self._findings.faults.stalled
+        return self._findings.faults.waiting
 
     @property
     def retries(self) -> int:
