@@ -82,6 +82,8 @@ RETRIES = [
     ("qwen", "stdout", '{"type":"system","subtype":"retry","data":{"attempt":1,"maxRetries":10,"delayMs":60000}}', "rate_limit", 60),
     ("opencode", "stderr", ('level=ERROR message="stream error" small=false error.error="AI_APICallError: Rate limit reached. Please try '
      'again in 3h0m0s."'), "rate_limit", 10_800),
+    ("kilo", "stderr", ('level=ERROR message="stream error" small=false error.error="AI_APICallError: Rate limit reached. Please try again in '
+     '3h0m0s. Visit https://platform.openai.com/account/rate-limits to learn more."'), "rate_limit", 10_800),
     ("kilo", "stderr", 'level=ERROR message="stream error" small=false error.error="AI_APICallError: Cannot connect"', "network", None),
 ]  # fmt: skip
 

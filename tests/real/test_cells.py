@@ -138,11 +138,11 @@ def provider_of_providers(timeout: str) -> Iterator[Row]:
         ("overloaded", "overloaded"),
         ("crash500", "server"),
         ("reset", "network"),
-        ("broken", "network"),
         ("streamlimit", "rate_limit"),
     ]:
         yield row(scenario, reason, timeout=timeout)
-    yield row("planlimit", "rate_limit", timeout=timeout, retry_in=THREE_HOURS)
+    yield row("broken", "network", timeout="90s")  # it asks again in silence at first, for 40 s at times
+    yield row("planlimit", "rate_limit", timeout=timeout, retry_in=THREE_HOURS, within=30)
     yield row("commitlimit", "rate_limit", task=COMMIT, commits=ADDED, retry_in=(0, 5))
     yield from silent(timeout, "hang")
 
