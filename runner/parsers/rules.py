@@ -90,7 +90,7 @@ class FieldRule:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FaultRule:
-    """`kind`: a reason, `retry` or `attempt` (a watch rule's); `reset_at`, `reset_kind`: where else the reset stands."""
+    """`kind`: a reason, `retry` or `attempt` (a watch rule's); `reset_at`, `reset_kind`: where the reset stands."""
 
     kind: str
     probe: Probe
