@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from runner import __version__
+from runner.migrate import SCHEMA_VERSION
 from runner.reasons import reason_of
 from runner.text import rfc3339
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from runner.model import Changes, Evidence, Invocation, JsonObject, Outcome, Reply, Skip, Verdict
 
-SCHEMA_VERSION = 1
 _LINE_KEYS = (
     "run_id agent task status reason exit_code model session_id started_at ended_at elapsed_seconds trigger usage "
     "cost_usd tool_calls error attempt previous_run schema_version"

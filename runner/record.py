@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from runner.files import make_folders, reason, write_all, write_json, write_new
 from runner.logs import RecordError
+from runner.migrate import upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,13 +36,13 @@ def write_metadata(run_dir: str, metadata: Mapping[str, Any]) -> None:
 
 
 def read_metadata(run_dir: str) -> JsonObject | None:
-    """The run's record; None when there is none, or none that can be read."""
+    """The run's record in the present form of the schema; None when there is none, or none that can be read."""
     try:
         with open(os.path.join(run_dir, "metadata.json"), encoding="utf-8") as file:
             found = json.load(file)
     except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return upgrade(found) if isinstance(found, dict) else None
 
 
 def set_notification(run_dir: str, notification: Mapping[str, Any]) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from typing import TYPE_CHECKING
+
+from runner.units import parse_duration
+
+if TYPE_CHECKING:
+    from typing import Any
 
 # C0 but tab and newline, DEL, C1, and what reorders or hides text: bidirectional controls, zero-width marks.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
+_CUT = 50  # characters read for each one shown
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
@@ -17,8 +25,25 @@ def printable(text: str) -> str:
     return _UNSAFE.sub("\ufffd", _ANSI.sub("", text.replace("\r\n", "\n")))
 
 
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON whose characters do nothing to a terminal, and mean the same."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The words of `text` in lines of at most `width` characters; a longer word has a line of its own."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return lines
+
+
 def one_line(text: str, limit: int = 200) -> str:
     """`text` on one line of at most `limit` characters."""
+    if len(text) > _CUT * limit:
+        text = text[: _CUT * limit]  # a line of megabytes: what stands behind is not shown
     line = " ".join(printable(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
@@ -29,6 +54,25 @@ def from_rfc3339(text: str) -> float:
     from datetime import datetime  # noqa: PLC0415
 
     return datetime.fromisoformat(text).timestamp()
+
+
+def moment(text: str, now: float) -> float | None:
+    """`2h` ago, a day or a time such as `2026-02-19` or `2026-02-19T17:50:00Z` (UTC unless it says so); None for `all`.
+
+    Raises ValueError.
+    """
+    from datetime import UTC, datetime  # noqa: PLC0415  # see from_rfc3339
+
+    if text == "all":
+        return None
+    if "-" not in text:
+        ago = parse_duration(text)
+        return None if ago is None else now - ago
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"expected a time such as `2h`, `2026-02-19` or `all`, got `{text}`") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 def rfc3339(when: float) -> str:

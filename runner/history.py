@@ -1,0 +1,208 @@
+"""Questions about runs: lists, single runs by what people call them, statistics."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner import record
+from runner.errors import UsageError, nearest
+from runner.rows import COLUMNS, entry_of
+from runner.store import Store
+from runner.tables import cells
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from runner.logs import Logs
+    from runner.model import JsonObject
+
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM runs"  # noqa: S608  # our own names
+_SHOWN = 5  # ids in a hint
+_RECENT = 200  # runs among which a mistyped id is looked for
+_EQUAL = ("agent", "task", "status", "reason")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which runs; times are seconds since the epoch."""
+
+    agent: str | None = None
+    task: str | None = None
+    status: str | None = None
+    reason: str | None = None
+    since: float | None = None
+    until: float | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A run that was found: its id and its folder, which a skipped run has not."""
+
+    run_id: str
+    folder: str | None
+
+
+def stamp(when: float) -> str:
+    """The run id of a run that began then."""
+    return time.strftime("%Y%m%d_%H%M%S", time.gmtime(when))
+
+
+def entries(store: Store, wanted: Filter) -> list[JsonObject]:
+    """Closed and skipped runs, newest first."""
+    parts, values = [], []
+    for name in _EQUAL:
+        value = getattr(wanted, name)
+        if value is not None:
+            parts.append(f"{name} = ?")
+            values.append(value)
+    if wanted.status not in (None, "success"):
+        parts.append("status <> 'success'")  # said, so that the index of what went wrong fits
+    if wanted.since is not None:
+        parts.append("run_id >= ?")
+        values.append(stamp(wanted.since))
+    if wanted.until is not None:
+        parts.append("run_id <= ?")
+        values.append(stamp(wanted.until))
+    where = f" WHERE {' AND '.join(parts)}" if parts else ""
+    limit = "" if wanted.limit is None else f" LIMIT {wanted.limit:d}"
+    return [entry_of(row) for row in store.rows(f"{_SELECT}{where} ORDER BY run_id DESC{limit}", values)]
+
+
+def running(logs: Logs) -> Iterator[JsonObject]:
+    """The records of the runs that live, and of those whose runner was ended, newest first."""
+    for run_id in reversed(logs.live_ids()):
+        place = logs.place_of(run_id)
+        found = record.read_metadata(logs.path(place)) if place else None
+        if found is not None and found.get("status") == "running":
+            yield found
+
+
+def entry_of_live(found: JsonObject) -> JsonObject:
+    """The record of a live run as an entry of the list."""
+    keys = (
+        "run_id agent task status reason exit_code model session_id started_at ended_at elapsed_seconds trigger usage "
+        "cost_usd tool_calls error attempt previous_run"
+    )
+    return {**{key: found.get(key) for key in keys.split()}, "commits": None}
+
+
+def find(logs: Logs, name: str) -> Place:
+    """The run that `name` means: an id, the beginning of one, `last`, `last:AGENT/TASK`. Raises UsageError."""
+    place = logs.place_of(name) if "/" not in name else None
+    if place is not None and record.read_metadata(logs.path(place)) is not None:
+        return Place(name, logs.path(place))
+    run_id = _last(logs, name) if name.partition(":")[0] == "last" else _by_beginning(logs, name)
+    place = logs.place_of(run_id)
+    folder = logs.path(place) if place else None
+    return Place(run_id, folder if folder is not None and record.read_metadata(folder) is not None else None)
+
+
+def entry(store: Store, run_id: str) -> JsonObject | None:
+    """One run as the index has it."""
+    rows = store.rows(f"{_SELECT} WHERE run_id = ?", (run_id,))
+    return entry_of(rows[0]) if rows else None
+
+
+def _last(logs: Logs, name: str) -> str:
+    _, colon, pair = name.partition(":")
+    agent, _, task = pair.partition("/")
+    live = [found["run_id"] for found in running(logs) if agent in ("", found["agent"]) and task in ("", found["task"])]
+    parts = [f"{key} = ?" for key, value in (("agent", agent), ("task", task)) if value]
+    where = " AND ".join(["status <> 'skipped'", *parts])
+    sql = f"SELECT run_id FROM runs WHERE {where} ORDER BY run_id DESC LIMIT 1"  # noqa: S608  # values are bound
+    closed = [row[0] for row in Store(logs).rows(sql, [value for value in (agent, task) if value])]
+    if not live and not closed:
+        of = f" of `{pair}`" if colon else ""
+        raise UsageError(f"there is no run{of} yet", hint="`runner runs` lists the runs that there are")
+    newest: str = max(live + closed)
+    return newest
+
+
+def _by_beginning(logs: Logs, name: str) -> str:
+    live = [run_id for run_id in logs.live_ids() if run_id.startswith(name)]
+    store = Store(logs)
+    sql = "SELECT run_id FROM runs WHERE run_id BETWEEN ? AND ? || '~' ORDER BY run_id DESC LIMIT ?"
+    fitting: list[str] = sorted({*live, *(row[0] for row in store.rows(sql, (name, name, _SHOWN + 1)))})
+    if name in fitting:
+        return name
+    if len(fitting) == 1 and name:
+        return fitting[0]
+    if fitting and name:
+        more = ", …" if len(fitting) > _SHOWN else ""
+        raise UsageError(f"several runs begin with `{name}`", hint=f"{', '.join(fitting[:_SHOWN])}{more}")
+    near = _nearest(store, name)
+    raise UsageError(f"there is no run `{name}`", hint=f"the nearest: {', '.join(near)}" if near else "`runner runs`")
+
+
+def _nearest(store: Store, name: str) -> list[str]:
+    """The ids beside it in time, and the one most like it among the newest."""
+    before = store.rows("SELECT run_id FROM runs WHERE run_id < ? ORDER BY run_id DESC LIMIT 2", (name,))
+    after = store.rows("SELECT run_id FROM runs WHERE run_id > ? ORDER BY run_id LIMIT 2", (name,))
+    recent = [row[0] for row in store.rows("SELECT run_id FROM runs ORDER BY run_id DESC LIMIT ?", (_RECENT,))]
+    like = nearest(name[:64], recent)
+    return sorted({row[0] for row in (*before, *after)} | ({like} if like else set()))
+
+
+_SUMS = (
+    "name, sum(runs), sum(successes), sum(skipped), sum(with_tokens), sum(input_tokens), sum(output_tokens), "
+    "sum(cache_read_tokens), sum(with_cost), sum(cost_usd), sum(commits), group_concat(durations)"
+)
+
+
+def statistics(store: Store, by: str, since: float | None) -> list[JsonObject]:
+    """Runs added up by agent, task, model or day, with the number of runs of each day."""
+    kind, name = ("agent", "day") if by == "day" else (by, "name")
+    source, values = _cells(kind, since)
+    rows = store.rows(f"SELECT {_SUMS.replace('name', name, 1)} FROM ({source}) GROUP BY {name}", values)  # noqa: S608
+    days: dict[Any, dict[str, int]] = {}
+    if by != "day":
+        for owner, day, number in store.rows(f"SELECT name, day, sum(runs) FROM ({source}) GROUP BY 1, 2", values):  # noqa: S608
+            days.setdefault(owner, {})[day] = number
+    return [_statistic(by, row, days.get(row[0], {})) for row in rows]
+
+
+def _cells(kind: str, since: float | None) -> tuple[str, list[str]]:
+    """Whole days as they were added up before, the first day from the moment on."""
+    if since is None:
+        return "SELECT * FROM cells WHERE kind = ?", [kind]
+    began = stamp(since)
+    part = cells(kind, "run_id BETWEEN ? AND ? || '~'")
+    whole = "SELECT * FROM cells WHERE kind = ? AND day > ?"
+    return f"{whole} UNION ALL {part}", [kind, began[:8], began, began[:8]]
+
+
+def _statistic(kind: str, row: tuple[Any, ...], days: dict[str, int]) -> JsonObject:
+    name, runs, successes, skipped, with_tokens, sent, received, cached, with_cost, cost, commits, durations = row
+    ordered = sorted(json.loads(f"[{durations}]")) if durations else []
+    return {
+        "name": name if kind != "day" else f"{name[:4]}-{name[4:6]}-{name[6:]}",
+        "runs": runs,
+        "successes": successes,
+        "success_rate": successes / runs if runs else None,
+        "skipped": skipped,
+        "median_seconds": _quantile(ordered, 0.5),
+        "p95_seconds": _quantile(ordered, 0.95),
+        "input_tokens": sent,
+        "output_tokens": received,
+        "cache_read_tokens": cached,
+        "runs_without_tokens": runs - with_tokens,
+        "cost_usd": None if cost is None else round(cost, 6),
+        "runs_without_cost": runs - with_cost,
+        "commits": commits or 0,
+        "days": days,
+    }
+
+
+def _quantile(ordered: list[int], share: float) -> float | None:
+    """Seconds that this share of the durations (ms) does not exceed; between two medians lies their mean."""
+    if not ordered:
+        return None
+    at = share * len(ordered)
+    if share == 0.5 and at == int(at):
+        return (ordered[int(at) - 1] + ordered[int(at)]) / 2000
+    return ordered[int(at) if at != int(at) else int(at) - 1] / 1000
