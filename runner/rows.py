@@ -51,7 +51,7 @@ def row_of(line: JsonObject) -> tuple[Any, ...] | None:
         _number(line, "cost_usd"),
         _count(line, "tool_calls"),
         len(commits) if isinstance(commits, list) else _count(line, "commits"),
-        _count(line, "attempt"),
+        _count(line, "attempt") or 1,
         _text(line, "previous_run"),
         message[:_MESSAGE] if message else message,
         _text(error, "evidence"),
