@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.text import one_line, printable
+from runner.text import one_line, printable, wrapped
 from runner.units import format_count, format_duration
+from runner.why import why
 
 if TYPE_CHECKING:
     from runner.model import JsonObject
 
+WIDTH = 80
 _REPLY_LINES = 20
 _COMMITS = 10
 _LABEL = 10
 
 
 def summary(record: JsonObject, folder: str | None, evidence_text: str | None = None) -> str:
-    """Verdict, evidence, what to do, commits, tokens, cost, then the agent's reply; `folder` is None for a skip."""
+    """Verdict, evidence, what to do, commits, tokens, cost, the same in a paragraph, then the agent's reply.
+
+    `folder` is None for a skip; a plain success needs no paragraph.
+    """
     rows = [*_verdict(record, evidence_text), *_work(record), *_place(record, folder), *_message(record)]
     lines = [headline(record), *(f"  {label:<{_LABEL}}{value}" for label, value in rows)]
+    if record.get("reason"):
+        lines += ["", *(f"  {line}" for line in wrapped(why(record, evidence_text), WIDTH - 2))]
     reply = printable(record.get("text") or "").strip()
     if reply:
         body = reply.splitlines()
