@@ -6,6 +6,7 @@ import os
 import sys
 
 from runner.errors import EXIT_INTERNAL, RunnerError
+from runner.verbs import call_verb, read_verb
 from runner.words import implied_run, read_run
 
 _EXIT_INTERRUPTED = 130
@@ -26,16 +27,7 @@ def main() -> None:
 def dispatch(words: list[str]) -> int:
     """The exit code of one command."""
     try:
-        words = implied_run(words)
-        said = read_run(words)
-        if said is not None:
-            from runner.commands.run import run  # noqa: PLC0415  # the other commands need none of it
-
-            return run(said)
-        # click is 35 ms of import, which a run does not need.
-        from runner.cli import call  # noqa: PLC0415
-
-        return call(words)
+        return _call(implied_run(words))
     except RunnerError as error:
         print("\n".join(error.lines()), file=sys.stderr)  # noqa: T201  # the one place that prints errors
         return error.exit_code
@@ -52,6 +44,21 @@ def dispatch(words: list[str]) -> int:
         print(traceback.format_exc(), file=sys.stderr, end="")  # noqa: T201
         print("error: internal error; please report it with the text above", file=sys.stderr)  # noqa: T201
         return EXIT_INTERNAL
+
+
+def _call(words: list[str]) -> int:
+    said = read_run(words)
+    if said is not None:
+        from runner.commands.run import run  # noqa: PLC0415  # the other commands need none of it
+
+        return run(said)
+    verb = read_verb(words)
+    if verb is not None:
+        return call_verb(*verb)
+    # click is 35 ms of import, which these two need not wait for.
+    from runner.cli import call  # noqa: PLC0415
+
+    return call(words)
 
 
 def _open_standard_streams() -> None:

@@ -255,3 +255,10 @@ def commit_all(repo: str, message: str, env: dict[str, str]) -> str | None:
                 errors="replace"
             ).strip() or f"git {command[0]} ended with {result.code}"
     return None
+
+
+def show(repo: str, shas: list[str], env: dict[str, str]) -> Result:
+    """The commits with their patches, without programs that the repository's configuration may name."""
+    command = ["show", "--no-color", "--no-ext-diff", "--no-textconv", "--no-show-signature", "--stat", "--patch"]
+    (result,) = run_all([[*command, *shas, "--"]], repo, env)
+    return result

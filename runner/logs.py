@@ -98,6 +98,20 @@ class Logs:
         """The runs that live, or lived when their runner was ended."""
         return sorted(name for name in _listed(self.path("live")) if _RUN_ID.fullmatch(name))
 
+    def is_live(self, run_id: str) -> bool:
+        """Whether a process holds the run's lock. It is asked for, shared and for a moment."""
+        try:
+            fd = os.open(self.path("live", run_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
     def place_of(self, run_id: str) -> str | None:
         """`task/agent/run_id` of a claimed id."""
         try:

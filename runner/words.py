@@ -60,7 +60,7 @@ def implied_run(words: list[str]) -> list[str]:
 
 def read_run(words: list[str]) -> RunWords | None:
     """The words of a run; None for anything else or unusual: then click reads and explains. Raises UsageError."""
-    project, rest = _project(words)
+    project, rest = take_project(words)
     if not rest or rest[0] != "run":
         return None
     said: dict[str, object] = {"project": project, "options": {}, "vars": {}}
@@ -90,7 +90,8 @@ def read_run(words: list[str]) -> RunWords | None:
     return place_names(RunWords(**said), names)  # type: ignore[arg-type]  # the table's names are the fields' names
 
 
-def _project(words: list[str]) -> tuple[str | None, list[str]]:
+def take_project(words: list[str]) -> tuple[str | None, list[str]]:
+    """The folder that -C or --project names, and the other words."""
     if words and words[0].partition("=")[0] == "--project" and "=" in words[0]:
         return words[0].partition("=")[2], words[1:]
     if len(words) > 1 and words[0] in PROJECT_FLAGS:

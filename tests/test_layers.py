@@ -14,7 +14,7 @@ FLOORS = [
     {"commands"},
     {"doctor"},
     {"doctor"},
-    {"run", "recover"},
+    {"run", "recover", "prune", "triage"},
     {"post", "fold", "history"},
     {"plan", "outbox", "progress", "words", "verbs", "policy", "watch", "store"},
     {"config"},

@@ -110,7 +110,7 @@ def validate(project: str | None, /, paths: tuple[str, ...], fmt: str) -> int:
 @app.command()
 @click.argument("name", type=click.Choice(schema_command.NAMES))
 def schema(name: str) -> int:
-    """Print the JSON Schema of agents.yaml, of tasks.yaml, of a run's metadata.json or of `doctor --json`.
+    """Print the JSON Schema of agents.yaml, tasks.yaml, a run's metadata.json, or of what a command prints by --json.
 
     \b
     Example:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 from click.shell_completion import CompletionItem
 
+from runner.commands.open import open_project
 from runner.config import find_project, load, state_home
+from runner.history import Filter, entries
+from runner.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     import click
 
     Items = list[CompletionItem[str]]
+
+_RUNS = 50
 
 
 def agents(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
@@ -38,6 +43,17 @@ def agent_then_task(ctx: click.Context, _: click.Parameter, begun: str) -> Items
 
 def folders(_: click.Context, __: click.Parameter, begun: str) -> Items:
     return [CompletionItem(begun, type="dir")]
+
+
+def runs(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
+    """The newest ids."""
+    logs = open_project(ctx.find_root().params.get("project")).logs
+    found = entries(Store(logs), Filter(limit=_RUNS))
+    return [
+        CompletionItem(entry["run_id"], help=f"{entry['agent']} {entry['task']} {entry['status']}")
+        for entry in found
+        if entry["run_id"].startswith(begun)
+    ]
 
 
 RUN_VALUES = {"agent": agents, "task": tasks, "repo": folders}

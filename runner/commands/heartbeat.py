@@ -1,4 +1,4 @@
-"""`runner heartbeat`: the one line in a crontab, each minute. Closes lost runs, and sends what waits."""
+"""`runner heartbeat`: the one line in a crontab, each minute. Closes lost runs, sends what waits, prunes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from runner import recover
+from runner.commands.prune import prune_daily
 from runner.files import make_folders
 from runner.text import rfc3339
 
@@ -31,10 +32,9 @@ def heartbeat(opened: Opened) -> int:
     began = time.monotonic()
     lost = recover.close_lost(logs, opened.post_of)
     delivered, waiting = recover.flush(logs, opened.post({}), _BUDGET, due_only=True)
+    pruned = prune_daily(opened, time.time())
     took = time.monotonic() - began
-    logs.append_line(
-        ("heartbeat", "task.log"),
-        f"{rfc3339(time.time())} lost {len(lost)} delivered {delivered} waiting {waiting} took {took:.2f}s",
-    )
+    did = f"lost {len(lost)} delivered {delivered} waiting {waiting} pruned {pruned}"
+    logs.append_line(("heartbeat", "task.log"), f"{rfc3339(time.time())} {did} took {took:.2f}s")
     os.close(lock)
     return 0

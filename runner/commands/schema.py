@@ -7,7 +7,7 @@ import os
 from runner.config import stock_dir
 from runner.errors import UsageError, did_you_mean
 
-NAMES = ("agents", "tasks", "metadata", "doctor")
+NAMES = ("agents", "tasks", "metadata", "doctor", "runs", "show", "stats", "triage", "prune")
 
 
 def print_schema(name: str) -> int:

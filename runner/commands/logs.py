@@ -1,0 +1,107 @@
+"""`runner logs`: what an agent printed, as it came or as a person reads it."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from runner import follow as watching
+from runner.commands.open import open_logs
+from runner.errors import RunnerError, UsageError
+from runner.events import Events
+from runner.history import find
+from runner.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runner.logs import Logs
+
+    Renderer = Callable[[bytes | None], None]
+
+_CHUNK = 1 << 18
+
+
+def logs(project: str | None, name: str, *, follow: bool, stdout: bool, prompt: bool, raw: bool) -> int:
+    """Raises UsageError for what names no run, RunnerError for a file that is not there."""
+    if stdout + prompt + raw > 1:
+        raise UsageError("--stdout, --prompt and --raw exclude each other")
+    place = open_logs(project)
+    run = find(place, name)
+    if run.folder is None:
+        raise RunnerError(f"run `{run.run_id}` was skipped and has no logs", hint=f"`runner why {run.run_id}`")
+    file = "prompt.md" if prompt else "stdout.log" if stdout else "transcript.log"
+    path = os.path.join(run.folder, file)
+    render = _as_it_came() if stdout or prompt or raw else _as_events()
+    for data in _followed(place, run.run_id, path) if follow and not prompt else _whole(path):
+        render(data)
+    render(None)
+    return 0
+
+
+def _as_events() -> Renderer:
+    events = Events()
+
+    def render(data: bytes | None) -> None:
+        for line in events.finish() if data is None else events.feed(data):
+            print(line)
+        sys.stdout.flush()
+
+    return render
+
+
+def _as_it_came() -> Renderer:
+    """Byte for byte into a pipe or file; onto a terminal without what would act on it."""
+    if not sys.stdout.isatty():
+        return lambda data: _write(data or b"")
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def render(data: bytes | None) -> None:
+        sys.stdout.write(printable(decoder.decode(data or b"", final=data is None)))
+        sys.stdout.flush()
+
+    return render
+
+
+def _write(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise RunnerError(f"cannot read `{path}`: {(error.strerror or '').lower()}") from None
+
+
+def _whole(path: str) -> Iterator[bytes]:
+    fd = _open(path)
+    try:
+        while data := os.read(fd, _CHUNK):
+            yield data
+    finally:
+        os.close(fd)
+
+
+def _followed(logs: Logs, run_id: str, path: str) -> Iterator[bytes]:
+    """Everything up to the end of the run, as it comes."""
+    live = logs.path("live", run_id)
+    with watching.changes([live, os.path.dirname(path), path]) as wait:
+        while not os.path.exists(path) and logs.is_live(run_id):
+            wait()
+    fd = _open(path)
+    try:
+        with watching.changes([live, path]) as wait:
+            # Asked before the last read: what is written in between is still read.
+            alive = True
+            while alive:
+                alive = logs.is_live(run_id)
+                while data := os.read(fd, _CHUNK):
+                    yield data
+                if alive:
+                    wait()
+    finally:
+        os.close(fd)

@@ -1,0 +1,110 @@
+"""`runner runs`: what ran."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from runner.commands.open import open_logs
+from runner.commands.table import WIDTH, table
+from runner.errors import UsageError, did_you_mean
+from runner.history import Filter, entries, entry_of_live, running
+from runner.reasons import REASONS, SUCCESS
+from runner.store import Store
+from runner.text import json_text, moment, one_line, printable
+from runner.units import format_duration
+
+if TYPE_CHECKING:
+    from runner.logs import Logs
+    from runner.model import JsonObject
+
+_LIMIT = 20
+_HEAD = ("RUN", "AGENT", "TASK", "RESULT", "TOOK", "COMMITS")
+_STATUSES = sorted({"running", SUCCESS.status, *(row.status for row in REASONS.values())})
+
+
+def runs(
+    project: str | None,
+    *,
+    since: str | None,
+    until: str | None,
+    limit: str | None,
+    rebuild: bool,
+    as_json: bool,
+    **equal: str | None,
+) -> int:
+    """`equal` are agent, task, status and reason. Raises UsageError."""
+    known(equal["status"], "status", _STATUSES)
+    known(equal["reason"], "reason", sorted(REASONS))
+    now = time.time()
+    wanted = Filter(since=read_moment(since, now), until=read_moment(until, now), limit=_limit(limit), **equal)
+    logs = open_logs(project)
+    store = Store(logs)
+    if rebuild:
+        print(f"{store.rebuild()} runs in the index", file=sys.stderr)
+    found = [*_live(logs, wanted), *entries(store, wanted)][: wanted.limit]
+    if as_json:
+        for entry in found:
+            print(json_text(entry))
+    elif found:
+        print(table(_HEAD, [_row(entry) for entry in found], terminal_width()), end="")
+    else:
+        print("no run fits" if any(vars(wanted).values()) else "no runs yet")
+    return 0
+
+
+def known(name: str | None, noun: str, names: list[str]) -> None:
+    """Raises UsageError for a name that is none of `names`."""
+    if name is not None and name not in names:
+        raise UsageError(f"unknown {noun} `{name}`", hint=did_you_mean(name, names) or f"one of {', '.join(names)}")
+
+
+def read_moment(text: str | None, now: float) -> float | None:
+    """Raises UsageError."""
+    try:
+        return None if text is None else moment(text, now)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def terminal_width() -> int:
+    """Of what is printed to; a pipe or file cuts nothing."""
+    if not sys.stdout.isatty():
+        return 1000
+    try:
+        return max(WIDTH, os.get_terminal_size(sys.stdout.fileno()).columns)
+    except OSError:
+        return WIDTH
+
+
+def _limit(text: str | None) -> int | None:
+    if text == "all":
+        return None
+    if text is not None and (not text.isdecimal() or int(text) == 0):
+        raise UsageError(f"--limit expects a number or `all`, got `{text}`")
+    return _LIMIT if text is None else int(text)
+
+
+def _live(logs: Logs, wanted: Filter) -> list[JsonObject]:
+    """The runs that have not ended, as far as they are asked for."""
+    return [
+        entry_of_live(found)
+        for found in running(logs)
+        if all(getattr(wanted, key) in (None, found.get(key)) for key in ("agent", "task", "status", "reason"))
+        and wanted.until is None
+    ]
+
+
+def _row(entry: JsonObject) -> tuple[str, ...]:
+    result = f"{entry['status']} ({entry['reason']})" if entry["reason"] else entry["status"]
+    took, commits = entry["elapsed_seconds"], entry["commits"]
+    return (
+        entry["run_id"],
+        one_line(entry["agent"], 40),
+        one_line(entry["task"], 60),
+        printable(result),
+        "-" if not took else format_duration(took),
+        "-" if not commits else str(commits),
+    )

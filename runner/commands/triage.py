@@ -1,0 +1,193 @@
+"""`runner triage`: what needs a person, by records, outbox, live files, the runner's log and the server."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from runner import record
+from runner import triage as findings
+from runner.commands.open import open_logs, open_project
+from runner.commands.runs import read_moment
+from runner.errors import ConfigError, RunnerError
+from runner.history import Filter, entries, running
+from runner.outbox import YOUNG, Outbox
+from runner.store import Store
+from runner.text import json_text, one_line, rfc3339
+from runner.triage import Finding
+
+if TYPE_CHECKING:
+    from runner.commands.open import Opened
+    from runner.logs import Logs
+    from runner.model import JsonObject
+
+_SINCE = "24h"
+_LOG_TAIL = 1 << 20  # bytes of runner.log
+_CHECKED = 200  # runs whose records are compared with the outbox and the server
+_BUDGET = 3.0  # seconds for the server
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
+_TITLES = {
+    "silent": "silent runs",
+    "configuration": "configuration",
+    "messages": "messages not delivered",
+    "failures": "failures",
+    "limits": "limits",
+    "fine": "fine",
+}
+
+
+def triage(project: str | None, *, since: str | None, as_json: bool) -> int:
+    """1 when something needs a person. Raises UsageError."""
+    now = time.time()
+    began = read_moment(since or _SINCE, now) or 0.0
+    found = _findings(project, began, now)
+    person = any(finding.person for finding in found)
+    if as_json:
+        shown = [asdict(finding) for finding in found]
+        print(json_text({"since": rfc3339(began), "needs_a_person": person, "findings": shown}, 2))
+    else:
+        _print(found)
+    return 1 if person else 0
+
+
+def _findings(project: str | None, began: float, now: float) -> list[Finding]:
+    opened, broken = _open(project)
+    logs = opened.logs if opened else open_logs(project)
+    recent = entries(Store(logs), Filter(since=began))
+    live = list(running(logs))
+    unclosed = [run for run in live if not logs.is_live(run["run_id"])]
+    lost = [entry for entry in recent if entry["status"] == "lost"]
+    return [
+        *findings.silent(lost, unclosed),
+        *(broken or _mended(logs, began)),
+        *_undelivered(logs, recent, now),
+        *(_missing_at_server(opened, logs, recent, began) if opened else []),
+        *findings.failures(recent, now),
+        *findings.limits(recent, now),
+        findings.fine(recent, len(live) - len(unclosed), rfc3339(began)),
+    ]
+
+
+def _open(project: str | None) -> tuple[Opened | None, list[Finding]]:
+    """The project, or what is wrong with its configuration."""
+    try:
+        return open_project(project), []
+    except ConfigError as error:
+        lines = [one_line(line) for line in error.lines() if not line.startswith("error:")]
+        return None, [
+            Finding("configuration", line, person=True, advice="`runner validate` says what is expected; no run starts")
+            for line in lines[:5]
+        ]
+
+
+def _mended(logs: Logs, began: float) -> list[Finding]:
+    """Configuration errors in the runner's log that are gone by now: runs were refused then."""
+    times = [line[:24] for line in _log_lines(logs, began) if "in the configuration" in line]
+    text = f"was broken, and is right again; runs were refused ×{len(times)}, last at {times[-1]}" if times else ""
+    return [Finding("configuration", text, person=False, count=len(times), since=times[0])] if times else []
+
+
+def _log_lines(logs: Logs, began: float) -> list[str]:
+    """The entries of runner.log since then, each with the time in front."""
+    try:
+        with open(logs.path("runner.log"), "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_TAIL))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    found: list[str] = []
+    stamp = ""
+    for line in lines:
+        begins = _STAMP.match(line) is not None
+        stamp = line[:24] if begins else stamp
+        if stamp >= rfc3339(began):
+            found.append(line if begins else f"{stamp} {line}")
+    return found
+
+
+def _undelivered(logs: Logs, recent: list[JsonObject], now: float) -> list[Finding]:
+    """Dead letters, messages that wait too long, and records that wait for a message that nobody holds."""
+    outbox = Outbox(logs, {})
+    found = []
+    dead = outbox.dead_ids()
+    if dead:
+        last = outbox.read(dead[-1], dead=True)
+        why = _last_error(last.notification()) if last else ""
+        text = f"{len(dead)} dead letter{'' if len(dead) == 1 else 's'}, no retry will deliver them{why}"
+        found.append(Finding("messages", text, True, "`runner notify list` shows them", len(dead), run_id=dead[-1]))
+    waiting = [pending for name in outbox.ids() if (pending := outbox.read(name)) is not None]
+    late = [pending for pending in waiting if pending.final and now - pending.created_at > YOUNG]
+    young = [pending for pending in waiting if pending.final and now - pending.created_at <= YOUNG]
+    for group, person in ((late, True), (young, False)):
+        if group:
+            text = f"{len(group)} in the outbox since {rfc3339(group[0].created_at)}"
+            text += _last_error(group[-1].notification())
+            found.append(Finding("messages", text, person, "`runner notify flush` tries again", len(group)))
+    held = {pending.id for pending in waiting} | set(dead)
+    gone = [run_id for run_id, state in _states(logs, recent).items() if state == "pending" and run_id not in held]
+    if gone:
+        text = f"{len(gone)} record{'' if len(gone) == 1 else 's'} wait for a message that is not in the outbox"
+        found.append(
+            Finding("messages", text, True, "`runner show` the run; nobody will hear of it", len(gone), run_id=gone[0])
+        )
+    return found
+
+
+def _states(logs: Logs, recent: list[JsonObject]) -> dict[str, str]:
+    """What the records of the newest runs say of their messages, but for runs that are being closed."""
+    found = {}
+    for entry in recent[:_CHECKED]:
+        place = None if entry["status"] == "skipped" else logs.place_of(entry["run_id"])
+        kept = record.read_metadata(logs.path(place)) if place else None
+        if kept is not None and not logs.is_live(entry["run_id"]):
+            found[entry["run_id"]] = str((kept.get("notification") or {}).get("state"))
+    return found
+
+
+def _last_error(notification: JsonObject) -> str:
+    return f": {one_line(notification['last_error'], 100)}" if notification.get("last_error") else ""
+
+
+def _missing_at_server(opened: Opened, logs: Logs, recent: list[JsonObject], began: float) -> list[Finding]:
+    """Messages that a record calls delivered, and that the server no longer or never held; where it answers."""
+    try:
+        targets = [target for target in opened.policy({}).everything if target["kind"] == "ntfy"]
+    except RunnerError as error:
+        return [Finding("configuration", one_line(str(error)), True, "`runner validate`")]
+    delivered = [run_id for run_id, state in _states(logs, recent).items() if state == "delivered"] if targets else []
+    if not delivered:
+        return []
+    # requests, for those who use such a server.
+    from runner.channels import ntfy  # noqa: PLC0415
+
+    held = ""
+    for target in targets:
+        answer = ntfy.poll(target, str(int(began)), opened.environ, _BUDGET)
+        if not isinstance(answer, list):
+            return []  # what it cannot say is no finding; what was not delivered stands in the outbox
+        held += json_text(answer)
+    oldest = min((str(run_id) for run_id in delivered if run_id in held), default=None)
+    # Before the oldest that is still there, the server may have forgotten them in good order.
+    gone = [run_id for run_id in delivered if run_id not in held and oldest is not None and run_id > oldest]
+    if not gone:
+        return []
+    text = f"{len(gone)} delivered message{'' if len(gone) == 1 else 's'} the server does not hold"
+    return [Finding("messages", text, True, "`runner notify history` shows what it holds", len(gone), run_id=gone[0])]
+
+
+def _print(found: list[Finding]) -> None:
+    for section in findings.SECTIONS:
+        here = [finding for finding in found if finding.section == section]
+        if not here:
+            continue
+        print(f"{_TITLES[section]}:")
+        for finding in here:
+            mark = "!" if finding.person else " "
+            print(f" {mark} {one_line(finding.text, 300)}")
+            why = f"`runner why {finding.run_id}`" if finding.section in ("silent", "failures") else ""
+            hint = "; ".join(part for part in (finding.advice, why) if part)
+            if hint and finding.person:
+                print(f"     {one_line(hint, 300)}")
