@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 _REPLY_LINES = 20
+_REPLY_WIDTH = 500
 _COMMITS = 10
 _LABEL = 10
 
@@ -29,10 +30,14 @@ def summary(record: JsonObject, folder: str | None, evidence_text: str | None = 
     reply = printable(record.get("text") or "").strip()
     if reply:
         body = reply.splitlines()
-        lines += ["", *(f"  {line}" if line else "" for line in body[:_REPLY_LINES])]
+        lines += ["", *(f"  {_cut(line)}" if line else "" for line in body[:_REPLY_LINES])]
         if len(body) > _REPLY_LINES:
             lines.append(f"  … {len(body) - _REPLY_LINES} more lines")
     return "\n".join(lines) + "\n"
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _REPLY_WIDTH else line[: _REPLY_WIDTH - 1] + "…"
 
 
 def headline(record: JsonObject) -> str:
