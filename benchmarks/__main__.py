@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import start
+from benchmarks import history, start
 
-BENCHMARKS = {"start": start.main}
+BENCHMARKS = {"history": history.main, "start": start.main}
 
 if __name__ == "__main__":
     names = sys.argv[1:]

@@ -154,14 +154,17 @@ _SUMS = (
 )
 
 
-def statistics(store: Store, by: str, since: float | None) -> list[JsonObject]:
-    """Runs added up by agent, task, model or day, with the number of runs of each day."""
+def statistics(store: Store, by: str, since: float | None, last: int | None = None) -> list[JsonObject]:
+    """Runs added up by agent, task, model or day, with the number of runs of each day, or of the `last` ones."""
     kind, name = ("agent", "day") if by == "day" else (by, "name")
     source, values = _cells(kind, since)
     rows = store.rows(f"SELECT {_SUMS.replace('name', name, 1)} FROM ({source}) GROUP BY {name}", values)  # noqa: S608
     days: dict[Any, dict[str, int]] = {}
     if by != "day":
-        for owner, day, number in store.rows(f"SELECT name, day, sum(runs) FROM ({source}) GROUP BY 1, 2", values):  # noqa: S608
+        sql = "SELECT DISTINCT day FROM cells WHERE kind = ? ORDER BY day DESC LIMIT ?"
+        first = min((day for (day,) in store.rows(sql, (kind, last))), default="") if last is not None else ""
+        sql = f"SELECT name, day, sum(runs) FROM ({source}) WHERE day >= ? GROUP BY 1, 2"  # noqa: S608
+        for owner, day, number in store.rows(sql, (*values, first)):
             days.setdefault(owner, {})[day] = number
     return [_statistic(by, row, days.get(row[0], {})) for row in rows]
 

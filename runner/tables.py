@@ -33,5 +33,5 @@ INDEXES = (
     "CREATE INDEX runs_task ON runs (task, run_id)",
     "CREATE INDEX runs_reason ON runs (status, reason, run_id) WHERE status <> 'success'",
     "CREATE TABLE cells AS " + " UNION ALL ".join(cells(kind) for kind in KINDS),
-    "CREATE INDEX cells_day ON cells (kind, day, name)",
+    "CREATE INDEX cells_name ON cells (kind, name, day)",
 )

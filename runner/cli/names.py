@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from click.shell_completion import CompletionItem
 
-from runner.commands.open import open_project
+from runner.commands.look import open_logs
 from runner.config import find_project, load, state_home
 from runner.history import Filter, entries
 from runner.store import Store
@@ -47,7 +47,7 @@ def folders(_: click.Context, __: click.Parameter, begun: str) -> Items:
 
 def runs(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
     """The newest ids."""
-    logs = open_project(ctx.find_root().params.get("project")).logs
+    logs = open_logs(ctx.find_root().params.get("project"))
     found = entries(Store(logs), Filter(limit=_RUNS))
     return [
         CompletionItem(entry["run_id"], help=f"{entry['agent']} {entry['task']} {entry['status']}")

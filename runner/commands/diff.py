@@ -7,7 +7,7 @@ import re
 import sys
 
 from runner import git
-from runner.commands.open import open_logs
+from runner.commands.look import open_logs
 from runner.commands.show import read
 from runner.errors import RunnerError
 from runner.history import find

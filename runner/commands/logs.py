@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from runner import follow as watching
-from runner.commands.open import open_logs
+from runner.commands.look import open_logs
 from runner.errors import RunnerError, UsageError
 from runner.events import Events
 from runner.history import find

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -51,17 +50,6 @@ def note_config_error(project: str | None, error: ConfigError) -> None:
     logs = Logs(os.path.join(root, "logs"))
     if os.path.isdir(logs.root):
         logs.note("\n".join(error.lines()), time.time())
-
-
-def open_logs(project: str | None) -> Logs:
-    """The logs, also where the configuration is broken: then one wants to read them. Raises UsageError."""
-    try:
-        return open_project(project).logs
-    except ConfigError:
-        root = find_project(os.getcwd(), project or os.environ.get("RUNNER_PROJECT")).root
-        folder = os.path.join(root, "logs")
-        print(f"warning: the configuration is broken (`runner validate`); looking in `{folder}`", file=sys.stderr)
-        return Logs(folder)
 
 
 def open_project(project: str | None) -> Opened:

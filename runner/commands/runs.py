@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from runner.commands.open import open_logs
+from runner.commands.look import open_logs
 from runner.commands.table import WIDTH, table
 from runner.errors import UsageError, did_you_mean
 from runner.history import Filter, entries, entry_of_live, running

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from runner import record
-from runner.commands.open import open_logs
+from runner.commands.look import open_logs
 from runner.errors import RunnerError
 from runner.evidence import line_at
 from runner.history import entry, find

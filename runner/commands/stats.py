@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from runner.commands.open import open_logs
+from runner.commands.look import open_logs
 from runner.commands.runs import known, read_moment, terminal_width
 from runner.commands.table import table
 from runner.errors import UsageError
@@ -34,7 +34,7 @@ def stats(project: str | None, *, by: str | None, since: str | None, as_json: bo
     known(kind, "kind", _KINDS)
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
-    found = statistics(Store(open_logs(project)), kind, read_moment(since, time.time()))
+    found = statistics(Store(open_logs(project)), kind, read_moment(since, time.time()), None if as_json else _DAYS)
     if as_json:
         print(json_text({"by": kind, "since": since, "groups": found}, 2))
     elif as_csv:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from runner import record
 from runner import triage as findings
-from runner.commands.open import open_logs, open_project
+from runner.commands.look import open_logs
+from runner.commands.open import open_project
 from runner.commands.runs import read_moment
 from runner.errors import ConfigError, RunnerError
 from runner.history import Filter, entries, running

@@ -1,0 +1,24 @@
+"""What a command that only looks begins with: the logs, and nothing of messages."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from runner.config import find_project, load
+from runner.config.project import state_home
+from runner.errors import ConfigError
+from runner.logs import Logs
+
+
+def open_logs(project: str | None) -> Logs:
+    """The logs, also where the configuration is broken: then one wants to read them. Raises UsageError."""
+    try:
+        found = find_project(os.getcwd(), project or os.environ.get("RUNNER_PROJECT"))
+        config = load(found, state_home(os.environ))
+        return Logs(config.settings.get("logs") or os.path.join(found.root, "logs"))
+    except ConfigError:
+        root = find_project(os.getcwd(), project or os.environ.get("RUNNER_PROJECT")).root
+        folder = os.path.join(root, "logs")
+        print(f"warning: the configuration is broken (`runner validate`); looking in `{folder}`", file=sys.stderr)
+        return Logs(folder)
