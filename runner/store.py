@@ -58,6 +58,7 @@ class Store:
             self._db = self._open()
             with self._writing():
                 self._fill()
+            self._settle()
         except sqlite3.DatabaseError as error:
             # No room on the disk, say: this command can still answer.
             _refuse_locked(error)
@@ -116,11 +117,18 @@ class Store:
                 # Another process may have done it while we waited for the lock.
                 mark = self._mark()
                 news = read_from(path, mark) if mark else None
+                filled = mark is None or news is None
                 if mark is None or news is None:
                     self._fill()
                 elif news:
                     self._apply(news, mark)
+            if filled:
+                self._settle()
         self._fresh = True
+
+    def _settle(self) -> None:
+        """Out of the journal: whoever opens the index next would read all of it first."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _apply(self, data: bytes, mark: Mark) -> None:
         """Lines that came since; the last one of a run wins."""

@@ -35,7 +35,7 @@ def values(*words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["ru"], ["run"]),
+        (["ru"], ["run", "runs"]),
         (["notify", ""], ["flush", "history", "list", "test"]),
         (["run", ""], AGENTS),
         (["run", "j"], ["jsonl"]),
@@ -60,7 +60,7 @@ def values(*words: str) -> list[str]:
         (["validate", "--format", ""], ["text", "json", "github", "junit"]),
         (["validate", "--format", "j"], ["json", "junit"]),
         (["validate", "--format=g"], ["--format=github"]),
-        (["schema", ""], ["agents", "tasks", "metadata", "doctor"]),
+        (["schema", ""], ["agents", "tasks", "metadata", "doctor", "runs", "show", "stats", "triage", "prune"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["nonsense", ""], []),
         (["-C", "/nowhere/at/all", "run", ""], []),
@@ -305,7 +305,7 @@ def test_zsh_from_a_file_of_its_path(project: Project) -> None:
         ("runner -C 'below' tasks show fr", ["free\tnothing is asked for"]),
         ("runner parse double READ", ["README"]),
         ("runner -C bel", ["below/\tDirectory"]),
-        ("runner ru", ["run\tRun one agent on one task, and record what..."]),
+        ("runner ru", ["run\tRun one agent on one task, and record what...", "runs\tList runs, the newest first."]),
     ],
 )
 def test_fish(nested: Project, line: str, expected: Sequence[str]) -> None:
