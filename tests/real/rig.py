@@ -22,7 +22,7 @@ from tests.helpers import make_project
 from tests.real.clis import CLIS, MODULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
     from tests.helpers import Project
@@ -141,14 +141,24 @@ def environment_of(cli: Cli, url: str, ntfy: Ntfy, topic: str) -> dict[str, str]
     }
 
 
+@dataclass
+class Cells:
+    """The cells that are on their way, and a second try for one of them."""
+
+    first: dict[Row, Future[Cell]]
+    again: Callable[[Row], Cell]
+
+
 @contextmanager
-def running(rows: Iterable[Row], folder: Path) -> Iterator[dict[Row, Future[Cell]]]:
+def running(rows: Iterable[Row], folder: Path) -> Iterator[Cells]:
     """All cells on their way; those that have not begun when the block is left never do."""
     with Ntfy(token=NTFY_TOKEN, burst=1000) as ntfy, ThreadPoolExecutor(SIDE_BY_SIDE) as pool, home_untouched():
         try:
-            yield {
-                row: pool.submit(run_cell, row, folder / f"cell-{number:03}", ntfy) for number, row in enumerate(rows)
-            }
+            rows = list(rows)
+            yield Cells(
+                {row: pool.submit(run_cell, row, folder / f"cell-{at:03}", ntfy) for at, row in enumerate(rows)},
+                lambda row: run_cell(row, folder / f"again-{rows.index(row):03}", ntfy),
+            )
         finally:
             pool.shutdown(cancel_futures=True)
         assert ntfy.violations == []

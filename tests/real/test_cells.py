@@ -172,9 +172,13 @@ PROMPTS = [Row(cli, "hello", ASKED, prompt=PROMPT, counted=True) for cli in DESC
 
 
 @pytest.mark.parametrize("row", TABLE, ids=str)
-def test_table(cell_of: Callable[[Row], Cell], row: Row) -> None:
-    cell = cell_of(row)
-    record = cell.record
+def test_table(check_cell: Callable[[Row, Callable[[Cell], None]], None], row: Row) -> None:
+    check_cell(row, assert_row)
+
+
+def assert_row(cell: Cell) -> None:
+    """What a row of the table promises."""
+    row, record = cell.row, cell.record
     assert (record["status"], record["reason"], cell.exit_code) == (row.status, row.reason, row.exit_code), shown(cell)
     assert_told(cell)
     assert_left(cell)
@@ -190,8 +194,13 @@ def test_table(cell_of: Callable[[Row], Cell], row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", PROMPTS, ids=str)
-def test_a_prompt_reaches_the_model_unchanged(cell_of: Callable[[Row], Cell], row: Row) -> None:
-    cell = cell_of(row)
+def test_a_prompt_reaches_the_model_unchanged(
+    check_cell: Callable[[Row, Callable[[Cell], None]], None], row: Row
+) -> None:
+    check_cell(row, assert_prompt)
+
+
+def assert_prompt(cell: Cell) -> None:
     assert cell.exit_code == 0, shown(cell)
     assert PROMPT in "\n".join(cell.server.prompts)
     assert {call.model for call in cell.server.calls} == {cell.cli.model.rpartition("/")[2]}
