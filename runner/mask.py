@@ -182,7 +182,7 @@ _SHAPES = (
     ("aiza", _START + r"AIza[0-9A-Za-z_-]{35,}", MASK),
     ("npm_", _START + r"npm_[A-Za-z0-9]{36}", MASK),
     ("hf_", _START + r"hf_[A-Za-z0-9]{30,}", MASK),
-    ("sg", _START + r"sg(?:p|amp)_[A-Za-z0-9_]{24,}", MASK),
+    ("sg", _START + r"sg(?:p|a[a-z]{2})_[A-Za-z0-9_]{24,}", MASK),
 )
 
 

@@ -14,7 +14,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
 def show_path(path: Path) -> str:
-    """`agents.kilo.argv[2]`; a key with other characters in brackets and quotes."""
+    """`agents.mine.argv[2]`; a key with other characters in brackets and quotes."""
     text = ""
     for step in path:
         if isinstance(step, int):
