@@ -41,6 +41,7 @@ def dispatch(words: list[str]) -> int:
         # Heavy, and of no use to a run that goes well.
         import traceback  # noqa: PLC0415
 
+        # Here, too, is the one place that prints errors.
         print(traceback.format_exc(), file=sys.stderr, end="")  # noqa: T201
         print("error: internal error; please report it with the text above", file=sys.stderr)  # noqa: T201
         return EXIT_INTERNAL
@@ -71,6 +72,7 @@ def _open_standard_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper unless somebody replaced it
+    # Python makes a stream of a closed descriptor None; what takes its place stays open until the process ends.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
