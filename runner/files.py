@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from typing import TYPE_CHECKING
@@ -79,6 +80,29 @@ def write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def lock(path: str, *, make: bool = True) -> int | None:
+    """An exclusive lock on a file, without waiting; None when somebody holds it. The descriptor holds the lock.
+
+    Raises FileNotFoundError without `make` when there is no such file, and OSError.
+    """
+    while True:
+        fd = os.open(path, os.O_RDWR | (os.O_CREAT if make else 0) | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The holder before us may have unlinked the file between our open and our lock.
+            if os.path.samestat(os.stat(path), os.fstat(fd)):
+                return fd
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        except FileNotFoundError:
+            pass
+        except OSError:
+            os.close(fd)
+            raise
+        os.close(fd)
 
 
 def unlink(path: str) -> None:

@@ -180,6 +180,19 @@ def _top_of(folder: str) -> str:
     return here
 
 
+def git_dir(folder: str) -> str | None:
+    """The git dir of the checkout around `folder`, a worktree's own; None where there is no checkout."""
+    path = os.path.join(_top_of(folder), ".git")
+    if os.path.isdir(path):
+        return path
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            key, _, where = file.read(8192).strip().partition(": ")
+    except OSError:
+        return None
+    return os.path.join(os.path.dirname(path), where) if key == "gitdir" else None
+
+
 def _signature(top: str, path: str) -> tuple[str, int, int]:
     try:
         seen = os.lstat(os.path.join(top, path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -10,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner import files
 from runner.errors import RunnerError
 from runner.files import append, make_folders, reason, unlink, write_new
 from runner.text import one_line, rfc3339
@@ -74,25 +74,15 @@ class Logs:
 
     def lock(self, run_id: str, *, make: bool = True) -> Claim | None:
         """Take the run lock without waiting; None when another process holds it (it is alive then), or it is gone."""
-        path = self.path("live", run_id)
-        while True:
-            try:
-                lock = os.open(path, os.O_RDWR | (os.O_CREAT if make else 0) | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            except FileNotFoundError:
+        try:
+            lock = files.lock(self.path("live", run_id), make=make)
+        except FileNotFoundError:
+            if not make:
                 return None
-            except OSError as error:
-                raise RecordError(f"cannot lock the run `{run_id}`: {reason(error)}") from None
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # The holder before us may have unlinked the file between our open and our lock.
-                if os.path.samestat(os.stat(path), os.fstat(lock)):
-                    return Claim(run_id, lock)
-            except BlockingIOError:
-                os.close(lock)
-                return None
-            except FileNotFoundError:
-                pass
-            os.close(lock)
+            raise RecordError(f"cannot lock the run `{run_id}`: the log folder is gone") from None
+        except OSError as error:
+            raise RecordError(f"cannot lock the run `{run_id}`: {reason(error)}") from None
+        return None if lock is None else Claim(run_id, lock)
 
     def live_ids(self) -> list[str]:
         """The runs that live, or lived when their runner was ended."""

@@ -159,7 +159,7 @@ def skipped(skip: Skip, identity: dict[str, Any], now: float) -> JsonObject:
         **identity,
         "status": row.status,
         "reason": skip.reason,
-        "exit_code": row.exit_code,
+        "exit_code": row.exit_code if skip.exit_code is None else skip.exit_code,
         "started_at": moment,
         "ended_at": moment,
         "elapsed_seconds": 0.0,

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line (or a schedule) asks for; names are not checked yet."""
+    """What the command line (or a schedule) asks for; names are not checked yet.
+
+    `wait` is how many seconds to wait for a checkout in which another run works.
+    """
 
     agent: str
     task: str
@@ -33,6 +36,7 @@ class Request:
     repo: str | None = None
     prompt: str | None = None
     trigger: str = "manual"
+    wait: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -89,10 +93,11 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Skip:
-    """A run that does not begin: recorded as a line, without a folder."""
+    """A run that does not begin: recorded as a line, without a folder. `exit_code` None: the reason's own."""
 
     reason: str
     message: str
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True)

@@ -55,13 +55,14 @@ class Entries:
 
 @dataclass(frozen=True)
 class World:
-    """The machine's part in one run, read once at the edge."""
+    """The machine's part in one run, read once at the edge; `state` is a folder for what no project owns."""
 
     environ: Mapping[str, str]
     project: str
     repo: str
     logs: str
     python: str
+    state: str
     identity: Mapping[str, str] = field(default_factory=dict)
     exists: Callable[[str], bool] = os.path.exists
 

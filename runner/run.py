@@ -7,15 +7,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner import files, git, metadata, record
+from runner import admission, files, git, metadata, record, workspace
 from runner.errors import EXIT_INTERNAL
 from runner.evidence import line_number
 from runner.judge import judge
-from runner.logs import candidate_ids
 from runner.mask import mask_text, mask_tree, secrets_of
 from runner.model import Invocation, Skip, Verdict
 from runner.parsers import compile_parser
-from runner.plan import plan
 from runner.process.pump import Log
 from runner.process.signals import Signals
 from runner.process.supervise import Streams, execute
@@ -50,61 +48,55 @@ def run(entries: Entries, request: Request, world: World, logs: Logs, post: Post
     """Plan, claim, begin, execute, judge, record. Raises RunnerError before the run has begun, never after."""
     logs.prepare()
     with Signals() as signals:
-        before = git.snapshot(world.repo, dict(world.environ))
-        world = replace(world, identity=before.identity)
-        claim, planned = _claim(entries, request, world, logs)
-        begun = False
+        lock = workspace.take(world.repo, world.state, request.wait, signals.pause)
+        if lock is None:
+            claim, planned = admission.claim(entries, request, world, logs)
+            skip = planned if isinstance(planned, Skip) else admission.busy(world, signals.first)
+            return _skip(skip, request, claim, logs, post)
         try:
-            if isinstance(planned, Invocation):
-                planned = _unmet(planned, before) or planned
-            if isinstance(planned, Skip):
-                begun = True
-                return _skip(planned, request, claim, logs, post)
-            began = time.time()
-            secrets = tuple(secrets_of({**world.environ, **planned.env}))
-            opened = _masked(metadata.running(planned, began, messages=bool(post.policy.everything)), secrets)
-            record.open_run(planned.run_dir, opened, mask_text(planned.prompt, secrets))
-            begun = True
-            return _Run(planned, opened, began, before, world, logs, post, secrets).finish(signals, stderr)
+            return _locked(entries, request, world, logs, post, lock, signals, stderr)
         finally:
-            logs.release(claim, keep_id=begun)
+            lock.release()
 
 
-def _claim(entries: Entries, request: Request, world: World, logs: Logs) -> tuple[Claim, Invocation | Skip]:
-    for run_id in candidate_ids(time.time()):
-        planned = plan(entries, request, world, run_id)
-        claim = logs.claim(run_id, request.task, request.agent)
-        if claim is not None:
-            return claim, planned
-    raise AssertionError("candidate_ids ends by raising")
-
-
-def _unmet(invocation: Invocation, before: git.Snapshot) -> Skip | None:
-    """What the workspace must be like before a run may begin."""
-    expected = invocation.expectations
-    if not (expected.requires_commit or expected.auto_commit):
-        return None
-    if not before.repository:
-        why = before.error or "it is no git repository"
-        return Skip("missing_requirement", f"the task needs a git checkout in `{invocation.cwd}`: {why}")
-    if expected.auto_commit and before.dirt:
-        paths = sorted(path for path, _, _ in before.dirt)
-        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-        return Skip("dirty_workspace", f"there are changes already: {', '.join(paths[:3])}{more}")
-    return None
+def _locked(
+    entries: Entries,
+    request: Request,
+    world: World,
+    logs: Logs,
+    post: Post,
+    lock: workspace.Lock,
+    signals: Signals,
+    stderr: TextIO | None,
+) -> Finished:
+    """The run itself, alone in its checkout."""
+    before = git.snapshot(world.repo, dict(world.environ))
+    world = replace(world, identity=before.identity)
+    claim, planned = admission.claim(entries, request, world, logs)
+    if isinstance(planned, Invocation):
+        planned = admission.unmet(planned, before) or planned
+    if isinstance(planned, Skip):
+        return _skip(planned, request, claim, logs, post)
+    begun = False
+    try:
+        lock.sign(f"run {claim.run_id} ({request.agent} {request.task}, pid {os.getpid()})")
+        began = time.time()
+        secrets = tuple(secrets_of({**world.environ, **planned.env}))
+        opened = _masked(metadata.running(planned, began, messages=bool(post.policy.everything)), secrets)
+        record.open_run(planned.run_dir, opened, mask_text(planned.prompt, secrets))
+        begun = True
+        return _Run(planned, opened, began, before, world, logs, post, secrets).finish(signals, stderr)
+    finally:
+        logs.release(claim, keep_id=begun)
 
 
 def _skip(skip: Skip, request: Request, claim: Claim, logs: Logs, post: Post) -> Finished:
-    identity = {
-        "run_id": claim.run_id,
-        "agent": request.agent,
-        "task": request.task,
-        "model": request.model,
-        "trigger": request.trigger,
-    }
-    line = metadata.skipped(skip, identity, time.time())
-    logs.append_run(line)
-    notification = post.tell_skip(line)
+    try:
+        line = metadata.skipped(skip, admission.identity(request, claim.run_id), time.time())
+        logs.append_run(line)
+        notification = post.tell_skip(line)
+    finally:
+        logs.release(claim, keep_id=True)
     return Finished(line, summary({**line, "notification": notification}, None), line["exit_code"])
 
 

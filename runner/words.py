@@ -23,6 +23,7 @@ RUN_OPTIONS = (
     Option("--task", "task", "value", "NAME", "The task, instead of the second argument."),
     Option("--model", "model", "value", "NAME", "The model; stronger than environment, task and agent."),
     Option("--timeout", "timeout", "value", "DURATION", "End the run after this time: `5m`, `90s`, `none`."),
+    Option("--wait", "wait", "value", "DURATION", "Wait this long for a checkout in which another run works."),
     Option("--set", "options", "pairs", "OPTION=VALUE", "Set an option of the agent; repeatable."),
     Option("--var", "vars", "pairs", "KEY=VALUE", "Set a variable of the prompt; repeatable."),
     Option("--repo", "repo", "value", "DIR", "Work in this checkout instead of the project's folder."),
@@ -42,6 +43,7 @@ class RunWords:
     task: str | None = None
     model: str | None = None
     timeout: str | None = None
+    wait: str | None = None
     options: dict[str, str] = field(default_factory=dict)
     vars: dict[str, str] = field(default_factory=dict)
     repo: str | None = None

@@ -6,9 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent
 DOUBLE = ROOT / "tests" / "doubles" / "agent.py"
@@ -129,6 +133,14 @@ def processes_with(marker: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def wait_until(condition: Callable[[], object], limit: float = 20) -> None:
+    """Until it holds; an error after `limit` seconds."""
+    deadline = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
 
 
 def make_project(folder: Path, *, stock: bool = False) -> Project:

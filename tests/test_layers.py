@@ -16,10 +16,10 @@ FLOORS = [
     {"doctor"},
     {"doctor"},
     {"run", "recover", "prune", "triage"},
-    {"post", "fold", "history"},
+    {"post", "fold", "history", "admission"},
     {"plan", "outbox", "progress", "words", "verbs", "policy", "watch", "store"},
     {"config"},
-    {"record", "channels", "message"},
+    {"record", "workspace", "channels", "message"},
     {
         "parsers",
         "judge",

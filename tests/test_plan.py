@@ -32,7 +32,13 @@ def made(
     **request: Any,
 ) -> Invocation | Skip:
     world = World(
-        {"PATH": "/bin", "HOME": "/home/u", **(environ or {})}, "/p", "/r", "/p/logs", "/py", exists=lambda _: False
+        {"PATH": "/bin", "HOME": "/home/u", **(environ or {})},
+        "/p",
+        "/r",
+        "/p/logs",
+        "/py",
+        "/state",
+        exists=lambda _: False,
     )
     entries = Entries({**AGENT, **(agent or {})}, task or {}, {}, settings or {}, "digest", prompt)
     return plan(entries, Request("tool", "job", **request), world, "20260101_000000")

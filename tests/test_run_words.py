@@ -141,7 +141,7 @@ def test_a_reader_that_went_away_changes_nothing(project: Project) -> None:
 
 
 def test_two_runs_of_one_second_have_two_ids(project: Project) -> None:
-    running = [project.start("run", "double", "free") for _ in range(4)]
+    running = [project.start("run", "double", "free", "--wait", "30s") for _ in range(4)]
     for process in running:
         process.communicate(timeout=60)
     assert [process.returncode for process in running] == [0] * 4

@@ -6,11 +6,13 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner import git
 from runner.commands.open import note_config_error, open_project
 from runner.config import check_pair
+from runner.config.project import state_home
 from runner.config.prompts import read_prompt
 from runner.errors import ConfigError, Problem, UsageError
 from runner.logs import candidate_ids
@@ -18,6 +20,7 @@ from runner.model import Request, Skip
 from runner.plan import PROMPT_TASK, Entries, TemplateFaultError, World, plan
 from runner.run import run as run_steps
 from runner.summary import headline
+from runner.units import parse_duration
 
 if TYPE_CHECKING:
     from runner.config import Config
@@ -32,7 +35,14 @@ def run(words: RunWords) -> int:
         opened = open_project(words.project)
         config, logs = opened.config, opened.logs
         entries = _entries(config, request)
-        world = World(opened.environ, config.project.root, _repo(config, request, entries), logs.root, sys.executable)
+        world = World(
+            environ=opened.environ,
+            project=config.project.root,
+            repo=_repo(config, request, entries),
+            logs=logs.root,
+            python=sys.executable,
+            state=state_home(opened.environ) or logs.path("state"),
+        )
         if words.dry_run:
             return _dry_run(entries, request, world, as_json=words.json)
         finished = run_steps(entries, request, world, logs, opened.post(entries.task), sys.stderr)
@@ -63,7 +73,15 @@ def _request(words: RunWords) -> Request:
         vars=words.vars,
         repo=words.repo,
         prompt=words.prompt,
+        wait=_wait(words.wait),
     )
+
+
+def _wait(text: str | None) -> float:
+    try:
+        return parse_duration(text) or 0.0
+    except ValueError as error:
+        raise UsageError(f"--wait: {error}") from None
 
 
 def _entries(config: Config, request: Request) -> Entries:
@@ -95,14 +113,7 @@ def _located(fault: TemplateFaultError, config: Config, request: Request) -> Con
 
 
 def _dry_run(entries: Entries, request: Request, world: World, *, as_json: bool) -> int:
-    world = World(
-        world.environ,
-        world.project,
-        world.repo,
-        world.logs,
-        world.python,
-        git.snapshot(world.repo, dict(world.environ)).identity,
-    )
+    world = replace(world, identity=git.snapshot(world.repo, dict(world.environ)).identity)
     planned = plan(entries, request, world, next(candidate_ids(time.time())))
     if isinstance(planned, Skip):
         _print(f"would be skipped ({planned.reason}): {planned.message}")

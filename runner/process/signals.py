@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,12 @@ class Signals:
                 pass
         except BlockingIOError:
             pass
+
+    def pause(self, seconds: float) -> bool:
+        """Wait that long, less when a signal comes; True when one has come that ends the run."""
+        select.select([self.wakeup], [], [], seconds)
+        self.drain()
+        return bool(self.received)
 
     @property
     def first(self) -> int | None:

@@ -67,6 +67,11 @@ def hang(*_):
         time.sleep(60)
 
 
+def nap(*_):
+    say("napping")
+    time.sleep(0.2)
+
+
 def ignore_term(*_):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     hang()

@@ -1,0 +1,62 @@
+"""Whether a run may begin: its id, what the workspace must be like, and who else works there."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from runner import workspace
+from runner.logs import candidate_ids
+from runner.model import Skip
+from runner.plan import plan
+
+if TYPE_CHECKING:
+    from runner import git
+    from runner.logs import Claim, Logs
+    from runner.model import Invocation, JsonObject, Request
+    from runner.plan import Entries, World
+
+
+def claim(entries: Entries, request: Request, world: World, logs: Logs) -> tuple[Claim, Invocation | Skip]:
+    """A free id, locked, with the plan under that id."""
+    for run_id in candidate_ids(time.time()):
+        planned = plan(entries, request, world, run_id)
+        claimed = logs.claim(run_id, request.task, request.agent)
+        if claimed is not None:
+            return claimed, planned
+    raise AssertionError("candidate_ids ends by raising")
+
+
+def busy(world: World, signal: int | None) -> Skip:
+    """Another run works in the checkout, and still does after the wait, or until the runner was told to stop."""
+    who = workspace.holder(world.repo, world.state) or "another run"
+    if signal is not None:
+        message = f"the runner received signal {signal} while it waited for {who} in `{world.repo}`"
+        return Skip("interrupted", message, 128 + signal)
+    return Skip("busy", f"{who} works in `{world.repo}`")
+
+
+def unmet(invocation: Invocation, before: git.Snapshot) -> Skip | None:
+    """What the workspace must be like before a run may begin."""
+    expected = invocation.expectations
+    if not (expected.requires_commit or expected.auto_commit):
+        return None
+    if not before.repository:
+        why = before.error or "it is no git repository"
+        return Skip("missing_requirement", f"the task needs a git checkout in `{invocation.cwd}`: {why}")
+    if expected.auto_commit and before.dirt:
+        paths = sorted(path for path, _, _ in before.dirt)
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        return Skip("dirty_workspace", f"there are changes already: {', '.join(paths[:3])}{more}")
+    return None
+
+
+def identity(request: Request, run_id: str) -> JsonObject:
+    """What a skipped run has for a record."""
+    return {
+        "run_id": run_id,
+        "agent": request.agent,
+        "task": request.task,
+        "model": request.model,
+        "trigger": request.trigger,
+    }
