@@ -23,12 +23,16 @@ _SIGINT = 2
 _LIMITS = ("timeout", "first_output", "idle_timeout")
 _WATCH_NOTE = "ended early: the agent was only retrying, or waiting for longer than it has time"
 _LINGER_NOTE = "the agent reported its success, did not exit, and was ended"
+_LOST = "the guardian, the process that watches over the run, was killed; the agent was ended at once"
 _PATTERN_REACH = 64 * 1024
 _LONGEST_MESSAGE = 2000
 
 
 def judge(expectations: Expectations, outcome: Outcome, reply: Reply, changes: Changes) -> Verdict:
     """Success needs all of: a good end, a good terminal event, no unrecovered error, and the postcondition."""
+    if outcome.ended_by == "lost":
+        # Of the two processes of a run only the guardian is gone: the command does return, and says so.
+        return Verdict("lost", "lost", 1, _LOST)
     return (
         _ended_by_runner(outcome, reply)
         or (_of_fault(reply.failure) if reply.failure else None)

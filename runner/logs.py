@@ -84,6 +84,13 @@ class Logs:
             raise RecordError(f"cannot lock the run `{run_id}`: {reason(error)}") from None
         return None if lock is None else Claim(run_id, lock)
 
+    def holds(self, claim: Claim) -> bool:
+        """Whether the live file is still there: unlinking it is the last step of closing."""
+        try:
+            return os.path.samestat(os.stat(self.path("live", claim.run_id)), os.fstat(claim.lock))
+        except FileNotFoundError:
+            return False
+
     def live_ids(self) -> list[str]:
         """The runs that live, or lived when their runner was ended."""
         return sorted(name for name in _listed(self.path("live")) if _RUN_ID.fullmatch(name))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeAlias
 
     Ending: TypeAlias = Literal[
-        "exit", "timeout", "first_output", "idle_timeout", "linger", "watch", "signal", "launch_failed"
+        "exit", "timeout", "first_output", "idle_timeout", "linger", "watch", "signal", "launch_failed", "lost"
     ]
     Terminal: TypeAlias = Literal["good", "bad", "absent", "undeclared"]
     JsonObject: TypeAlias = dict[str, Any]

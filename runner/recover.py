@@ -6,7 +6,6 @@ Always the same: take the run's lock without waiting (held means alive), read th
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,7 +19,8 @@ from runner.summary import summary
 from runner.text import from_rfc3339, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     from runner.logs import Claim, Logs
     from runner.model import JsonObject
@@ -45,8 +45,16 @@ def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[JsonObject]:
     return closed
 
 
-def _resume(logs: Logs, claim: Claim, post_of: Callable[[str], Post]) -> JsonObject | None:
-    """Replay the closing of one run; its record when that was still open."""
+def close_orphan(logs: Logs, claim: Claim, post: Post, survivors: int, containment: str) -> None:
+    """The same for one run, by its guardian, which holds the run's lock and has ended the run's processes."""
+    if logs.holds(claim):
+        _resume(logs, claim, lambda _: post, {"survivors": survivors, "containment": containment})
+
+
+def _resume(
+    logs: Logs, claim: Claim, post_of: Callable[[str], Post], facts: Mapping[str, Any] = {}
+) -> JsonObject | None:
+    """Replay the closing of one run; its record when that was still open. `facts` are what else is known of it."""
     place = logs.place_of(claim.run_id)
     found = record.read_metadata(logs.path(place)) if place else None
     if place is None or found is None:
@@ -54,7 +62,7 @@ def _resume(logs: Logs, claim: Claim, post_of: Callable[[str], Post]) -> JsonObj
         return None
     running = found["status"] == "running"
     if running:
-        found = _lost(logs, place, found)
+        found = _lost(logs, place, {**found, **facts})
     logs.append_run(metadata.line_of(found))
     post = post_of(found["task"])
     if running or found["notification"]["state"] == "pending":
@@ -75,6 +83,9 @@ def _forget(logs: Logs, claim: Claim, place: str | None) -> None:
         logs.release(claim, keep_id=True)
     else:
         # Nobody has heard of it, and nobody needs to.
+        # Three milliseconds of import, for those few.
+        import shutil  # noqa: PLC0415
+
         shutil.rmtree(folder, ignore_errors=True)
         logs.release(claim, keep_id=logs.has_line(claim.run_id))
 
@@ -82,7 +93,7 @@ def _forget(logs: Logs, claim: Claim, place: str | None) -> None:
 def _lost(logs: Logs, place: str, found: JsonObject) -> JsonObject:
     """End what is left of the run's processes, and close its record with the last thing that is known of it."""
     folder = logs.path(place)
-    survivors = kill_marked(folder)
+    survivors = kill_marked(folder) + (found["survivors"] or 0)
     seen = _last_seen(folder, found)
     cause = "the machine was restarted" if logs.boot_of(found["run_id"]) not in (None, boot_id()) else None
     message = f"the runner ended without closing this run; its last sign of life was at {rfc3339(seen)}"

@@ -7,16 +7,17 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner import admission, files, git, metadata, record, workspace
+from runner import admission, files, git, metadata, record, recover, workspace
 from runner.errors import EXIT_INTERNAL
 from runner.evidence import line_number
 from runner.judge import judge
 from runner.mask import mask_text, mask_tree, secrets_of
 from runner.model import Invocation, Skip, Verdict
 from runner.parsers import compile_parser
-from runner.process.pump import Log
+from runner.process.guardian import Guardian
+from runner.process.pump import Log, Streams
 from runner.process.signals import Signals
-from runner.process.supervise import Streams, execute
+from runner.process.supervise import execute
 from runner.progress import Progress
 from runner.summary import summary
 from runner.template import render
@@ -85,9 +86,10 @@ def _locked(
         opened = _masked(metadata.running(planned, began, messages=bool(post.policy.everything)), secrets)
         record.open_run(planned.run_dir, opened, mask_text(planned.prompt, secrets))
         begun = True
-        return _Run(planned, opened, began, before, world, logs, post, secrets).finish(signals, stderr)
     finally:
-        logs.release(claim, keep_id=begun)
+        if not begun:
+            logs.release(claim, keep_id=False)
+    return _Run(planned, opened, began, before, world, logs, claim, post, secrets).finish(signals, stderr)
 
 
 def _skip(skip: Skip, request: Request, claim: Claim, logs: Logs, post: Post) -> Finished:
@@ -110,48 +112,73 @@ class _Run:
     before: git.Snapshot
     world: World
     logs: Logs
+    claim: Claim
     post: Post
     secrets: tuple[bytes, ...]
 
     def finish(self, signals: Signals, stderr: TextIO | None) -> Finished:
         """From the record that says `running` to the closed one, whatever happens between."""
-        invocation = self.invocation
+        guardian = None
         try:
-            self.post.announce(self.opened, self._shown, _longest(invocation.limits))
-            outcome, reply = self._execute(signals, stderr)
-            changes, verdict = self._conclude(outcome, reply)
-            final = metadata.closed(self.opened, outcome, reply, changes, verdict, self._show)
+            try:
+                streams = self._streams()
+                guardian = Guardian(self.invocation, streams, self._orphaned)
+                self.post.announce(self.opened, self._shown, _longest(self.invocation.limits))
+                outcome, reply = self._execute(guardian, streams, signals, stderr)
+                changes, verdict = self._conclude(outcome, reply)
+                final = metadata.closed(self.opened, outcome, reply, changes, verdict, self._show)
+            except Exception as error:
+                verdict, final = self._broken(error)
+            line = mask_text(verdict.evidence.text, self.secrets) if verdict.evidence else None
+            final = self._close(_masked(final, self.secrets), line)
+            return Finished(final, summary(final, self._shown, line), verdict.exit_code)
+        finally:
+            self.logs.release(self.claim, keep_id=True)
+            if guardian is not None:
+                guardian.dismiss()
+
+    def _broken(self, error: Exception) -> tuple[Verdict, JsonObject]:
+        """The runner's own failure, with its traceback in the runner's log."""
+        # Heavy, and of no use to a run that goes well.
+        import traceback  # noqa: PLC0415
+
+        now = time.time()
+        trace = mask_text("".join(traceback.format_exception(error)), self.secrets)
+        self.logs.note(f"internal error in run {self.invocation.run_id}\n{trace}", now)
+        verdict = Verdict("failed", "internal", EXIT_INTERNAL, message=f"internal error: {error!r}")
+        return verdict, metadata.broken(self.opened, verdict, self.began, now)
+
+    def _orphaned(self, survivors: int, containment: str) -> None:
+        """In the guardian, when this process is gone: what the next command would do, at once."""
+        try:
+            recover.close_orphan(self.logs, self.claim, self.post, survivors, containment)
         except Exception as error:
-            # Heavy, and of no use to a run that goes well.
-            import traceback  # noqa: PLC0415
+            self._broken(error)
 
-            now = time.time()
-            trace = mask_text(traceback.format_exc(), self.secrets)
-            self.logs.note(f"internal error in run {invocation.run_id}\n{trace}", now)
-            verdict = Verdict("failed", "internal", EXIT_INTERNAL, message=f"internal error: {error!r}")
-            final = metadata.broken(self.opened, verdict, self.began, now)
-        line = mask_text(verdict.evidence.text, self.secrets) if verdict.evidence else None
-        final = self._close(_masked(final, self.secrets), line)
-        return Finished(final, summary(final, self._shown, line), verdict.exit_code)
-
-    def _execute(self, signals: Signals, stderr: TextIO | None) -> tuple[Outcome, Reply]:
-        invocation = self.invocation
-        for path, content in invocation.files.items():
+    def _streams(self) -> Streams:
+        folder = self.invocation.run_dir
+        for path, content in self.invocation.files.items():
             files.make_folders(os.path.dirname(path))
             files.write_text(path, content)
+        return Streams(
+            stdin=record.open_input(folder, self.invocation.stdin),
+            transcript=Log(os.path.join(folder, "transcript.log")),
+            stdout=Log(os.path.join(folder, "stdout.log")),
+            secrets=self.secrets,
+        )
+
+    def _execute(
+        self, guardian: Guardian, streams: Streams, signals: Signals, stderr: TextIO | None
+    ) -> tuple[Outcome, Reply]:
+        invocation = self.invocation
         parser = compile_parser(invocation.parser)
         reader = parser.reader(time.time)
         progress = Progress(reader, f"{invocation.agent} {invocation.task}", invocation.limits, stderr)
-        stdin = record.open_input(invocation.run_dir, invocation.stdin)
-        transcript = Log(os.path.join(invocation.run_dir, "transcript.log"))
-        stdout = Log(os.path.join(invocation.run_dir, "stdout.log"))
         try:
-            outcome = execute(invocation, Streams(stdin, transcript, stdout, self.secrets), reader, progress, signals)
+            outcome = execute(guardian, invocation, streams, reader, progress, signals)
         finally:
-            os.close(stdin)
             progress.close()
-            transcript.close()
-            stdout.close()
+            streams.close()
         return outcome, reader.finish({path: text for path in parser.sources if (text := self._read(path)) is not None})
 
     def _read(self, path: str) -> bytes | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.doubles.ntfy import Ntfy
-from tests.helpers import make_project
+from tests.helpers import kill_both, make_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,8 +181,7 @@ def test_a_killed_run_is_closed_and_told_by_whoever_comes_next(project: Project,
     told(project, server)
     process = project.start("run", "double", "free", "--var", "mode=hang")
     _wait(lambda: any(path.stat().st_size for path in project.root.glob("logs/*/*/*/stdout.log")))
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    kill_both(process)
     assert delivered(server) == {}
 
     assert project("heartbeat").returncode == 0
@@ -242,13 +241,14 @@ def test_kill_at_random_moments_of_the_sending(project: Project, server: Ntfy) -
     chance = random.Random(20261122)
     for _ in range(KILLS):
         count = len(project.folders())
-        process = project.start("run", "double", "free")
+        process = project.start("run", "double", "free", "--wait", "30s")
         _wait(lambda count=count, process=process: len(project.folders()) > count or process.poll() is not None)
         try:
             process.wait(chance.uniform(0.0, 0.4))
         except Exception:
             process.kill()
         process.communicate()
+    _wait(lambda: not os.listdir(project.root / "logs" / "live"))
     assert project("notify", "flush").returncode == 0
     runs = {json.loads((folder / "metadata.json").read_text())["run_id"] for folder in project.folders()}
     assert len(runs) == KILLS
@@ -361,8 +361,7 @@ def test_a_damaged_record_is_left_as_it_is(project: Project, server: Ntfy) -> No
     told(project, server)
     process = project.start("run", "double", "free", "--var", "mode=hang")
     _wait(lambda: any(path.stat().st_size for path in project.root.glob("logs/*/*/*/stdout.log")))
-    process.kill()
-    process.communicate()
+    kill_both(process)
     (folder,) = project.folders()
     (folder / "metadata.json").write_text("{ not json")
     assert project("heartbeat").returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from runner.mask import Masker
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Literal
 
-    from runner.process.spawn import Child
+    from runner.process.spawn import Pipes
 
 _BUFFER = 1 << 20
 
@@ -51,17 +52,35 @@ class Log:
         os.close(self.fd)
 
 
-class Pump:
-    """From a child's pipes, masked, into `transcript` (both) and `stdout` (that alone), and as it is to the parser."""
+@dataclass(frozen=True)
+class Streams:
+    """Where a run's output goes, and where its input comes from (an open file)."""
 
-    def __init__(self, child: Child, transcript: Log, stdout: Log, parser: Feed, secrets: Sequence[bytes]) -> None:
-        self._sources: dict[int, Literal["stdout", "stderr"]] = {child.stdout: "stdout", child.stderr: "stderr"}
-        self._transcript = transcript
-        self._stdout = stdout
+    stdin: int
+    transcript: Log
+    stdout: Log
+    secrets: Sequence[bytes] = ()
+
+    def close(self) -> None:
+        os.close(self.stdin)
+        self.transcript.close()
+        self.stdout.close()
+
+
+class Pump:
+    """From a child's pipes, masked, into `transcript` (both) and `stdout` (that alone), and as it is to the parser.
+
+    Without a parser it only saves what the pipes hold.
+    """
+
+    def __init__(self, pipes: Pipes, streams: Streams, parser: Feed | None) -> None:
+        self._sources: dict[int, Literal["stdout", "stderr"]] = {pipes.stdout: "stdout", pipes.stderr: "stderr"}
+        self._transcript = streams.transcript
+        self._stdout = streams.stdout
         self._parser = parser
         self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
-        self._maskers = {source: Masker(secrets, keep_length=True) for source in self._sources.values()}
+        self._maskers = {source: Masker(streams.secrets, keep_length=True) for source in self._sources.values()}
         self.bytes = {"stdout": 0, "stderr": 0}
 
     @property
@@ -85,7 +104,8 @@ class Pump:
         position = (self._stdout if source == "stdout" else self._transcript).size + masker.held
         self._write(source, masker.feed(data))
         self.bytes[source] += count
-        self._parser.feed(source, data, position)
+        if self._parser is not None:
+            self._parser.feed(source, data, position)
         return count
 
     def _write(self, source: str, data: memoryview) -> None:

@@ -7,7 +7,6 @@ import fcntl
 import os
 import signal
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,13 +23,19 @@ class LaunchError(Exception):
     """The agent could not be started; the message says why, for people."""
 
 
-@dataclass(frozen=True)
-class Child:
-    """A started program: its pid, and the read ends of its output."""
+class Pipes:
+    """The agent's output: read ends for those who pump, write ends for the agent alone."""
 
-    pid: int
-    stdout: int
-    stderr: int
+    def __init__(self) -> None:
+        self.stdout, self.stdout_write = _pipe()
+        self.stderr, self.stderr_write = _pipe()
+        os.set_blocking(self.stdout, False)
+        os.set_blocking(self.stderr, False)
+
+    def close_writing(self) -> None:
+        """Where the agent is not, or is already: else the pipes never end."""
+        os.close(self.stdout_write)
+        os.close(self.stderr_write)
 
 
 def find_binary(name: str, path: str, cwd: str) -> str:
@@ -71,29 +76,22 @@ def check_words(argv: Sequence[str], env: Mapping[str, str]) -> None:
             raise LaunchError(f"the environment variable `{name!r}` holds a NUL or an `=` in its name")
 
 
-def spawn(argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: int) -> Child:
-    """Start `argv` with `stdin` (a file's descriptor) and two pipes. Raises LaunchError."""
+def spawn(argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: int, pipes: Pipes) -> int:
+    """Start `argv` with `stdin` (a file's descriptor) and two pipes; its pid. Raises LaunchError."""
     check_words(argv, env)
     binary = find_binary(argv[0], env.get("PATH", os.defpath), cwd)
-    out_read, out_write = _pipe()
-    err_read, err_write = _pipe()
     report_read, report_write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(binary, argv, env, cwd, (stdin, out_write, err_write), report_write)
-    for fd in (out_write, err_write, report_write):
-        os.close(fd)
+        _become(binary, argv, env, cwd, (stdin, pipes.stdout_write, pipes.stderr_write), report_write)
+    os.close(report_write)
     report = os.read(report_read, 64)
     os.close(report_read)
     if report:
         os.waitpid(pid, 0)
-        os.close(out_read)
-        os.close(err_read)
         step, _, number = report.decode().partition(" ")
         raise LaunchError(_explain(step, int(number), binary, cwd))
-    os.set_blocking(out_read, False)
-    os.set_blocking(err_read, False)
-    return Child(pid, out_read, err_read)
+    return pid
 
 
 def _pipe() -> tuple[int, int]:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import select
 import signal
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from runner.model import Outcome
-from runner.process.pump import Log, Pump
-from runner.process.spawn import LaunchError, spawn
-from runner.process.tree import Tree, become_subreaper
+from runner.process.guardian import GuardianLostError
+from runner.process.pump import Pump
+from runner.process.spawn import LaunchError
+from runner.process.tree import Own, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from runner.model import Ending, Invocation
-    from runner.process.pump import Feed
+    from runner.process.guardian import Guardian
+    from runner.process.pump import Feed, Streams
     from runner.process.signals import Signals
-    from runner.process.spawn import Child
 
+_PATIENCE = 2.0  # seconds for the guardian to say how a killed agent ended
 _LEFTOVER_GRACE = 0.2  # what an agent leaves behind after a good end: servers, shells in sessions of their own
 
 
@@ -37,46 +35,48 @@ class Observer(Protocol):
     def give_up_at(self, now: float, wall: float) -> float | None: ...
 
 
-@dataclass(frozen=True)
-class Streams:
-    """Where a run's output goes, and where its input comes from (an open file)."""
-
-    stdin: int
-    transcript: Log
-    stdout: Log
-    secrets: Sequence[bytes] = ()
-
-
-def execute(invocation: Invocation, streams: Streams, parser: Feed, observer: Observer, signals: Signals) -> Outcome:
+def execute(
+    guardian: Guardian,
+    invocation: Invocation,
+    streams: Streams,
+    parser: Feed,
+    observer: Observer,
+    signals: Signals,
+) -> Outcome:
     """Start the agent, stream its output, end it in time, and leave no process of it."""
     started_at, clock = time.time(), time.monotonic()
     if signals.received:
         return Outcome("signal", started_at, started_at, 0.0, runner_signal=signals.first, containment="none")
-    subreaper = become_subreaper()
+    ending: Ending | None = None
+    launch_error = None
     try:
-        child = spawn(invocation.argv, invocation.env, invocation.cwd, streams.stdin)
+        guardian.start()
     except LaunchError as error:
-        now = time.time()
+        ending, launch_error = "launch_failed", str(error)
+    except GuardianLostError:
+        # Killed before it could say what it had started: whatever that was is ours now.
+        Tree(Own(0), invocation.run_dir, subreaper=guardian.subreaper).kill()
+        ending = "lost"
+    if ending is not None:
         elapsed = time.monotonic() - clock
-        return Outcome("launch_failed", started_at, now, elapsed, launch_error=str(error), containment="none")
-    tree = Tree(child.pid, invocation.run_dir, subreaper=subreaper)
-    pump = Pump(child, streams.transcript, streams.stdout, parser, streams.secrets)
-    watch = _Watch(invocation, child, tree, pump, observer, signals)
+        return Outcome(ending, started_at, time.time(), elapsed, launch_error=launch_error, containment="none")
+    tree = Tree(guardian, invocation.run_dir, subreaper=guardian.subreaper)
+    pump = Pump(guardian.pipes, streams, parser)
+    watch = _Watch(invocation, guardian, tree, pump, observer, signals)
     try:
         watch.run()
     finally:
         # Also when the parser or a log raised: no agent outlives its run.
         survivors = tree.kill() if not tree.empty() else 0
         pump.close()
-        os.close(watch.pidfd)
-    exit_code, number = _decode(watch.status)
+    status = tree.parent.status
     return Outcome(
         ended_by=watch.ended_by,
         started_at=started_at,
         ended_at=max(time.time(), started_at),
         elapsed=time.monotonic() - clock,
-        exit_code=exit_code,
-        signal=number,
+        exit_code=status if status is not None and status >= 0 else None,
+        signal=-status if status is not None and status < 0 else None,
         runner_signal=signals.first if watch.ended_by == "signal" else None,
         stdout_bytes=pump.bytes["stdout"],
         stderr_bytes=pump.bytes["stderr"],
@@ -86,38 +86,39 @@ def execute(invocation: Invocation, streams: Streams, parser: Feed, observer: Ob
     )
 
 
-def _decode(status: int | None) -> tuple[int | None, int | None]:
-    """(exit code, signal) of a wait status."""
-    if status is None:
-        return None, None
-    if os.WIFSIGNALED(status):
-        return None, os.WTERMSIG(status)
-    return os.WEXITSTATUS(status), None
-
-
 class _Watch:
     """The waiting: one poll over output, the agent's end, and signals to the runner."""
 
     def __init__(
-        self, invocation: Invocation, child: Child, tree: Tree, pump: Pump, observer: Observer, signals: Signals
+        self,
+        invocation: Invocation,
+        guardian: Guardian,
+        tree: Tree,
+        pump: Pump,
+        observer: Observer,
+        signals: Signals,
     ) -> None:
         self.limits = invocation.limits
+        self.guardian = guardian
         self.tree = tree
         self.pump = pump
         self.observer = observer
         self.signals = signals
-        self.pidfd = os.pidfd_open(child.pid)
-        self.status: int | None = None
         self.ended_by: Ending = "exit"
         self.began = self.last_output = time.monotonic()
         self.poll = select.poll()
-        for fd in (*pump.open_fds, self.pidfd, signals.wakeup):
+        for fd in (*pump.open_fds, guardian.report, signals.wakeup):
             self.poll.register(fd, select.POLLIN)
-        observer.started(child.pid)
+        observer.started(guardian.leader)
+
+    @property
+    def ended(self) -> bool:
+        """The agent has ended, and it is known whether something of it is left."""
+        return self.tree.parent.status is not None and (self.guardian.settled or self.guardian.gone)
 
     def run(self) -> None:
         """Until the agent has ended or was ended; afterwards only leftovers of its tree may live."""
-        while self.status is None:
+        while not self.ended:
             limit = self._due()
             if limit is not None:
                 self._end(limit)
@@ -129,6 +130,8 @@ class _Watch:
         """The limit that is reached, if any."""
         if self.signals.received:
             return "signal"
+        if self.guardian.gone:
+            return "lost"
         now = time.monotonic()
         for name, at in self._deadlines(now):
             if at is not None and now >= at:
@@ -165,21 +168,30 @@ class _Watch:
                 self.poll.unregister(fd)
         if self.signals.wakeup in ready:
             self.signals.drain()
-        if self.pidfd in ready and self.status is None:
-            self.status = self.tree.reap_leader()
-            if self.status is not None:
-                self.poll.unregister(self.pidfd)
-        self.tree.reap_orphans()
+        if self.guardian.report in ready:
+            self.guardian.reap()
+            if self.guardian.gone:
+                self._take_over()
+        self.tree.parent.reap()
         self.observer.tick()
+
+    def _take_over(self) -> None:
+        """The guardian is gone, and its children are ours; how the agent ended is not lost with it."""
+        self.poll.unregister(self.guardian.report)
+        own = Own(self.guardian.leader)
+        own.status = self.guardian.status
+        own.reap()
+        self.tree.parent = own
 
     def _end(self, limit: Ending) -> None:
         """SIGTERM to the tree, the grace time for the agent, SIGKILL; a second signal to the runner cuts it short."""
         self.ended_by = limit
         self.observer.ending()
         enough = 2 if limit == "signal" else 1
-        self.tree.signal(signal.SIGTERM)
-        deadline = time.monotonic() + self.limits.grace
-        while self.status is None and time.monotonic() < deadline:
+        deadline = time.monotonic() + (0.0 if limit == "lost" else self.limits.grace)
+        if limit != "lost":
+            self.tree.signal(signal.SIGTERM)
+        while self.tree.parent.status is None and time.monotonic() < deadline:
             if len(self.signals.received) >= enough:
                 break
             self._wait(deadline)
@@ -197,9 +209,13 @@ class _Watch:
 
     def _kill(self) -> None:
         self.tree.kill()
-        while self.status is None:
+        deadline = time.monotonic() + _PATIENCE
+        while self.tree.parent.status is None:
             self._wait(time.monotonic() + 0.01)
             self.tree.kill(rounds=2)
+            if not self.guardian.gone and time.monotonic() > deadline:
+                # Stopped, perhaps by what it guards.
+                self.guardian.end()
         self._drain()
 
     def _drain(self) -> None:

@@ -1,17 +1,23 @@
 """Everything that descends from the agent: find it, signal it, and know when nothing is left.
 
-The runner is a child subreaper: a process that daemonises away from the agent becomes the runner's own child, so the
-tree is empty exactly when the runner has no child at all. Where that is not to be had (macOS) only the agent's process
-group is known, and `containment` says so.
+The guardian is a child subreaper: a process that daemonises away from the agent becomes the guardian's own child, so
+the tree is empty exactly when the guardian has no child at all. Where that is not to be had (macOS) only the agent's
+process group is known, and `containment` says so.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PR_SET_CHILD_SUBREAPER = 36
+_ROUND = 0.005  # seconds for the kernel to end what was killed, before the next look
 
 
 def become_subreaper() -> bool:
@@ -100,31 +106,80 @@ def kill_marked(run_dir: str, rounds: int = 20) -> int:
     return len(left)
 
 
-class Tree:
-    """The processes of one run. While the leader is not reaped its group's number cannot belong to anybody else."""
+class Parent(Protocol):
+    """Who reaps the agent and its orphans: the guardian, or this process where there is none.
 
-    def __init__(self, leader: int, run_dir: str, *, subreaper: bool) -> None:
+    `status` is the agent's exit code, a signal's number negative, None while it lives.
+    """
+
+    pid: int
+    leader: int
+    status: int | None
+
+    def reap(self) -> None:
+        """Take note of what has ended; does not wait."""
+
+    def empty(self) -> bool:
+        """Proof that nothing is left: the agent has ended, and whoever gets its orphans has none."""
+
+    def wait(self, seconds: float) -> None:
+        """For news of an end, that long at the most."""
+
+
+class Own:
+    """This process is the agent's parent and gets its orphans; `tell` hears of the agent's end before it is reaped."""
+
+    def __init__(self, leader: int, tell: Callable[[int], None] | None = None) -> None:
+        self.pid = os.getpid()
         self.leader = leader
+        self.status: int | None = None
+        self._tell = tell
+
+    def reap(self) -> None:
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None:
+                return
+            if ended.si_pid == self.leader:
+                self.status = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+                if self._tell is not None:
+                    self._tell(self.status)
+            os.waitpid(ended.si_pid, 0)
+
+    def empty(self) -> bool:
+        return not has_children()
+
+    def wait(self, seconds: float) -> None:
+        select.select([], [], [], min(seconds, 0.001))
+
+
+class Tree:
+    """The processes of one run."""
+
+    def __init__(self, parent: Parent, run_dir: str, *, subreaper: bool) -> None:
+        self.parent = parent
         self.run_dir = run_dir
         self.subreaper = subreaper
-        self.leader_reaped = False
 
     @property
     def containment(self) -> str:
         return "subreaper" if self.subreaper else "group"
 
     def empty(self) -> bool:
-        """Proof that nothing is left, where there is a subreaper: it has no child."""
-        return self.leader_reaped and not has_children()
+        return self.parent.empty()
 
     def signal(self, number: int) -> list[int]:
         """To the agent's group, and to what of its tree lives in sessions of its own; returns the pids found alive."""
-        if not (self.leader_reaped and self.subreaper):
+        # While the agent is not reaped its group's number cannot belong to anybody else.
+        if self.parent.status is None or not self.subreaper:
             try:
-                os.killpg(self.leader, number)
+                os.killpg(self.parent.leader, number)
             except (ProcessLookupError, PermissionError):
                 pass
-        alive = descendants(os.getpid()) or marked(self.run_dir)
+        alive = descendants(self.parent.pid) or marked(self.run_dir)
         for pid in alive:
             try:
                 os.kill(pid, number)
@@ -132,32 +187,14 @@ class Tree:
                 pass
         return alive
 
-    def reap_leader(self) -> int | None:
-        """The leader's wait status once it has ended, else None."""
-        pid, status = os.waitpid(self.leader, os.WNOHANG)
-        if pid == 0:
-            return None
-        self.leader_reaped = True
-        return status
-
-    def reap_orphans(self) -> None:
-        """Reap the ended children that are not the leader."""
-        while True:
-            try:
-                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
-            if ended is None or (ended.si_pid == self.leader and not self.leader_reaped):
-                return
-            os.waitpid(ended.si_pid, 0)
-
     def kill(self, rounds: int = 200) -> int:
         """SIGKILL until two passes in a row find nothing; returns how many processes were still there at the end."""
         quiet = 0
         left: list[int] = []
         for _ in range(rounds):
             left = self.signal(signal.SIGKILL)
-            self.reap_orphans()
+            self.parent.wait(_ROUND)
+            self.parent.reap()
             quiet = 0 if left else quiet + 1
             if quiet == 2 or self.empty():
                 return 0

@@ -82,6 +82,26 @@ def hang_silently(*_):
         time.sleep(60)
 
 
+def hang_with_daemon(*_):
+    background("import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)")
+    hang()
+
+
+def chatty(*_):
+    say("hello")
+    while not os.path.exists("said"):
+        time.sleep(0.2)
+        say("more")
+        say("the last word")
+        write("said")
+    time.sleep(600)
+
+
+def descriptors(*_):
+    found = [fd for fd in range(256) if os.path.exists(f"/proc/self/fd/{fd}")]
+    say(" ".join(map(str, found)))
+
+
 def kill_myself(*_):
     say("dying")
     os.kill(os.getpid(), signal.SIGKILL)
