@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
+from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseconds
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,7 +76,7 @@ def holder(repo: str, state: str) -> str:
 
 def _places(repo: str, state: str) -> list[str]:
     where = git.git_dir(repo)
-    name = hashlib.sha256(os.fsencode(os.path.realpath(repo))).hexdigest()[:32]
+    name = blake2b(os.fsencode(os.path.realpath(repo)), digest_size=16).hexdigest()
     own = os.path.join(state, "workspaces", f"{name}.lock")
     return [own] if where is None else [os.path.join(where, _NAME), own]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -248,7 +249,8 @@ def test_kill_at_random_moments_of_the_sending(project: Project, server: Ntfy) -
         except Exception:
             process.kill()
         process.communicate()
-    _wait(lambda: not os.listdir(project.root / "logs" / "live"))
+    with (project.root / ".git" / "runner.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the last guardian has ended
     assert project("notify", "flush").returncode == 0
     runs = {json.loads((folder / "metadata.json").read_text())["run_id"] for folder in project.folders()}
     assert len(runs) == KILLS
