@@ -34,6 +34,15 @@ class Claim:
     lock: int
 
 
+@dataclass(frozen=True)
+class Signature:
+    """The runner's pid, the boot of the machine in which the run began, and the cgroup of its processes."""
+
+    pid: int | None = None
+    boot: str | None = None
+    cgroup: str | None = None
+
+
 class Logs:
     """The log folder of a project."""
 
@@ -69,8 +78,15 @@ class Logs:
             # Somebody who looked for lost runs had the lock for a moment, and found that this one had not begun.
             self.release(claim, keep_id=True)
             return None
-        os.write(claim.lock, f"{os.getpid()} {boot_id()}\n".encode())
+        self.sign(claim, f"{os.getpid()} {boot_id()}")
         return claim
+
+    def sign(self, claim: Claim, line: str) -> None:
+        """A line in the live file, for whoever finds it without its runner; the run does as well without."""
+        try:
+            os.write(claim.lock, f"{line}\n".encode(errors="surrogateescape"))
+        except OSError:
+            pass
 
     def lock(self, run_id: str, *, make: bool = True) -> Claim | None:
         """Take the run lock without waiting; None when another process holds it (it is alive then), or it is gone."""
@@ -118,14 +134,15 @@ class Logs:
             return None
         return os.path.join(owner, run_id) if _OWNER.fullmatch(owner) else None
 
-    def boot_of(self, run_id: str) -> str | None:
-        """The boot of the machine in which the run began, from its live file."""
+    def signed(self, run_id: str) -> Signature:
+        """What the runner said of itself in the live file."""
         try:
-            with open(self.path("live", run_id), encoding="utf-8") as file:
-                words = file.read(100).split()
-        except (OSError, ValueError):
-            return None
-        return words[1] if len(words) == 2 else None
+            with open(self.path("live", run_id), encoding="utf-8", errors="surrogateescape") as file:
+                words, cgroup = (file.read(8192) + "\n\n").split("\n")[:2]
+        except OSError:
+            return Signature()
+        pid, _, boot = words.partition(" ")
+        return Signature(int(pid) if pid.isdecimal() else None, boot or None, cgroup or None)
 
     def has_line(self, run_id: str) -> bool:
         """Whether the feed knows the run."""

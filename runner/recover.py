@@ -14,7 +14,7 @@ from runner import files, metadata, record
 from runner.fold import PREFIX, fold_oldest
 from runner.logs import boot_id
 from runner.message import run_message
-from runner.process.tree import kill_marked
+from runner.process.containment import end_leftovers
 from runner.summary import summary
 from runner.text import from_rfc3339, rfc3339
 
@@ -93,9 +93,10 @@ def _forget(logs: Logs, claim: Claim, place: str | None) -> None:
 def _lost(logs: Logs, place: str, found: JsonObject) -> JsonObject:
     """End what is left of the run's processes, and close its record with the last thing that is known of it."""
     folder = logs.path(place)
-    survivors = kill_marked(folder) + (found["survivors"] or 0)
+    signature = logs.signed(found["run_id"])
+    survivors = end_leftovers(folder, signature.cgroup) + (found["survivors"] or 0)
     seen = _last_seen(folder, found)
-    cause = "the machine was restarted" if logs.boot_of(found["run_id"]) not in (None, boot_id()) else None
+    cause = "the machine was restarted" if signature.boot not in (None, boot_id()) else None
     message = f"the runner ended without closing this run; its last sign of life was at {rfc3339(seen)}"
     message += f" ({cause})" if cause else ""
     elapsed = max(0.0, seen - from_rfc3339(found["started_at"]))

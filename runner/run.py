@@ -14,6 +14,7 @@ from runner.judge import judge
 from runner.mask import mask_text, mask_tree, secrets_of
 from runner.model import Invocation, Skip, Verdict
 from runner.parsers import compile_parser
+from runner.process.containment import CONTAINMENT_VARIABLE, Containment
 from runner.process.guardian import Guardian
 from runner.process.pump import Log, Streams
 from runner.process.signals import Signals
@@ -122,7 +123,10 @@ class _Run:
         try:
             try:
                 streams = self._streams()
-                guardian = Guardian(self.invocation, streams, self._orphaned)
+                box = Containment(self.invocation.run_id, self.world.environ.get(CONTAINMENT_VARIABLE))
+                if box.cgroup is not None:
+                    self.logs.sign(self.claim, box.cgroup.path)
+                guardian = Guardian(self.invocation, streams, box, self._orphaned)
                 self.post.announce(self.opened, self._shown, _longest(self.invocation.limits))
                 outcome, reply = self._execute(guardian, streams, signals, stderr)
                 changes, verdict = self._conclude(outcome, reply)
@@ -136,6 +140,7 @@ class _Run:
             self.logs.release(self.claim, keep_id=True)
             if guardian is not None:
                 guardian.dismiss()
+                guardian.box.close()
 
     def _broken(self, error: Exception) -> tuple[Verdict, JsonObject]:
         """The runner's own failure, with its traceback in the runner's log."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runner.process.cgroup import make, own_folder
 from tests.doubles.ntfy import Ntfy
-from tests.helpers import children_of, notifying, wait_until
+from tests.helpers import children_of, kill_both, notifying, wait_until
 
 if TYPE_CHECKING:
     import subprocess
@@ -20,10 +21,28 @@ if TYPE_CHECKING:
     from tests.helpers import Project
 
 
+probe = make("probe")
+HAS_CGROUP = probe is not None
+if probe is not None:
+    probe.remove()
+
+
+@pytest.fixture(params=["cgroup", "subreaper"], autouse=True)
+def rung(project: Project, request: pytest.FixtureRequest) -> str:
+    """The whole file on both rungs of the ladder; where there is no cgroup to be had, the lower one twice."""
+    project.env["RUNNER_CONTAINMENT"] = request.param
+    return request.param if HAS_CGROUP else "subreaper"
+
+
 @pytest.fixture
 def server() -> Iterator[Ntfy]:
     with Ntfy() as running:
         yield running
+
+
+def cgroups() -> list[str]:
+    base = own_folder()
+    return sorted(name for name in os.listdir(base) if name.startswith("runner-")) if base else []
 
 
 def hanging(project: Project, mode: str = "hang") -> subprocess.Popen[str]:
@@ -43,7 +62,7 @@ def idle(project: Project) -> bool:
 
 
 @pytest.mark.parametrize("mode", ["hang", "ignore_term", "hang_with_daemon"])
-def test_a_killed_runner_is_closed_and_told_at_once(project: Project, server: Ntfy, mode: str) -> None:
+def test_a_killed_runner_is_closed_and_told_at_once(project: Project, server: Ntfy, rung: str, mode: str) -> None:
     process = hanging(notifying(project, server.url), mode)
     guardian = guardian_of(process)
     began = time.monotonic()
@@ -54,8 +73,9 @@ def test_a_killed_runner_is_closed_and_told_at_once(project: Project, server: Nt
     wait_until(lambda: not Path(f"/proc/{guardian}").exists())
     record = project.record()
     assert (record["status"], record["reason"], record["exit_code"]) == ("lost", "lost", None)
-    assert (record["survivors"], record["containment"]) == (0, "subreaper")
+    assert (record["survivors"], record["containment"]) == (0, rung)
     assert project.processes() == []
+    assert not [name for name in cgroups() if record["run_id"] in name and str(process.pid) in name]
     assert [line["status"] for line in project.feed()] == ["lost"]
     assert {name: len(found) for name, found in server.delivered("runs").items()} == {record["run_id"]: 1}
     assert (project.folders()[0] / "stdout.log").read_text().startswith("hanging\n")
@@ -128,3 +148,29 @@ def test_descriptors_of_the_agent(project: Project) -> None:
     done = project("run", "double", "free", "--var", "mode=descriptors")
     assert done.returncode == 0, done.stderr
     assert project.record()["text"] == "0 1 2"
+
+
+def test_both_killed_and_the_next_comer_ends_the_tree(project: Project, rung: str) -> None:
+    process = hanging(project, "hang_with_daemon")
+    kill_both(process)
+    assert project.processes(), "nobody is there who could have ended it"
+    assert project("heartbeat").returncode == 0
+    record = project.record()
+    assert (record["status"], record["survivors"]) == ("lost", 0)
+    assert project.processes() == []
+    assert not [name for name in cgroups() if f"-{process.pid}" in name]
+
+
+def test_an_unknown_rung_is_wrong_usage(project: Project) -> None:
+    project.env["RUNNER_CONTAINMENT"] = "cgruop"
+    done = project("run", "double", "free")
+    assert done.returncode == 2
+    assert "RUNNER_CONTAINMENT" in done.stderr
+
+
+def test_the_lowest_rung(project: Project) -> None:
+    project.env["RUNNER_CONTAINMENT"] = "group"
+    done = project("run", "double", "free", "--var", "mode=stubborn_daemon")
+    record = project.record()
+    assert (done.returncode, record["containment"], record["survivors"]) == (0, "group", 0)
+    assert project.processes() == []

@@ -18,6 +18,7 @@ from runner.errors import ConfigError, Problem, UsageError
 from runner.logs import candidate_ids
 from runner.model import Request, Skip
 from runner.plan import PROMPT_TASK, Entries, TemplateFaultError, World, plan
+from runner.process.containment import CONTAINMENT_VARIABLE, check_rung
 from runner.run import run as run_steps
 from runner.summary import headline
 from runner.units import parse_duration
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 def run(words: RunWords) -> int:
     """The whole command; returns the run's exit code. Raises RunnerError before a run has begun."""
     request = _request(words)
+    check_rung(os.environ.get(CONTAINMENT_VARIABLE))
     try:
         opened = open_project(words.project)
         config, logs = opened.config, opened.logs

@@ -2,7 +2,7 @@
 
 It is forked before the agent starts and holds all that the runner holds: both locks, the logs, the read ends of the
 pipes. Each of the two knows the other's end by the end of a pipe between them, which needs neither pid nor pidfd and so
-cannot be mistaken. The words on these pipes are lines: `start` and `bye` to the guardian; `started PID`,
+cannot be mistaken. The words on these pipes are lines: `start` and `bye` to the guardian; `started PID RUNG`,
 `failed MESSAGE`, `ended STATUS`, `left`, `empty` from it.
 """
 
@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING
 
 from runner.process.pump import Pump
 from runner.process.signals import ENDING_SIGNALS
-from runner.process.spawn import LaunchError, Pipes, spawn
-from runner.process.tree import Own, Tree, become_subreaper
+from runner.process.spawn import ContainmentError, LaunchError, Pipes, spawn
+from runner.process.tree import Own, become_subreaper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
     from runner.model import Invocation
+    from runner.process.containment import Containment
     from runner.process.pump import Streams
 
 _PATIENCE = 2.0  # seconds for an answer of the other process, which needs a millisecond
@@ -37,9 +38,11 @@ class GuardianLostError(Exception):
 class Guardian:
     """The runner's side: starts the agent, hears of its end, and sends the guardian away. A `Parent` of the tree."""
 
-    def __init__(self, invocation: Invocation, streams: Streams, orphaned: Callable[[int, str], None]) -> None:
+    def __init__(
+        self, invocation: Invocation, streams: Streams, box: Containment, orphaned: Callable[[int, str], None]
+    ) -> None:
         """Fork. `orphaned` is called in the guardian when the runner is gone: survivors, and the containment's name."""
-        self.subreaper = become_subreaper()
+        self.box = box
         self.pipes = Pipes()
         self.leader = 0
         self.status: int | None = None
@@ -54,7 +57,7 @@ class Guardian:
         if self.pid == 0:
             os.close(self._control)
             os.close(self.report)
-            _Watcher(invocation, streams, self.pipes, orphaned, control, report).live()
+            _Watcher(invocation, streams, self.pipes, box, orphaned, control, report).live()
         os.close(control)
         os.close(report)
         self.pipes.close_writing()
@@ -86,7 +89,10 @@ class Guardian:
     def _take(self, line: str) -> None:
         word, _, rest = line.partition(" ")
         if word == "started":
-            self.leader = int(rest)
+            pid, rung = rest.split()
+            self.leader = int(pid)
+            if rung != "cgroup":
+                self.box.give_up_cgroup()
         elif word == "failed":
             self._empty = True
             raise LaunchError(json.loads(rest))
@@ -142,6 +148,7 @@ class _Watcher:
         invocation: Invocation,
         streams: Streams,
         pipes: Pipes,
+        box: Containment,
         orphaned: Callable[[int, str], None],
         control: int,
         report: int,
@@ -149,6 +156,7 @@ class _Watcher:
         self._invocation = invocation
         self._streams = streams
         self._pipes = pipes
+        self._box = box
         self._orphaned = orphaned
         self._control = control
         self._report = report
@@ -175,7 +183,8 @@ class _Watcher:
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
-        self._subreaper = become_subreaper()
+        if self._box.subreaper:
+            become_subreaper()
 
     def _watch(self) -> None:
         poll = select.poll()
@@ -195,18 +204,26 @@ class _Watcher:
                 self._launch()
 
     def _launch(self) -> None:
-        invocation = self._invocation
         try:
-            pid = spawn(invocation.argv, invocation.env, invocation.cwd, self._streams.stdin, self._pipes)
+            try:
+                pid = self._spawn()
+            except ContainmentError:
+                self._box.give_up_cgroup()
+                pid = self._spawn()
         except LaunchError as error:
             self._say(f"failed {json.dumps(str(error))}")
         else:
             self._children = Own(pid, self._ended)
-            self._say(f"started {pid}")
+            self._say(f"started {pid} {self._box.rung}")
             # It may have ended before there was anybody to note it.
             self._reap()
         finally:
             self._pipes.close_writing()
+
+    def _spawn(self) -> int:
+        invocation, group = self._invocation, self._box.cgroup
+        entrance = group.entrance if group is not None else None
+        return spawn(invocation.argv, invocation.env, invocation.cwd, self._streams.stdin, self._pipes, entrance)
 
     def _reap(self) -> None:
         children = self._children
@@ -234,11 +251,12 @@ class _Watcher:
         survivors = 0
         containment = "none"
         if self._children is not None:
-            tree = Tree(self._children, self._invocation.run_dir, subreaper=self._subreaper)
-            containment = tree.containment
+            tree = self._box.tree(self._children, self._invocation.run_dir)
+            containment = self._box.rung
             survivors = tree.kill() if not tree.empty() else 0
             pump = Pump(self._pipes, self._streams, None)
             pump.drain(time.monotonic() + self._invocation.limits.drain)
             pump.close()
+        self._box.close()
         self._streams.close()
         self._orphaned(survivors, containment)

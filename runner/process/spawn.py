@@ -23,6 +23,10 @@ class LaunchError(Exception):
     """The agent could not be started; the message says why, for people."""
 
 
+class ContainmentError(LaunchError):
+    """The agent could not be put into its control group."""
+
+
 class Pipes:
     """The agent's output: read ends for those who pump, write ends for the agent alone."""
 
@@ -76,20 +80,25 @@ def check_words(argv: Sequence[str], env: Mapping[str, str]) -> None:
             raise LaunchError(f"the environment variable `{name!r}` holds a NUL or an `=` in its name")
 
 
-def spawn(argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: int, pipes: Pipes) -> int:
-    """Start `argv` with `stdin` (a file's descriptor) and two pipes; its pid. Raises LaunchError."""
+def spawn(argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: int, pipes: Pipes, entrance: str | None) -> int:
+    """Start `argv` with `stdin` (a file's descriptor) and two pipes, inside the cgroup of that entrance; its pid.
+
+    Raises LaunchError.
+    """
     check_words(argv, env)
     binary = find_binary(argv[0], env.get("PATH", os.defpath), cwd)
     report_read, report_write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(binary, argv, env, cwd, (stdin, pipes.stdout_write, pipes.stderr_write), report_write)
+        _become(binary, argv, env, cwd, (stdin, pipes.stdout_write, pipes.stderr_write), report_write, entrance)
     os.close(report_write)
     report = os.read(report_read, 64)
     os.close(report_read)
     if report:
         os.waitpid(pid, 0)
         step, _, number = report.decode().partition(" ")
+        if step == "cgroup":
+            raise ContainmentError(f"cannot enter the control group: {os.strerror(int(number)).lower()}")
         raise LaunchError(_explain(step, int(number), binary, cwd))
     return pid
 
@@ -105,11 +114,22 @@ def _pipe() -> tuple[int, int]:
 
 
 def _become(
-    binary: str, argv: Sequence[str], env: Mapping[str, str], cwd: str, streams: tuple[int, int, int], report: int
+    binary: str,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    cwd: str,
+    streams: tuple[int, int, int],
+    report: int,
+    entrance: str | None,
 ) -> None:
     """In the forked child: turn into the program, or report the step that failed and its errno; never returns."""
-    step = "setsid"
+    step = "cgroup"
     try:
+        if entrance is not None:
+            fd = os.open(entrance, os.O_WRONLY | os.O_CLOEXEC)
+            os.write(fd, b"0")
+            os.close(fd)
+        step = "setsid"
         os.setsid()
         for number, fd in enumerate(streams):
             os.dup2(fd, number)

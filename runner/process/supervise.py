@@ -11,13 +11,14 @@ from runner.model import Outcome
 from runner.process.guardian import GuardianLostError
 from runner.process.pump import Pump
 from runner.process.spawn import LaunchError
-from runner.process.tree import Own, Tree
+from runner.process.tree import Own
 
 if TYPE_CHECKING:
     from runner.model import Ending, Invocation
     from runner.process.guardian import Guardian
     from runner.process.pump import Feed, Streams
     from runner.process.signals import Signals
+    from runner.process.tree import Tree
 
 _PATIENCE = 2.0  # seconds for the guardian to say how a killed agent ended
 _LEFTOVER_GRACE = 0.2  # what an agent leaves behind after a good end: servers, shells in sessions of their own
@@ -55,12 +56,12 @@ def execute(
         ending, launch_error = "launch_failed", str(error)
     except GuardianLostError:
         # Killed before it could say what it had started: whatever that was is ours now.
-        Tree(Own(0), invocation.run_dir, subreaper=guardian.subreaper).kill()
+        guardian.box.tree(Own(0), invocation.run_dir).kill()
         ending = "lost"
     if ending is not None:
         elapsed = time.monotonic() - clock
         return Outcome(ending, started_at, time.time(), elapsed, launch_error=launch_error, containment="none")
-    tree = Tree(guardian, invocation.run_dir, subreaper=guardian.subreaper)
+    tree = guardian.box.tree(guardian, invocation.run_dir)
     pump = Pump(guardian.pipes, streams, parser)
     watch = _Watch(invocation, guardian, tree, pump, observer, signals)
     try:
@@ -81,7 +82,7 @@ def execute(
         stdout_bytes=pump.bytes["stdout"],
         stderr_bytes=pump.bytes["stderr"],
         survivors=survivors,
-        containment=tree.containment,
+        containment=guardian.box.rung,
         output_error=streams.transcript.error or streams.stdout.error,
     )
 
@@ -200,10 +201,10 @@ class _Watch:
     def _clear_leftovers(self) -> None:
         """After a good end: what still runs gets SIGTERM and a moment, and never delays the run by more."""
         if not self.tree.empty():
-            self.tree.signal(signal.SIGTERM)
-            deadline = time.monotonic() + _LEFTOVER_GRACE
-            while not self.tree.empty() and time.monotonic() < deadline:
-                self._wait(deadline)
+            if self.tree.signal(signal.SIGTERM):
+                deadline = time.monotonic() + _LEFTOVER_GRACE
+                while not self.tree.empty() and time.monotonic() < deadline:
+                    self._wait(deadline)
             self._kill()
         self._drain()
 

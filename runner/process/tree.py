@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runner.process.cgroup import Cgroup
+
 _PR_SET_CHILD_SUBREAPER = 36
 _ROUND = 0.005  # seconds for the kernel to end what was killed, before the next look
 
@@ -159,27 +161,29 @@ class Own:
 class Tree:
     """The processes of one run."""
 
-    def __init__(self, parent: Parent, run_dir: str, *, subreaper: bool) -> None:
+    def __init__(self, parent: Parent, run_dir: str, *, subreaper: bool, cgroup: Cgroup | None = None) -> None:
         self.parent = parent
         self.run_dir = run_dir
         self.subreaper = subreaper
-
-    @property
-    def containment(self) -> str:
-        return "subreaper" if self.subreaper else "group"
+        self.cgroup = cgroup
 
     def empty(self) -> bool:
-        return self.parent.empty()
+        """Proof that nothing is left; without a subreaper there is none."""
+        return self.subreaper and self.parent.empty()
 
     def signal(self, number: int) -> list[int]:
         """To the agent's group, and to what of its tree lives in sessions of its own; returns the pids found alive."""
+        contained = self.cgroup.processes() if self.cgroup is not None else []
+        if self.cgroup is not None and number == signal.SIGKILL:
+            self.cgroup.kill()
         # While the agent is not reaped its group's number cannot belong to anybody else.
         if self.parent.status is None or not self.subreaper:
             try:
                 os.killpg(self.parent.leader, number)
             except (ProcessLookupError, PermissionError):
                 pass
-        alive = descendants(self.parent.pid) or marked(self.run_dir)
+        # Root can write itself out of its group: the walk follows also there.
+        alive = descendants(self.parent.pid) or contained or marked(self.run_dir)
         for pid in alive:
             try:
                 os.kill(pid, number)
