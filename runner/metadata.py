@@ -112,7 +112,7 @@ def broken(record: JsonObject, verdict: Verdict, began: float, now: float) -> Js
     }
 
 
-def lost(record: JsonObject, message: str, seen: float, elapsed: float) -> JsonObject:
+def lost(record: JsonObject, message: str, seen: float, elapsed: float, evidence: str | None) -> JsonObject:
     """The final record of a run that nobody closed; `seen` is its last sign of life."""
     row = reason_of("lost")
     return {
@@ -123,7 +123,7 @@ def lost(record: JsonObject, message: str, seen: float, elapsed: float) -> JsonO
         "ended_by": "lost",
         "ended_at": rfc3339(seen),
         "elapsed_seconds": round(elapsed, 3),
-        "error": {"class": "lost", "message": message, "retry_at": None, "evidence": None},
+        "error": {"class": "lost", "message": message, "retry_at": None, "evidence": evidence},
         "advice": row.advice,
     }
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner import files, metadata, record
+from runner.evidence import line_number
 from runner.fold import PREFIX, fold_oldest
 from runner.logs import boot_id
 from runner.message import run_message
@@ -100,7 +101,7 @@ def _lost(logs: Logs, place: str, found: JsonObject) -> JsonObject:
     message = f"the runner ended without closing this run; its last sign of life was at {rfc3339(seen)}"
     message += f" ({cause})" if cause else ""
     elapsed = max(0.0, seen - from_rfc3339(found["started_at"]))
-    final = {**metadata.lost(found, message, seen, elapsed), "survivors": survivors}
+    final = {**metadata.lost(found, message, seen, elapsed, _last_line(folder)), "survivors": survivors}
     files.write_text(os.path.join(folder, "summary.txt"), summary(final, folder))
     record.write_metadata(folder, final)
     logs.note(f"lost run {found['run_id']} ({found['agent']} {found['task']}): {message}", time.time())
@@ -116,6 +117,16 @@ def _last_seen(folder: str, found: JsonObject) -> float:
         except OSError:
             continue
     return max(times)
+
+
+def _last_line(folder: str) -> str | None:
+    """`transcript.log:57`, the last thing that the agent printed."""
+    path = os.path.join(folder, "transcript.log")
+    try:
+        size = os.path.getsize(path)
+        return f"transcript.log:{line_number(path, size - 1)}" if size else None
+    except OSError:
+        return None
 
 
 def _finish_message(post: Post, found: JsonObject, folder: str) -> None:

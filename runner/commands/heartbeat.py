@@ -30,7 +30,7 @@ def heartbeat(opened: Opened) -> int:
         os.close(lock)
         return 0
     began = time.monotonic()
-    lost = recover.close_lost(logs, opened.post_of)
+    lost = [*opened.lost, *recover.close_lost(logs, opened.post_of)]
     delivered, waiting = recover.flush(logs, opened.post({}), _BUDGET, due_only=True)
     pruned = prune_daily(opened, time.time())
     took = time.monotonic() - began

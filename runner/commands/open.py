@@ -7,9 +7,10 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from runner import recover
 from runner.config import Config, find_project, load
 from runner.config.project import state_home
-from runner.errors import ConfigError, Problem
+from runner.errors import ConfigError, Problem, RunnerError
 from runner.logs import Logs
 from runner.outbox import Outbox
 from runner.policy import Policy, read_policy, rendered
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Opened:
-    """A project that is open."""
+    """A project that is open; `lost` are the records of the runs that were found without their runner, and closed."""
 
     config: Config
     logs: Logs
     environ: dict[str, str]
+    lost: tuple[JsonObject, ...] = ()
 
     def policy(self, task: JsonObject) -> Policy:
         """Who hears of a task's runs. Raises ConfigError for a template that cannot be rendered."""
@@ -53,12 +55,13 @@ def note_config_error(project: str | None, error: ConfigError) -> None:
 
 
 def open_project(project: str | None) -> Opened:
-    """Raises UsageError for a folder that is none, and ConfigError."""
+    """And close its lost runs. Raises UsageError for a folder that is none, and ConfigError."""
     environ = dict(os.environ)
     found = find_project(os.getcwd(), project or environ.get("RUNNER_PROJECT"))
     config = load(found, state_home(environ))
     config = replace(config, settings=_settings(config, environ))
-    return Opened(config, Logs(os.path.join(found.root, config.settings.get("logs") or "logs")), environ)
+    opened = Opened(config, Logs(os.path.join(found.root, config.settings.get("logs") or "logs")), environ)
+    return replace(opened, lost=_close_lost(opened))
 
 
 def _settings(config: Config, environ: dict[str, str]) -> JsonObject:
@@ -66,3 +69,12 @@ def _settings(config: Config, environ: dict[str, str]) -> JsonObject:
         return rendered(config.settings, environ)
     except TemplateError as error:
         raise ConfigError([Problem(*config.locate("settings"), error.message, "settings", error.hint)]) from None
+
+
+def _close_lost(opened: Opened) -> tuple[JsonObject, ...]:
+    """Whoever comes next closes what nobody closed; what cannot be done now does not stop the command."""
+    try:
+        return tuple(recover.close_lost(opened.logs, opened.post_of))
+    except (RunnerError, OSError) as error:
+        opened.logs.note(f"cannot close lost runs: {error}", time.time())
+        return ()
