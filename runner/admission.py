@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from runner import workspace
-from runner.logs import candidate_ids
+from runner import files, record, workspace
+from runner.logs import RecordError, candidate_ids
 from runner.model import Skip
 from runner.plan import plan
 
@@ -25,6 +25,30 @@ def claim(entries: Entries, request: Request, world: World, logs: Logs) -> tuple
         if claimed is not None:
             return claimed, planned
     raise AssertionError("candidate_ids ends by raising")
+
+
+def refuse(skip: Skip, request: Request, logs: Logs) -> tuple[str, Claim | None]:
+    """An id for a run for which there is no room: claimed where even that can be written."""
+    try:
+        for run_id in candidate_ids(time.time()):
+            claimed = logs.claim(run_id, request.task, request.agent)
+            if claimed is not None:
+                return run_id, claimed
+    except RecordError:
+        logs.note(f"{request.agent} {request.task}: {skip.message}", time.time())
+    return next(candidate_ids(time.time())), None
+
+
+def no_room(logs: Logs) -> Skip | None:
+    """Whether the log folder takes one more run."""
+    try:
+        logs.prepare()
+        short = record.shortage(logs.root)
+    except RecordError as error:
+        return Skip("disk_full", error.message)
+    except OSError as error:
+        return Skip("disk_full", f"cannot write to the log folder `{logs.root}`: {files.reason(error)}")
+    return Skip("disk_full", f"no room in the log folder `{logs.root}`: {short}") if short else None
 
 
 def busy(world: World, signal: int | None) -> Skip:

@@ -30,14 +30,19 @@ def write_json(path: str, data: Mapping[str, Any], *, sync: bool = True) -> None
     """By staging file, fsync, rename, fsync of the folder: a reader finds the old file or the new, whole."""
     staging = f"{path}.new"
     text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
-    fd = os.open(staging, _FILE | os.O_TRUNC, 0o600)
     try:
-        write_all(fd, text.encode(errors="replace"))
-        if sync:
-            os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.rename(staging, path)
+        fd = os.open(staging, _FILE | os.O_TRUNC, 0o600)
+        try:
+            write_all(fd, text.encode(errors="replace"))
+            if sync:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(staging, path)
+    except OSError:
+        # On a full disk half a file would take the room of what may still come.
+        unlink(staging)
+        raise
     if sync:
         folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

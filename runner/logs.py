@@ -81,6 +81,12 @@ class Logs:
         self.sign(claim, f"{os.getpid()} {boot_id()}")
         return claim
 
+    def restore(self, claim: Claim, task: str, agent: str) -> None:
+        """Make again what an agent deleted of the log folder, so that the run's id stays taken. Raises OSError."""
+        if not os.path.lexists(self.path("ids", claim.run_id)):
+            self.prepare()
+            write_new(self.path("ids", claim.run_id), f"{task}/{agent}\n".encode())
+
     def sign(self, claim: Claim, line: str) -> None:
         """A line in the live file, for whoever finds it without its runner; the run does as well without."""
         try:

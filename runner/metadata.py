@@ -97,9 +97,23 @@ def closed(
         "cost_usd": reply.cost_usd,
         "tool_calls": reply.tool_calls,
         "commits": [asdict(commit) for commit in changes.commits],
+        "notes": [*verdict.notes, *_output_notes(outcome)],
         "containment": outcome.containment,
         "survivors": outcome.survivors,
     }
+
+
+def _output_notes(outcome: Outcome) -> list[str]:
+    notes = []
+    if outcome.output_left_out:
+        notes.append(
+            f"the output was longer than max_output: {outcome.output_left_out:,} bytes of its middle were left out"
+        )
+    if outcome.output_error:
+        notes.append(f"the logs are incomplete: {outcome.output_error.lower()}")
+    if outcome.survivors:
+        notes.append(f"{outcome.survivors} processes of the agent could not be ended")
+    return notes
 
 
 def broken(record: JsonObject, verdict: Verdict, began: float, now: float) -> JsonObject:

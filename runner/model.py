@@ -41,7 +41,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds, None for none; `stall` and `max_wait` are for retries (`max_wait` None: until the timeout)."""
+    """Seconds, None for none; `stall` and `max_wait` are for retries (`max_wait` None: until the timeout).
+
+    `max_output` is how many bytes of output each log keeps.
+    """
 
     timeout: float | None = 900.0
     first_output: float | None = None
@@ -51,6 +54,7 @@ class Limits:
     linger: float = 10.0
     stall: float | None = 60.0
     max_wait: float | None = None
+    max_output: int | None = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ class Outcome:
     containment: str = "subreaper"
     launch_error: str | None = None
     output_error: str | None = None
+    output_left_out: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from runner import template
 from runner.errors import UsageError, did_you_mean
 from runner.git import LOCAL_VARS
 from runner.model import Expectations, Invocation, Limits, Skip
-from runner.units import parse_duration
+from runner.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -252,6 +252,9 @@ def _limits(request: Request, agent: JsonObject, task: JsonObject, world: World)
             if name in entry:
                 given[name] = parse_duration(entry[name])
                 break
+    size = next((entry["max_output"] for entry in (task, agent) if "max_output" in entry), None)
+    if size is not None:
+        given["max_output"] = parse_size(size)
     patience = {**(agent.get("watch") or {}), **(task.get("watch") or {})}
     if "stall" in patience:
         given["stall"] = parse_duration(patience["stall"])

@@ -63,9 +63,17 @@ class Post:
             message = replace(message, priority=decision.priority or message.priority)
         run_dir = _run_dir(final) if folder is not None else None
         pending = Pending(message, time.time(), _targets(decision.targets), run_dir=run_dir)
-        self.outbox.write(pending)
+        try:
+            self.outbox.write(pending)
+        except OSError:
+            pass  # on a full disk it is sent all the same
         sent = self.outbox.send(pending, time.time, self.policy.budget)
-        self.outbox.settle(sent)
+        try:
+            self.outbox.settle(sent)
+        except OSError as error:
+            self.logs.note(
+                f"cannot note what became of the message of run {run_id}: {files.reason(error)}", time.time()
+            )
         return sent.notification()
 
     def tell_skip(self, line: JsonObject) -> JsonObject:

@@ -104,7 +104,9 @@ REASONS: dict[str, Reason] = {
     "missing_requirement": _skipped(
         "something that the agent or task requires is not there", "provide what the message names", priority=3
     ),
-    "disk_full": _skipped("there is no room for the record", "free some space below the log folder", priority=3),
+    "disk_full": _skipped(
+        "there is no room for the record, or it cannot be written", "free some space below the log folder", priority=3
+    ),
     "lost": Reason("lost", None, "x", 5, "the run ended without closing its record", "read the end of the transcript"),
     "interrupted": Reason("interrupted", 130, "x", 2, "the runner was told to stop", "run it again"),
     "internal": Reason("failed", 70, "x", 5, "the runner itself failed", "report it with logs/runner.log"),

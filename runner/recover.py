@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner import files, metadata, record
+from runner import metadata, record
 from runner.evidence import line_number
 from runner.fold import PREFIX, fold_oldest
 from runner.logs import boot_id
@@ -102,8 +102,7 @@ def _lost(logs: Logs, place: str, found: JsonObject) -> JsonObject:
     message += f" ({cause})" if cause else ""
     elapsed = max(0.0, seen - from_rfc3339(found["started_at"]))
     final = {**metadata.lost(found, message, seen, elapsed, _last_line(folder)), "survivors": survivors}
-    files.write_text(os.path.join(folder, "summary.txt"), summary(final, folder))
-    record.write_metadata(folder, final)
+    final = record.close_run(folder, final, {"summary.txt": summary(final, folder)})
     logs.note(f"lost run {found['run_id']} ({found['agent']} {found['task']}): {message}", time.time())
     return final
 

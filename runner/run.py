@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from runner import admission, files, git, metadata, record, recover, workspace
 from runner.errors import EXIT_INTERNAL
 from runner.evidence import line_number
 from runner.judge import judge
+from runner.logs import RecordError
 from runner.mask import mask_text, mask_tree, secrets_of
 from runner.model import Invocation, Skip, Verdict
 from runner.parsers import compile_parser
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from runner.post import Post
 
 _CLOSING = 30.0  # seconds for the commit check and the record
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+_DELETED = "the run's folder was deleted while the agent ran; it was written again, earlier runs' may be gone"
 _MAX_REPORT = 16 << 20
 _WRITTEN_BY_OTHERS = ("argv", "text", "notes", "error", "commits")
 _LOG_OF = {"stdout": "stdout.log", "stderr": "transcript.log"}
@@ -48,13 +52,16 @@ class Finished:
 
 def run(entries: Entries, request: Request, world: World, logs: Logs, post: Post, stderr: TextIO | None) -> Finished:
     """Plan, claim, begin, execute, judge, record. Raises RunnerError before the run has begun, never after."""
-    logs.prepare()
+    full = admission.no_room(logs)
+    if full is not None:
+        run_id, reserved = admission.refuse(full, request, logs)
+        return _skip(full, request, run_id, reserved, logs, post)
     with Signals() as signals:
         lock = workspace.take(world.repo, world.state, request.wait, signals.pause)
         if lock is None:
             claim, planned = admission.claim(entries, request, world, logs)
             skip = planned if isinstance(planned, Skip) else admission.busy(world, signals.first)
-            return _skip(skip, request, claim, logs, post)
+            return _skip(skip, request, claim.run_id, claim, logs, post)
         try:
             return _locked(entries, request, world, logs, post, lock, signals, stderr)
         finally:
@@ -78,7 +85,7 @@ def _locked(
     if isinstance(planned, Invocation):
         planned = admission.unmet(planned, before) or planned
     if isinstance(planned, Skip):
-        return _skip(planned, request, claim, logs, post)
+        return _skip(planned, request, claim.run_id, claim, logs, post)
     begun = False
     try:
         lock.sign(f"run {claim.run_id} ({request.agent} {request.task}, pid {os.getpid()})")
@@ -87,19 +94,27 @@ def _locked(
         opened = _masked(metadata.running(planned, began, messages=bool(post.policy.everything)), secrets)
         record.open_run(planned.run_dir, opened, mask_text(planned.prompt, secrets))
         begun = True
+    except RecordError as error:
+        begun = True  # as a skipped run, which has an id and no folder
+        record.discard(planned.run_dir)
+        return _skip(Skip("disk_full", error.message), request, claim.run_id, claim, logs, post)
     finally:
         if not begun:
             logs.release(claim, keep_id=False)
     return _Run(planned, opened, began, before, world, logs, claim, post, secrets).finish(signals, stderr)
 
 
-def _skip(skip: Skip, request: Request, claim: Claim, logs: Logs, post: Post) -> Finished:
+def _skip(skip: Skip, request: Request, run_id: str, claim: Claim | None, logs: Logs, post: Post) -> Finished:
     try:
-        line = metadata.skipped(skip, admission.identity(request, claim.run_id), time.time())
-        logs.append_run(line)
+        line = metadata.skipped(skip, admission.identity(request, run_id), time.time())
+        try:
+            logs.append_run(line)
+        except OSError as error:
+            logs.note(f"cannot record the skipped run {run_id}: {files.reason(error)}", time.time())
         notification = post.tell_skip(line)
     finally:
-        logs.release(claim, keep_id=True)
+        if claim is not None:
+            logs.release(claim, keep_id=True)
     return Finished(line, summary({**line, "notification": notification}, None), line["exit_code"])
 
 
@@ -120,6 +135,7 @@ class _Run:
     def finish(self, signals: Signals, stderr: TextIO | None) -> Finished:
         """From the record that says `running` to the closed one, whatever happens between."""
         guardian = None
+        closed = False
         try:
             try:
                 streams = self._streams()
@@ -131,13 +147,18 @@ class _Run:
                 outcome, reply = self._execute(guardian, streams, signals, stderr)
                 changes, verdict = self._conclude(outcome, reply)
                 final = metadata.closed(self.opened, outcome, reply, changes, verdict, self._show)
+            except OSError as error:
+                verdict, final = self._full(error) if error.errno in _FULL else self._broken(error)
             except Exception as error:
                 verdict, final = self._broken(error)
             line = mask_text(verdict.evidence.text, self.secrets) if verdict.evidence else None
-            final = self._close(_masked(final, self.secrets), line)
+            final, closed = self._close(_masked(final, self.secrets), line)
             return Finished(final, summary(final, self._shown, line), verdict.exit_code)
         finally:
-            self.logs.release(self.claim, keep_id=True)
+            if closed:
+                self.logs.release(self.claim, keep_id=True)
+            else:
+                os.close(self.claim.lock)  # whoever comes next, and finds room, closes it
             if guardian is not None:
                 guardian.dismiss()
                 guardian.box.close()
@@ -153,6 +174,11 @@ class _Run:
         verdict = Verdict("failed", "internal", EXIT_INTERNAL, message=f"internal error: {error!r}")
         return verdict, metadata.broken(self.opened, verdict, self.began, now)
 
+    def _full(self, error: OSError) -> tuple[Verdict, JsonObject]:
+        """No room for what has to be there before the agent starts."""
+        verdict = Verdict("skipped", "disk_full", 12, message=f"cannot begin: {files.reason(error)}")
+        return verdict, metadata.broken(self.opened, verdict, self.began, time.time())
+
     def _orphaned(self, survivors: int, containment: str) -> None:
         """In the guardian, when this process is gone: what the next command would do, at once."""
         try:
@@ -167,8 +193,8 @@ class _Run:
             files.write_text(path, content)
         return Streams(
             stdin=record.open_input(folder, self.invocation.stdin),
-            transcript=Log(os.path.join(folder, "transcript.log")),
-            stdout=Log(os.path.join(folder, "stdout.log")),
+            transcript=Log(os.path.join(folder, "transcript.log"), self.invocation.limits.max_output),
+            stdout=Log(os.path.join(folder, "stdout.log"), self.invocation.limits.max_output),
             secrets=self.secrets,
         )
 
@@ -223,14 +249,29 @@ class _Run:
         name = _LOG_OF.get(evidence.source, os.path.basename(evidence.source))
         return f"{name}:{line_number(os.path.join(self.invocation.run_dir, name), evidence.offset)}"
 
-    def _close(self, final: JsonObject, evidence_text: str | None) -> JsonObject:
-        """Repeatable steps in the order that a later command can replay; the live file goes last, in `run`."""
+    def _close(self, final: JsonObject, evidence_text: str | None) -> tuple[JsonObject, bool]:
+        """Repeatable steps in the order that a later command can replay; the live file goes last, in `finish`."""
         folder = self.invocation.run_dir
-        files.make_folders(folder)
-        files.write_text(os.path.join(folder, "summary.txt"), summary(final, self._shown, evidence_text))
-        record.write_metadata(folder, final)
-        self.logs.append_run(metadata.line_of(final))
-        return {**final, "notification": self.post.conclude(final, self._shown)}
+        texts = {"summary.txt": summary(final, self._shown, evidence_text)}
+        if not os.path.lexists(os.path.join(folder, "metadata.json")):
+            final = {**final, "notes": [*final["notes"], _DELETED]}
+            texts = {"summary.txt": summary(final, self._shown, evidence_text), "prompt.md": self._prompt}
+        try:
+            self.logs.restore(self.claim, self.invocation.task, self.invocation.agent)
+            final = record.close_run(folder, final, texts)
+            closed = True
+        except OSError as error:
+            closed = False
+            final = {**final, "notes": [*final["notes"], f"the record could not be written: {files.reason(error)}"]}
+        try:
+            self.logs.append_run(metadata.line_of(final))
+        except OSError as error:
+            self.logs.note(f"run {final['run_id']} is not in runs.jsonl: {files.reason(error)}", time.time())
+        return {**final, "notification": self.post.conclude(final, self._shown)}, closed
+
+    @property
+    def _prompt(self) -> str:
+        return mask_text(self.invocation.prompt, self.secrets)
 
     @property
     def _shown(self) -> str:

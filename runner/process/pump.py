@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from runner.files import make_folders, write_all
 from runner.mask import Masker
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from runner.process.spawn import Pipes
 
 _BUFFER = 1 << 20
+_TAIL = 1 << 20  # bytes of the end that a limit keeps at the most: they wait in memory
 
 
 class Feed(Protocol):
@@ -25,14 +27,45 @@ class Feed(Protocol):
 
 
 class Log:
-    """An append-only file. The first error is kept and ends the writing, never the run."""
+    """An append-only file. The first error is kept and ends the writing, never the run.
 
-    def __init__(self, path: str) -> None:
+    With a `limit` the beginning goes to the file and the end is held back until `close`; what is between is left out.
+    """
+
+    def __init__(self, path: str, limit: int | None = None) -> None:
+        self.path = path
         self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self.size = 0
         self.error: str | None = None
+        self._keep = 0 if limit is None else min(_TAIL, limit // 2)
+        self._head = None if limit is None else limit - self._keep
+        self._tail = bytearray()
+        self._left_out = 0
+
+    @property
+    def left_out(self) -> int:
+        """Bytes that are in no file."""
+        return self._left_out
 
     def write(self, data: memoryview) -> None:
+        room = len(data) if self._head is None else max(0, self._head - self.size)
+        self.size += len(data)
+        self._store(data[:room])
+        if room < len(data):
+            self._hold(data[room:])
+
+    def _hold(self, data: memoryview) -> None:
+        self._tail += data[-self._keep :] if self._keep else b""
+        self._left_out += max(0, len(data) - self._keep)
+        if len(self._tail) > 2 * self._keep:
+            self._trim()
+
+    def _trim(self) -> None:
+        over = max(0, len(self._tail) - self._keep)
+        del self._tail[:over]
+        self._left_out += over
+
+    def _store(self, data: memoryview) -> None:
         if self.error is not None:
             return
         done = 0
@@ -41,15 +74,30 @@ class Log:
                 done += os.write(self.fd, data[done:])
         except OSError as error:
             self.error = error.strerror
-        self.size += done
 
     def close(self) -> None:
-        """Bring it to the disk, once, at the end."""
+        """Write the end, and bring all of it to the disk, once."""
+        self._trim()
+        if self._left_out:
+            self._store(memoryview(f"\n[runner: {self._left_out:,} bytes left out]\n".encode()))
+        self._store(memoryview(bytes(self._tail)))
         try:
+            if not os.fstat(self.fd).st_nlink:
+                self._write_again()
             os.fsync(self.fd)
         except OSError as error:
             self.error = self.error or error.strerror
         os.close(self.fd)
+
+    def _write_again(self) -> None:
+        """Somebody removed the file: what it holds goes with the descriptor, unless it is copied now."""
+        make_folders(os.path.dirname(self.path))
+        with open(f"/proc/self/fd/{self.fd}", "rb") as lost:
+            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            os.dup2(fd, self.fd, inheritable=False)
+            os.close(fd)
+            while chunk := lost.read(_BUFFER):
+                write_all(self.fd, chunk)
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ def execute(
         survivors=survivors,
         containment=guardian.box.rung,
         output_error=streams.transcript.error or streams.stdout.error,
+        output_left_out=streams.transcript.left_out,
     )
 
 

@@ -102,6 +102,27 @@ def descriptors(*_):
     say(" ".join(map(str, found)))
 
 
+def fill(path):
+    try:
+        with open(path, "wb", buffering=0) as file:
+            while True:
+                file.write(b"z" * 512)
+    except OSError:
+        say("full")
+    sys.exit(7)
+
+
+def clean(*_):
+    say("before")
+    git("clean", "-fdxq")
+    say("after")
+
+
+def numbers(*_):
+    for number in range(100_000):
+        sys.stdout.write(f"line {number}\n")
+
+
 def kill_myself(*_):
     say("dying")
     os.kill(os.getpid(), signal.SIGKILL)
