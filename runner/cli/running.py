@@ -10,6 +10,7 @@ from runner.cli import names as complete
 from runner.cli.app import app, json_option
 from runner.commands import doctor as doctor_command
 from runner.commands import heartbeat as heartbeat_command
+from runner.commands import live as live_command
 from runner.commands import parse as parse_command
 from runner.commands import run as run_command
 from runner.commands.open import open_project
@@ -109,3 +110,31 @@ def doctor(project: str | None, /, agents: tuple[str, ...], deep: bool, live: bo
       runner doctor demo --live
     """
     return doctor_command.doctor(open_project(project), agents, as_json=as_json, is_deep=deep, is_live=live)
+
+
+@app.command()
+@json_option
+@click.pass_obj
+def ps(project: str | None, /, as_json: bool) -> int:
+    """List the runs that live: their processes, how long they go on, and what they said last.
+
+    \b
+    Example:
+      runner ps
+    """
+    return live_command.ps(open_project(project).logs, as_json=as_json)
+
+
+@app.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--now", is_flag=True, help="Leave the agent no grace time.")
+@click.pass_obj
+def stop(project: str | None, /, run_id: str, now: bool) -> int:
+    """End a run as SIGTERM to its runner would, and wait until its record is closed.
+
+    \b
+    Examples:
+      runner stop 20260219_175043
+      runner stop 20260219_175043 --now
+    """
+    return live_command.stop(open_project(project).logs, run_id, now=now)

@@ -123,6 +123,11 @@ def numbers(*_):
         sys.stdout.write(f"line {number}\n")
 
 
+def hang_colourfully(*_):
+    say("\x1b[31mred\x1b[0m")
+    time.sleep(600)
+
+
 def kill_myself(*_):
     say("dying")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,114 @@
+"""`runner ps` and `runner stop`: the runs that live."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from runner import record
+from runner.commands.table import table
+from runner.errors import RunnerError, UsageError, did_you_mean
+from runner.process import look
+from runner.summary import headline
+from runner.text import from_rfc3339, one_line
+from runner.units import format_duration
+
+if TYPE_CHECKING:
+    from runner.logs import Logs
+    from runner.model import JsonObject
+
+_LAST = 4096  # bytes at the end of a transcript in which the last line is looked for
+_INTERVAL = 0.05
+
+
+def ps(logs: Logs, *, as_json: bool) -> int:
+    runs = [run for run_id in logs.live_ids() if (run := _described(logs, run_id, time.time())) is not None]
+    if as_json:
+        print(json.dumps(runs, ensure_ascii=False, indent=2))
+    elif runs:
+        head = ("RUN", "AGENT", "TASK", "ELAPSED", "PROCESSES", "QUIET", "LAST OUTPUT")
+        print(table(head, [_row(run) for run in runs]), end="")
+    else:
+        print("no run lives")
+    return 0
+
+
+def _described(logs: Logs, run_id: str, now: float) -> JsonObject | None:
+    """None for a claim that is no run: a message, or a run that has not begun."""
+    place = logs.place_of(run_id)
+    found = record.read_metadata(logs.path(place)) if place else None
+    if place is None or found is None:
+        return None
+    folder = logs.path(place)
+    said_at, said = _last_output(os.path.join(folder, "transcript.log"))
+    processes = look.names(folder)
+    return {
+        "run_id": run_id,
+        "agent": found["agent"],
+        "task": found["task"],
+        "pid": logs.signed(run_id).pid,
+        "elapsed_seconds": round(max(0.0, now - from_rfc3339(found["started_at"])), 3),
+        "processes": [{"pid": pid, "name": name} for pid, name in processes.items()],
+        "quiet_seconds": None if said_at is None else round(max(0.0, now - said_at), 3),
+        "last_output": said,
+        "run_dir": folder,
+    }
+
+
+def _last_output(path: str) -> tuple[float | None, str | None]:
+    """When the agent last printed something, and its last line, fit for a terminal."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _LAST))
+            lines = file.read().decode(errors="replace").split("\n")
+            written = os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return None, None
+    line = next((line for line in reversed(lines) if line.strip()), None)
+    return (written, one_line(line)) if line is not None else (None, None)
+
+
+def _row(run: JsonObject) -> tuple[str, ...]:
+    names = sorted({one_line(process["name"], 20) for process in run["processes"]})
+    quiet = run["quiet_seconds"]
+    return (
+        run["run_id"],
+        run["agent"],
+        run["task"],
+        format_duration(run["elapsed_seconds"]),
+        f"{len(run['processes'])} ({', '.join(names)})" if names else "0",
+        "" if quiet is None else format_duration(quiet),
+        run["last_output"] or "",
+    )
+
+
+def stop(logs: Logs, run_id: str, *, now: bool) -> int:
+    """Have a run ended as by SIGTERM, and wait for the end; `now` leaves the agent no grace time. Raises UsageError."""
+    live = logs.live_ids()
+    place = logs.place_of(run_id)
+    if run_id not in live or place is None:
+        hint = did_you_mean(run_id, live) or ("`runner ps` lists the runs that live" if live else "no run lives")
+        raise UsageError(f"no run `{one_line(run_id, 60)}` lives", hint=hint)
+    pid = logs.signed(run_id).pid
+    # Where the runner is gone the guardian is closing the run already.
+    if pid is not None and look.has_open(pid, logs.path("live", run_id)):
+        # Two different signals: two of the same may arrive as one.
+        for number in (signal.SIGTERM, signal.SIGINT) if now else (signal.SIGTERM,):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                break
+            except PermissionError:
+                raise RunnerError(f"run `{run_id}` belongs to another user (pid {pid})") from None
+    while (claim := logs.lock(run_id, make=False)) is None and os.path.lexists(logs.path("live", run_id)):
+        select.select([], [], [], _INTERVAL)
+    if claim is not None:
+        os.close(claim.lock)
+    found = record.read_metadata(logs.path(place))
+    print(headline(found) if found else f"run {run_id} is over")
+    return 0
