@@ -52,10 +52,21 @@ class Logs:
     def path(self, *parts: str) -> str:
         return os.path.join(self.root, *parts)
 
+    def check_place(self, *parts: str) -> None:
+        """Refuse a symbolic link on the way from the log folder down to `parts`. Raises RecordError."""
+        path = self.root
+        for part in parts:
+            path = os.path.join(path, part)
+            if os.path.islink(path):
+                raise RecordError(f"`{path}` is a symbolic link, and none is followed below the log folder")
+
     def prepare(self) -> None:
         """Make the folder, for its owner alone and unseen by git. Raises RecordError."""
         try:
+            for folder in ("outbox", "state"):
+                self.check_place(folder)
             for folder in ("ids", "live"):
+                self.check_place(folder)
                 make_folders(self.path(folder))
             ignore = self.path(".gitignore")
             if not os.path.lexists(ignore):
@@ -65,6 +76,8 @@ class Logs:
 
     def claim(self, run_id: str, task: str, agent: str) -> Claim | None:
         """Take an id and its run lock; None when the id is taken. Raises RecordError."""
+        self.check_place("ids")
+        self.check_place("live")
         try:
             write_new(self.path("ids", run_id), f"{task}/{agent}\n".encode())
         except FileExistsError:
@@ -172,6 +185,7 @@ class Logs:
 
     def append_line(self, place: tuple[str, ...], text: str) -> None:
         """One line at the end of a log for people."""
+        self.check_place(*place)
         path = self.path(*place)
         make_folders(os.path.dirname(path))
         append(path, (text + "\n").encode(errors="replace"), sync=False)

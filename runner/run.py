@@ -92,6 +92,7 @@ def _locked(
         began = time.time()
         secrets = tuple(secrets_of({**world.environ, **planned.env}))
         opened = _masked(metadata.running(planned, began, messages=bool(post.policy.everything)), secrets)
+        logs.check_place(request.task, request.agent, claim.run_id)
         record.open_run(planned.run_dir, opened, mask_text(planned.prompt, secrets))
         begun = True
     except RecordError as error:
@@ -109,8 +110,8 @@ def _skip(skip: Skip, request: Request, run_id: str, claim: Claim | None, logs: 
         line = metadata.skipped(skip, admission.identity(request, run_id), time.time())
         try:
             logs.append_run(line)
-        except OSError as error:
-            logs.note(f"cannot record the skipped run {run_id}: {files.reason(error)}", time.time())
+        except (OSError, RecordError) as error:
+            logs.note(f"cannot record the skipped run {run_id}: {error}", time.time())
         notification = post.tell_skip(line)
     finally:
         if claim is not None:
@@ -257,16 +258,18 @@ class _Run:
             final = {**final, "notes": [*final["notes"], _DELETED]}
             texts = {"summary.txt": summary(final, self._shown, evidence_text), "prompt.md": self._prompt}
         try:
+            self.logs.check_place(self.invocation.task, self.invocation.agent, self.invocation.run_id)
             self.logs.restore(self.claim, self.invocation.task, self.invocation.agent)
             final = record.close_run(folder, final, texts)
             closed = True
-        except OSError as error:
+        except (OSError, RecordError) as error:
             closed = False
-            final = {**final, "notes": [*final["notes"], f"the record could not be written: {files.reason(error)}"]}
+            why = files.reason(error) if isinstance(error, OSError) else error.message
+            final = {**final, "notes": [*final["notes"], f"the record could not be written: {why}"]}
         try:
             self.logs.append_run(metadata.line_of(final))
-        except OSError as error:
-            self.logs.note(f"run {final['run_id']} is not in runs.jsonl: {files.reason(error)}", time.time())
+        except (OSError, RecordError) as error:
+            self.logs.note(f"run {final['run_id']} is not recorded in every log: {error}", time.time())
         return {**final, "notification": self.post.conclude(final, self._shown)}, closed
 
     @property

@@ -24,6 +24,9 @@ _PLAIN_WORDS = {
 }
 
 
+_WRITABLE_BY_OTHERS = 0o022
+
+
 @dataclass(frozen=True)
 class Source:
     """One input file as it was read. `kind` is agents or tasks."""
@@ -51,14 +54,17 @@ def read_sources(project: Project, stock: str) -> tuple[list[Source], list[Probl
     sources, problems = [], []
     for kind, path, is_stock in wanted:
         try:
-            sources.append(Source(kind, path, is_stock, read_file(path, MAX_YAML)))
+            sources.append(Source(kind, path, is_stock, read_file(path, MAX_YAML, runs=True)))
         except UnreadableError as error:
             problems.append(Problem(shown(path), 0, 0, str(error)))
     return sources, problems
 
 
-def read_file(path: str, limit: int) -> bytes:
-    """The bytes of a regular file of at most `limit` bytes; never waits for a FIFO. Raises UnreadableError."""
+def read_file(path: str, limit: int, *, runs: bool = False) -> bytes:
+    """The bytes of a regular file of at most `limit` bytes; never waits for a FIFO. Raises UnreadableError.
+
+    `runs` is for a file that says which programs run: root reads none that others may write.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
@@ -66,6 +72,11 @@ def read_file(path: str, limit: int) -> bytes:
     except ValueError:
         raise UnreadableError("is no file name") from None
     try:
+        mode = os.fstat(fd).st_mode
+        if runs and os.geteuid() == 0 and stat.S_ISREG(mode) and mode & _WRITABLE_BY_OTHERS:
+            raise UnreadableError(
+                "is writable by its group or by others, and root would run what they write (chmod go-w)"
+            )
         return _read(fd, limit)
     finally:
         os.close(fd)

@@ -128,6 +128,12 @@ def hang_colourfully(*_):
     time.sleep(600)
 
 
+def replace_logs(elsewhere):
+    os.rename("logs/free", "was-free")
+    os.symlink(elsewhere, "logs/free")
+    say("replaced")
+
+
 def kill_myself(*_):
     say("dying")
     os.kill(os.getpid(), signal.SIGKILL)
