@@ -32,7 +32,7 @@ def doctor(opened: Opened, names: Sequence[str], *, as_json: bool, is_deep: bool
     for name in names:
         config.agent(name)
     root = config.project.root
-    world = World(environ, root, root, opened.logs.root, sys.executable)
+    world = World(environ, root, root, opened.logs.root, sys.executable, opened.state)
     wanted = list(dict.fromkeys(names)) or sorted(config.agents)
     patients = agents.examine(config, opened.logs, wanted, world, asked=bool(names), now=time.time())
     tried = [_tried(opened, patient, is_deep=is_deep, is_live=is_live) for patient in patients]

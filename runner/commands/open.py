@@ -30,6 +30,11 @@ class Opened:
     environ: dict[str, str]
     lost: tuple[JsonObject, ...] = ()
 
+    @property
+    def state(self) -> str:
+        """A folder for what no project owns."""
+        return state_home(self.environ) or self.logs.path("state")
+
     def policy(self, task: JsonObject) -> Policy:
         """Who hears of a task's runs. Raises ConfigError for a template that cannot be rendered."""
         try:

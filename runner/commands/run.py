@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from runner import git
 from runner.commands.open import note_config_error, open_project
 from runner.config import check_pair
-from runner.config.project import state_home
 from runner.config.prompts import read_prompt
 from runner.errors import ConfigError, Problem, UsageError
 from runner.logs import candidate_ids
@@ -43,7 +42,7 @@ def run(words: RunWords) -> int:
             repo=_repo(config, request, entries),
             logs=logs.root,
             python=sys.executable,
-            state=state_home(opened.environ) or logs.path("state"),
+            state=opened.state,
         )
         if words.dry_run:
             return _dry_run(entries, request, world, as_json=words.json)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from runner.logs import Logs
     from runner.model import JsonObject
     from runner.plan import World
-    from runner.process.spawn import Child
+    from runner.process.command import Child
 
 _VERSION_SECONDS = 30.0
 _NOWHERE = "/"  # a CLI may read settings of the folder that it is started in

@@ -9,12 +9,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.process.spawn import spawn
+from runner.process.spawn import Pipes, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from runner.process.spawn import Child
 
 _MAX_OUTPUT = 16 << 20  # bytes kept of each stream
 _TICK = 20  # milliseconds
@@ -30,12 +28,27 @@ class Said:
     err: bytes
 
 
+@dataclass(frozen=True)
+class Child:
+    """A started program: its pid, and the read ends of its output."""
+
+    pid: int
+    stdout: int
+    stderr: int
+
+
 def start(argv: Sequence[str], env: Mapping[str, str], cwd: str) -> Child:
     """In a session of its own, with nothing on stdin. Raises LaunchError."""
     stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    pipes = Pipes()
     try:
-        return spawn(argv, env, cwd, stdin)
+        return Child(spawn(argv, env, cwd, stdin, pipes), pipes.stdout, pipes.stderr)
+    except BaseException:
+        os.close(pipes.stdout)
+        os.close(pipes.stderr)
+        raise
     finally:
+        pipes.close_writing()
         os.close(stdin)
 
 

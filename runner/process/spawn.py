@@ -80,7 +80,9 @@ def check_words(argv: Sequence[str], env: Mapping[str, str]) -> None:
             raise LaunchError(f"the environment variable `{name!r}` holds a NUL or an `=` in its name")
 
 
-def spawn(argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: int, pipes: Pipes, entrance: str | None) -> int:
+def spawn(
+    argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: int, pipes: Pipes, entrance: str | None = None
+) -> int:
     """Start `argv` with `stdin` (a file's descriptor) and two pipes, inside the cgroup of that entrance; its pid.
 
     Raises LaunchError.
