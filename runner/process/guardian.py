@@ -222,8 +222,7 @@ class _Watcher:
 
     def _spawn(self) -> int:
         invocation, group = self._invocation, self._box.cgroup
-        entrance = group.entrance if group is not None else None
-        return spawn(invocation.argv, invocation.env, invocation.cwd, self._streams.stdin, self._pipes, entrance)
+        return spawn(invocation.argv, invocation.env, invocation.cwd, self._streams.stdin, self._pipes, group)
 
     def _reap(self) -> None:
         children = self._children

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runner.process.cgroup import Cgroup
+
 MAX_WORD = 128 * 1024  # the kernel's MAX_ARG_STRLEN: one argv word or one NAME=value, its final NUL included
 _F_SETPIPE_SZ = 1031
 _PIPE_SIZE = 1 << 20
@@ -81,26 +83,30 @@ def check_words(argv: Sequence[str], env: Mapping[str, str]) -> None:
 
 
 def spawn(
-    argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: int, pipes: Pipes, entrance: str | None = None
+    argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: int, pipes: Pipes, cgroup: Cgroup | None = None
 ) -> int:
-    """Start `argv` with `stdin` (a file's descriptor) and two pipes, inside the cgroup of that entrance; its pid.
+    """Start `argv` with `stdin` (a file's descriptor) and two pipes, inside that cgroup; its pid.
 
     Raises LaunchError.
     """
     check_words(argv, env)
     binary = find_binary(argv[0], env.get("PATH", os.defpath), cwd)
     report_read, report_write = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork() if cgroup is None else cgroup.fork()
+    except OSError as error:
+        os.close(report_read)
+        os.close(report_write)
+        kind = LaunchError if cgroup is None else ContainmentError
+        raise kind(f"cannot fork: {(error.strerror or str(error)).lower()}") from None
     if pid == 0:
-        _become(binary, argv, env, cwd, (stdin, pipes.stdout_write, pipes.stderr_write), report_write, entrance)
+        _become(binary, argv, env, cwd, (stdin, pipes.stdout_write, pipes.stderr_write), report_write)
     os.close(report_write)
     report = os.read(report_read, 64)
     os.close(report_read)
     if report:
         os.waitpid(pid, 0)
         step, _, number = report.decode().partition(" ")
-        if step == "cgroup":
-            raise ContainmentError(f"cannot enter the control group: {os.strerror(int(number)).lower()}")
         raise LaunchError(_explain(step, int(number), binary, cwd))
     return pid
 
@@ -122,16 +128,10 @@ def _become(
     cwd: str,
     streams: tuple[int, int, int],
     report: int,
-    entrance: str | None,
 ) -> None:
     """In the forked child: turn into the program, or report the step that failed and its errno; never returns."""
-    step = "cgroup"
+    step = "setsid"
     try:
-        if entrance is not None:
-            fd = os.open(entrance, os.O_WRONLY | os.O_CLOEXEC)
-            os.write(fd, b"0")
-            os.close(fd)
-        step = "setsid"
         os.setsid()
         for number, fd in enumerate(streams):
             os.dup2(fd, number)
