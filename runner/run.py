@@ -156,13 +156,14 @@ class _Run:
             final, closed = self._close(_masked(final, self.secrets), line)
             return Finished(final, summary(final, self._shown, line), verdict.exit_code)
         finally:
+            if guardian is not None:
+                guardian.box.close()
             if closed:
                 self.logs.release(self.claim, keep_id=True)
             else:
                 os.close(self.claim.lock)  # whoever comes next, and finds room, closes it
             if guardian is not None:
                 guardian.dismiss()
-                guardian.box.close()
 
     def _broken(self, error: Exception) -> tuple[Verdict, JsonObject]:
         """The runner's own failure, with its traceback in the runner's log."""
