@@ -41,7 +41,8 @@ def make(root: Path, runs: int, now: float) -> None:
             folder.mkdir(parents=True)
             (logs / "ids" / record["run_id"]).write_text(f"{record['task']}/{record['agent']}\n")
             (folder / "metadata.json").write_text(json.dumps(record, indent=2) + "\n")
-            (folder / "stdout.log").write_text('{"type": "result", "is_error": true, "result": "it went wrong"}\n')
+            if record["error"]:  # the one that `why` reads
+                (folder / "stdout.log").write_text('{"type": "result", "is_error": true, "result": "it went wrong"}\n')
             feed.write("\n" + json.dumps(metadata.line_of(record)) + "\n")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from runner import record
 from runner.errors import UsageError, nearest
 from runner.rows import COLUMNS, entry_of
 from runner.store import Store
-from runner.tables import cells
+from runner.tables import cells, durations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,23 +149,22 @@ def _nearest(store: Store, name: str) -> list[str]:
 
 _SUMS = (
     "name, sum(runs), sum(successes), sum(skipped), sum(with_tokens), sum(input_tokens), sum(output_tokens), "
-    "sum(cache_read_tokens), sum(with_cost), sum(cost_usd), sum(commits), group_concat(durations)"
+    "sum(cache_read_tokens), sum(with_cost), sum(cost_usd), sum(commits), sum(timed)"
 )
 
 
 def statistics(store: Store, by: str, since: float | None, last: int | None = None) -> list[JsonObject]:
     """Runs added up by agent, task, model or day, with the number of runs of each day, or of the `last` ones."""
-    kind, name = ("agent", "day") if by == "day" else (by, "name")
-    source, values = _cells(kind, since)
-    rows = store.rows(f"SELECT {_SUMS.replace('name', name, 1)} FROM ({source}) GROUP BY {name}", values)  # noqa: S608
+    source, values = _cells(by, since)
     days: dict[Any, dict[str, int]] = {}
     if by != "day":
-        sql = "SELECT DISTINCT day FROM cells WHERE kind = ? ORDER BY day DESC LIMIT ?"
-        first = min((day for (day,) in store.rows(sql, (kind, last))), default="") if last is not None else ""
+        sql = "SELECT DISTINCT day FROM cells WHERE kind = 'day' ORDER BY day DESC LIMIT ?"
+        first = min((day for (day,) in store.rows(sql, (last,))), default="") if last is not None else ""
         sql = f"SELECT name, day, sum(runs) FROM ({source}) WHERE day >= ? GROUP BY 1, 2"  # noqa: S608
         for owner, day, number in store.rows(sql, (*values, first)):
             days.setdefault(owner, {})[day] = number
-    return [_statistic(by, row, days.get(row[0], {})) for row in rows]
+    groups = store.rows(f"SELECT {_SUMS} FROM ({source}) GROUP BY name", values)  # noqa: S608  # our own names
+    return [_statistic(by, row, *_quantiles(store, by, row[0], since, row[-1]), days.get(row[0], {})) for row in groups]
 
 
 def _cells(kind: str, since: float | None) -> tuple[str, list[str]]:
@@ -179,17 +177,18 @@ def _cells(kind: str, since: float | None) -> tuple[str, list[str]]:
     return f"{whole} UNION ALL {part}", [kind, began[:8], began, began[:8]]
 
 
-def _statistic(kind: str, row: tuple[Any, ...], days: dict[str, int]) -> JsonObject:
-    name, runs, successes, skipped, with_tokens, sent, received, cached, with_cost, cost, commits, durations = row
-    ordered = sorted(json.loads(f"[{durations}]")) if durations else []
+def _statistic(
+    kind: str, row: tuple[Any, ...], median: float | None, p95: float | None, days: dict[str, int]
+) -> JsonObject:
+    name, runs, successes, skipped, with_tokens, sent, received, cached, with_cost, cost, commits, _ = row
     return {
         "name": name if kind != "day" else f"{name[:4]}-{name[4:6]}-{name[6:]}",
         "runs": runs,
         "successes": successes,
         "success_rate": successes / runs if runs else None,
         "skipped": skipped,
-        "median_seconds": _quantile(ordered, 0.5),
-        "p95_seconds": _quantile(ordered, 0.95),
+        "median_seconds": median,
+        "p95_seconds": p95,
         "input_tokens": sent,
         "output_tokens": received,
         "cache_read_tokens": cached,
@@ -201,11 +200,17 @@ def _statistic(kind: str, row: tuple[Any, ...], days: dict[str, int]) -> JsonObj
     }
 
 
-def _quantile(ordered: list[int], share: float) -> float | None:
-    """Seconds that this share of the durations (ms) does not exceed; between two medians lies their mean."""
-    if not ordered:
-        return None
-    at = share * len(ordered)
-    if share == 0.5 and at == int(at):
-        return (ordered[int(at) - 1] + ordered[int(at)]) / 2000
-    return ordered[int(at) if at != int(at) else int(at) - 1] / 1000
+def _quantiles(
+    store: Store, kind: str, name: str | None, since: float | None, timed: int
+) -> tuple[float | None, float | None]:
+    """(median, p95) in seconds, what that share of the `timed` runs does not exceed; the mean of two in the middle."""
+    if timed == 0:
+        return None, None
+    where = (name,) if since is None else (name, stamp(since))
+    up, down = (durations(kind, descending=descending, since=since is not None) for descending in (False, True))
+    middle = store.rows(up, (*where, 2 - timed % 2, (timed - 1) // 2))
+    return _mean(middle), _mean(store.rows(down, (*where, 1, timed // 20)))
+
+
+def _mean(rows: list[tuple[int]]) -> float | None:
+    return sum(milliseconds for (milliseconds,) in rows) / len(rows) / 1000 if rows else None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from runner.errors import RunnerError
 from runner.feed import Mark, closed_records, feed_lines, mark_of, read_from, skipped_lines
-from runner.rows import COLUMNS, row_of
+from runner.rows import row_of
 from runner.tables import INDEXES, INSERT, KINDS, TABLES, UNIQUE, cells
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runner.model import JsonObject
 
 _APPLICATION = 0x52554E52  # `RUNR`, where SQLite keeps whose file it is
-_VERSION = 1
+_VERSION = 2
 _BUSY = 20.0  # seconds to wait for another process that catches up
 _MANY = 500  # days and names at once, from where on counting everything again is cheaper
 
@@ -138,14 +138,18 @@ class Store:
             if row is None and not pruned:
                 continue
             run_id = line["run_id"]
-            for names in self._db.execute("SELECT agent, task, model FROM runs WHERE run_id = ?", (run_id,)):
-                touched |= {(kind, run_id[:8], name) for kind, name in zip(KINDS, names, strict=True)}
+            touched |= self._names(run_id)
             self._db.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
             if row is not None:
                 self._db.execute(INSERT, row)
-                touched |= {(kind, run_id[:8], row[COLUMNS.index(kind)]) for kind in KINDS}
+                touched |= self._names(run_id)
         self._count_again(touched)
         self._set_mark(mark.after(data))
+
+    def _names(self, run_id: str) -> set[tuple[str, str, str | None]]:
+        """The (kind, day, name) of the cells in which the run is counted."""
+        rows = self._db.execute(f"SELECT {', '.join(KINDS.values())} FROM runs WHERE run_id = ?", (run_id,))  # noqa: S608
+        return {(kind, run_id[:8], name) for names in rows for kind, name in zip(KINDS, names, strict=True)}
 
     def _count_again(self, touched: set[tuple[str, str, str | None]]) -> None:
         if len(touched) > _MANY:
@@ -156,7 +160,7 @@ class Store:
         for kind, day, name in touched:
             self._db.execute("DELETE FROM cells WHERE kind = ? AND day = ? AND name IS ?", (kind, day, name))
             # `~` sorts behind everything that an id may hold.
-            where = f"run_id BETWEEN ? AND ? || '~' AND {kind} IS ?"
+            where = f"run_id BETWEEN ? AND ? || '~' AND {KINDS[kind]} IS ?"
             self._db.execute(f"INSERT INTO cells {cells(kind, where)}", (day, day, name))
 
     def _fill(self) -> None:

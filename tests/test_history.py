@@ -14,7 +14,6 @@ import pytest
 from referencing import Registry, Resource
 
 from runner.commands.schema import NAMES
-from runner.history import _quantile
 from runner.verbs import VERBS
 from tests.helpers import ROOT
 
@@ -183,14 +182,6 @@ def test_stats(ran: Project) -> None:
     head, line = ran("stats", "--csv", "--since", "all").stdout.splitlines()
     assert head.startswith("agent,runs,successes")
     assert line.startswith("double,3,2,")
-
-
-@pytest.mark.parametrize(
-    ("ordered", "median", "p95"),
-    [([], None, None), ([1000], 1.0, 1.0), ([1000, 2000], 1.5, 2.0), (list(range(1000, 101000, 1000)), 50.5, 95.0)],
-)
-def test_quantiles(ordered: list[int], median: float | None, p95: float | None) -> None:
-    assert (_quantile(ordered, 0.5), _quantile(ordered, 0.95)) == (median, p95)
 
 
 EXAMPLES = [(name, example) for name, verb in VERBS.items() for example in verb.examples]

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import random
+import shutil
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runner import metadata
-from runner.history import Filter, entries, statistics
+from runner.history import Filter, entries, stamp, statistics
 from runner.logs import Logs
 from runner.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 
@@ -223,6 +228,114 @@ def test_cells_are_what_the_runs_add_up_to(logs: Logs) -> None:
     assert (other["median_seconds"], other["p95_seconds"], other["cost_usd"]) == (7.5, 9.0, 2.0)
     assert caught_up[0][0]["cost_usd"] is None
     assert caught_up[0][0]["runs_without_cost"] == 5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "median", "p95"),
+    [([None], None, None), ([1], 1.0, 1.0), ([2, 1, None], 1.5, 2.0), ([3, 1, 2], 2.0, 3.0), (range(100), 49.5, 94.0)],
+    ids=["unknown", "1", "2", "3", "100"],
+)
+def test_quantiles(tmp_path: Path, seconds: Sequence[float | None], median: float | None, p95: float | None) -> None:
+    logs = Logs(str(tmp_path / "logs"))
+    logs.prepare()
+    for number, elapsed in enumerate(seconds):
+        close(logs, record(f"20260219_{number:06}", elapsed_seconds=elapsed))
+    (group,) = statistics(Store(logs), "agent", None)
+    assert (group["runs"], group["median_seconds"], group["p95_seconds"]) == (len(seconds), median, p95)
+
+
+SINCE = (None, 1771502400.0, 1771523443.0, 1771632000.0)  # always, from a midnight, within a day, from a day to come
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_statistics_are_a_plain_reckoning(tmp_path: Path, seed: int) -> None:
+    """After the first filling, after lines that came since and took runs away, and after a rebuild."""
+    dice = random.Random(seed)
+    logs = Logs(str(tmp_path / "logs"))
+    logs.prepare()
+    known: dict[str, dict[str, Any]] = {}
+
+    def reckoned() -> bool:
+        store = Store(logs)
+        wanted = [(kind, since) for kind in ("agent", "task", "model", "day") for since in SINCE]
+        for kind, since in wanted:
+            assert statistics(store, kind, since) == reckon(list(known.values()), kind, since), (kind, since)
+        return True
+
+    for _ in range(80):
+        found = drawn(dice)
+        known[found["run_id"]] = found
+        close(logs, found)
+    assert reckoned()
+    for number in range(40):
+        found = drawn(dice)
+        old = dice.choice(list(known))
+        if number % 4 == 0:
+            shutil.rmtree(logs.path(known[old]["task"], known[old]["agent"], old), ignore_errors=True)
+            del known[old]
+            append(logs, json.dumps({"run_id": old, "pruned": True}).encode().join([b"\n", b"\n"]))
+        elif found["run_id"] not in known:
+            known[found["run_id"]] = found
+            close(logs, found)
+        assert number % 10 or reckoned()
+    assert reckoned()
+    Store(logs).rebuild()
+    assert reckoned()
+
+
+def drawn(dice: random.Random) -> dict[str, Any]:
+    """A run of one of three days, with all that may be unknown."""
+    run_id = (
+        f"2026021{dice.randrange(8, 11) % 10}_{dice.randrange(24):02}{dice.randrange(60):02}{dice.randrange(60):02}"
+    )
+    return record(
+        run_id.replace("20260210", "20260220"),
+        agent=dice.choice(("double", "other")),
+        task=dice.choice(("free", "tidy", "tests")),
+        model=dice.choice((None, "m", "n")),
+        status=dice.choice(("success", "success", "failed", "skipped")),
+        elapsed_seconds=dice.choice((None, dice.randrange(20000) / 1000, dice.randrange(5) / 1.0)),
+        usage=dice.choice((None, {"input_tokens": dice.randrange(1000), "output_tokens": 5})),
+        cost_usd=dice.choice((None, 0.0, dice.randrange(64) / 64)),
+        commits=[{"sha": "a", "subject": "b"}] * dice.randrange(3),
+    )
+
+
+def reckon(records: list[dict[str, Any]], kind: str, since: float | None) -> list[dict[str, Any]]:
+    """The statistics as one would write them without an index."""
+    began = "" if since is None else stamp(since)
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for found in records:
+        if found["run_id"] >= began:
+            day = found["run_id"][:8]
+            name = f"{day[:4]}-{day[4:6]}-{day[6:]}" if kind == "day" else found[kind]
+            groups.setdefault(name, []).append(found)
+    return [reckon_group(name, groups[name], kind) for name in sorted(groups, key=lambda name: name or "")]
+
+
+def reckon_group(name: str | None, found: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    began = [run for run in found if run["status"] != "skipped"]
+    usages = [run["usage"] for run in found if run["usage"]]
+    costs = [run["cost_usd"] for run in found if run["cost_usd"] is not None]
+    elapsed = sorted(round(1000 * run["elapsed_seconds"]) for run in began if run["elapsed_seconds"] is not None)
+    per_day = Counter(run["run_id"][:8] for run in began)
+    return {
+        "name": name,
+        "runs": len(began),
+        "successes": sum(run["status"] == "success" for run in found),
+        "success_rate": sum(run["status"] == "success" for run in found) / len(began) if began else None,
+        "skipped": len(found) - len(began),
+        "median_seconds": median(elapsed) / 1000 if elapsed else None,
+        "p95_seconds": elapsed[math.ceil(95 * len(elapsed) / 100) - 1] / 1000 if elapsed else None,
+        "input_tokens": sum(usage["input_tokens"] for usage in usages) if usages else None,
+        "output_tokens": sum(usage["output_tokens"] for usage in usages) if usages else None,
+        "cache_read_tokens": None,
+        "runs_without_tokens": sum(run["usage"] is None for run in began),
+        "cost_usd": sum(costs) if costs else None,
+        "runs_without_cost": sum(run["cost_usd"] is None for run in began),
+        "commits": sum(len(run["commits"]) for run in found),
+        "days": {} if kind == "day" else {run["run_id"][:8]: per_day[run["run_id"][:8]] for run in found},
+    }
 
 
 def test_since_counts_a_part_of_a_day(logs: Logs) -> None:
