@@ -95,7 +95,8 @@ def _lost(logs: Logs, place: str, found: JsonObject) -> JsonObject:
     """End what is left of the run's processes, and close its record with the last thing that is known of it."""
     folder = logs.path(place)
     signature = logs.signed(found["run_id"])
-    survivors = end_leftovers(folder, signature.cgroup) + (found["survivors"] or 0)
+    # The guardian, whose children they were, knows better than any look at /proc.
+    survivors = end_leftovers(folder, signature.cgroup) if found["survivors"] is None else found["survivors"]
     seen = _last_seen(folder, found)
     cause = "the machine was restarted" if signature.boot not in (None, boot_id()) else None
     message = f"the runner ended without closing this run; its last sign of life was at {rfc3339(seen)}"

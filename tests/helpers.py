@@ -75,10 +75,11 @@ class Project:
         return {**base, **measured, **self.env, **more}
 
     def start(self, *words: str, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
-        """The real command, in the project's folder."""
+        """The real command, in the project's folder; `door` is what it is started by, `before` goes before that."""
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        door = options.pop("door", ("-m", "runner"))
         return subprocess.Popen(
-            [sys.executable, "-m", "runner", *words],
+            [*options.pop("before", ()), sys.executable, *door, *words],
             cwd=options.pop("cwd", self.root),
             env=self.environment(**(env or {})),
             text=True,

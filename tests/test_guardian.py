@@ -12,7 +12,7 @@ import pytest
 
 from runner.process.cgroup import make, own_folder
 from tests.doubles.ntfy import Ntfy
-from tests.helpers import children_of, kill_both, notifying, wait_until
+from tests.helpers import ROOT, children_of, kill_both, notifying, wait_until
 
 if TYPE_CHECKING:
     import subprocess
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.helpers import Project
 
 
+HELD = ROOT / "tests" / "doubles" / "held.py"
 probe = make("probe")
 HAS_CGROUP = probe is not None
 if probe is not None:
@@ -107,6 +108,21 @@ def test_a_killed_guardian_ends_the_run(project: Project, server: Ntfy, mode: st
     assert (process.returncode, record["status"], record["ended_by"]) == (1, "lost", "lost"), out + err
     assert "the guardian" in record["error"]["message"]
     assert (record["survivors"], record["agent_signal"]) == (0, signal.SIGKILL)
+    assert project.processes() == []
+    assert idle(project)
+    assert list(server.delivered("runs")) == [record["run_id"]]
+
+
+def test_a_guardian_that_is_killed_before_the_agent_starts(project: Project, server: Ntfy) -> None:
+    """Nobody knows then what it had started, or whether."""
+    process = notifying(project, server.url).start(
+        "run", "double", "free", "--var", "mode=hang", door=(HELD,), start_new_session=True
+    )
+    wait_until(lambda: any(") T " in Path(f"/proc/{pid}/stat").read_text() for pid in children_of(process.pid)))
+    os.kill(guardian_of(process), signal.SIGKILL)
+    out, err = process.communicate(timeout=30)
+    record = project.record()
+    assert (process.returncode, record["status"], record["survivors"]) == (1, "lost", 0), out + err
     assert project.processes() == []
     assert idle(project)
     assert list(server.delivered("runs")) == [record["run_id"]]

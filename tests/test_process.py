@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runner.process.tree import Tree, descendants
 from tests.helpers import DOUBLE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.helpers import Project
 
 EVERY_PLANE = "".join(chr(plane << 16 | 0x41) for plane in range(17)) + "\U0010fffd é 漢 🙂\n"
@@ -240,3 +243,26 @@ def test_a_secret_reaches_no_file_and_the_lines_stay_where_they_were(project: Pr
     assert not [part for part in parts if part in done.stdout + done.stderr]
     assert "***" in project.record()["text"]
     assert json.loads((project.folders()[-1] / "stdout.log").read_text())["HOME"] == str(project.home)
+
+
+class Elsewhere:
+    """A parent that still has a child, which no pass over /proc shows; its pid is above what any kernel gives."""
+
+    pid = leader = (1 << 22) + 1
+    status = 0
+
+    def reap(self) -> None: ...
+
+    def empty(self) -> bool:
+        return False
+
+    def wait(self, seconds: float) -> None: ...
+
+
+def test_nothing_descends_from_nobody() -> None:
+    assert descendants(0) == [], "the kernel's own number, from which everything descends"
+
+
+def test_what_is_there_and_cannot_be_found_is_counted(tmp_path: Path) -> None:
+    assert Tree(Elsewhere(), str(tmp_path), subreaper=True).kill(0.01) == 1
+    assert Tree(Elsewhere(), str(tmp_path), subreaper=False).kill(0.01) == 0, "without a subreaper nobody knows"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import signal
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from runner.model import Outcome
@@ -45,46 +46,55 @@ def execute(
     signals: Signals,
 ) -> Outcome:
     """Start the agent, stream its output, end it in time, and leave no process of it."""
-    started_at, clock = time.time(), time.monotonic()
+    began, clock = time.time(), time.monotonic()
+    pump = Pump(guardian.pipes, streams, parser)
+    try:
+        fate = _live(guardian, invocation, pump, observer, signals, began)
+    finally:
+        pump.close()
+    return replace(
+        fate,
+        ended_at=max(time.time(), began),
+        elapsed=time.monotonic() - clock,
+        stdout_bytes=pump.bytes["stdout"],
+        stderr_bytes=pump.bytes["stderr"],
+        output_error=streams.transcript.error or streams.stdout.error,
+        output_left_out=streams.transcript.left_out,
+    )
+
+
+def _live(
+    guardian: Guardian, invocation: Invocation, pump: Pump, observer: Observer, signals: Signals, began: float
+) -> Outcome:
+    """What became of the agent; when it was over, and how much it had printed, is not in it yet."""
+    none = Outcome("signal", began, began, 0.0, containment="none")
     if signals.received:
-        return Outcome("signal", started_at, started_at, 0.0, runner_signal=signals.first, containment="none")
-    ending: Ending | None = None
-    launch_error = None
+        return replace(none, runner_signal=signals.first)
     try:
         guardian.start()
     except LaunchError as error:
-        ending, launch_error = "launch_failed", str(error)
+        return replace(none, ended_by="launch_failed", launch_error=str(error))
     except GuardianLostError:
         # Killed before it could say what it had started: whatever that was is ours now.
-        guardian.box.tree(Own(0), invocation.run_dir).kill()
-        ending = "lost"
-    if ending is not None:
-        elapsed = time.monotonic() - clock
-        return Outcome(ending, started_at, time.time(), elapsed, launch_error=launch_error, containment="none")
+        survivors = guardian.box.tree(Own(0), invocation.run_dir).kill()
+        pump.drain(time.monotonic() + invocation.limits.drain)
+        return replace(none, ended_by="lost", survivors=survivors, containment=guardian.box.rung)
     tree = guardian.box.tree(guardian, invocation.run_dir)
-    pump = Pump(guardian.pipes, streams, parser)
     watch = _Watch(invocation, guardian, tree, pump, observer, signals)
     try:
         watch.run()
     finally:
         # Also when the parser or a log raised: no agent outlives its run.
         survivors = tree.kill() if not tree.empty() else 0
-        pump.close()
     status = tree.parent.status
-    return Outcome(
+    return replace(
+        none,
         ended_by=watch.ended_by,
-        started_at=started_at,
-        ended_at=max(time.time(), started_at),
-        elapsed=time.monotonic() - clock,
         exit_code=status if status is not None and status >= 0 else None,
         signal=-status if status is not None and status < 0 else None,
         runner_signal=signals.first if watch.ended_by == "signal" else None,
-        stdout_bytes=pump.bytes["stdout"],
-        stderr_bytes=pump.bytes["stderr"],
         survivors=survivors,
         containment=guardian.box.rung,
-        output_error=streams.transcript.error or streams.stdout.error,
-        output_left_out=streams.transcript.left_out,
     )
 
 
@@ -214,7 +224,7 @@ class _Watch:
         deadline = time.monotonic() + _PATIENCE
         while self.tree.parent.status is None:
             self._wait(time.monotonic() + 0.01)
-            self.tree.kill(rounds=2)
+            self.tree.kill(0.0)
             if not self.guardian.gone and time.monotonic() > deadline:
                 # Stopped, perhaps by what it guards.
                 self.guardian.end()

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _PR_SET_CHILD_SUBREAPER = 36
 _ROUND = 0.005  # seconds for the kernel to end what was killed, before the next look
+_KILLING = 1.0  # seconds for a tree to be gone
 
 
 def become_subreaper() -> bool:
@@ -42,7 +44,12 @@ def has_children() -> bool:
 
 
 def descendants(root: int) -> list[int]:
-    """The living descendants of `root`, from one pass over /proc; this kernel may lack /proc/*/task/*/children."""
+    """The living descendants of `root`, from one pass over /proc; this kernel may lack /proc/*/task/*/children.
+
+    None of 0, which is no process: from it everything on the machine descends.
+    """
+    if root <= 0:
+        return []
     children: dict[int, list[int]] = {}
     try:
         names = os.listdir("/proc")
@@ -94,11 +101,16 @@ def marked(run_dir: str) -> list[int]:
 
 
 def kill_marked(run_dir: str, rounds: int = 20) -> int:
-    """End what a run left whose runner is gone; returns how many processes were still there at the end."""
+    """End what a run left whose runner is gone; returns how many processes were still there at the end.
+
+    Two passes in a row that find nothing: what forks while it is looked for is in the next one.
+    """
+    quiet = 0
     left: list[int] = []
     for _ in range(rounds):
         left = marked(run_dir)
-        if not left:
+        quiet = 0 if left else quiet + 1
+        if quiet == 2:
             break
         for pid in left:
             try:
@@ -111,7 +123,8 @@ def kill_marked(run_dir: str, rounds: int = 20) -> int:
 class Parent(Protocol):
     """Who reaps the agent and its orphans: the guardian, or this process where there is none.
 
-    `status` is the agent's exit code, a signal's number negative, None while it lives.
+    `leader` is the agent, 0 where it is not known. `status` is its exit code, a signal's number negative, None while it
+    lives.
     """
 
     pid: int
@@ -177,7 +190,8 @@ class Tree:
         if self.cgroup is not None and number == signal.SIGKILL:
             self.cgroup.kill()
         # While the agent is not reaped its group's number cannot belong to anybody else.
-        if self.parent.status is None or not self.subreaper:
+        # Without a leader the number would be 0, which is our own group.
+        if self.parent.leader and (self.parent.status is None or not self.subreaper):
             try:
                 os.killpg(self.parent.leader, number)
             except (ProcessLookupError, PermissionError):
@@ -191,15 +205,20 @@ class Tree:
                 pass
         return alive
 
-    def kill(self, rounds: int = 200) -> int:
-        """SIGKILL until two passes in a row find nothing; returns how many processes were still there at the end."""
+    def kill(self, seconds: float = _KILLING) -> int:
+        """SIGKILL until nothing is left; returns how many processes were still there when that time was over.
+
+        Without a subreaper, whose children are the proof, two passes in a row that find nothing have to do.
+        """
+        deadline = time.monotonic() + seconds
         quiet = 0
-        left: list[int] = []
-        for _ in range(rounds):
+        while True:
             left = self.signal(signal.SIGKILL)
             self.parent.wait(_ROUND)
             self.parent.reap()
             quiet = 0 if left else quiet + 1
-            if quiet == 2 or self.empty():
+            if self.empty() or (quiet == 2 and not self.subreaper):
                 return 0
-        return len(left)
+            if time.monotonic() >= deadline:
+                # A pass over /proc misses what moves on to a new process fast enough; that it is there is known.
+                return max(len(left), int(self.subreaper))
