@@ -9,12 +9,16 @@ from runner import files, record, workspace
 from runner.logs import RecordError, candidate_ids
 from runner.model import Skip
 from runner.plan import plan
+from runner.progress import say
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from runner import git
     from runner.logs import Claim, Logs
     from runner.model import Invocation, JsonObject, Request
     from runner.plan import Entries, World
+    from runner.process.signals import Signals
 
 
 def claim(entries: Entries, request: Request, world: World, logs: Logs) -> tuple[Claim, Invocation | Skip]:
@@ -75,6 +79,14 @@ def unmet(invocation: Invocation, before: git.Snapshot) -> Skip | None:
     return None
 
 
+def preflight(planned: Invocation, signals: Signals, stderr: TextIO | None) -> tuple[Skip | None, list[str]]:
+    """Whether the preflight commands let the run begin, and notes for its record."""
+    # Only what a schedule starts needs it.
+    from runner.preflight import check  # noqa: PLC0415
+
+    return check(planned, signals, lambda text: say(stderr, f"{planned.agent} {planned.task}: {text}"))
+
+
 def identity(request: Request, run_id: str) -> JsonObject:
     """What a skipped run has for a record."""
     return {
@@ -83,4 +95,6 @@ def identity(request: Request, run_id: str) -> JsonObject:
         "task": request.task,
         "model": request.model,
         "trigger": request.trigger,
+        "attempt": request.attempt,
+        "previous_run": request.previous_run,
     }

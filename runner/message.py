@@ -32,7 +32,7 @@ def run_message(record: JsonObject, folder: str | None, settings: JsonObject, re
     """
     row = reason_of(record["reason"])
     record = _portable(record)
-    lines = [*remarks, *_verdict(record), *_facts(record, folder)]
+    lines = [*remarks, *_verdict(record), *_facts(record, folder), *_error_lines(record)[1:]]
     reply = _reply(record) if record["status"] == "success" else []
     return _message(
         f"{_subject(record)}: {status_of(record)}",
@@ -109,11 +109,17 @@ def _subject(record: JsonObject) -> str:
     return f"{record['agent']} {record['task']}"
 
 
+def _error_lines(record: JsonObject) -> list[str]:
+    """What went wrong on one line; of a skip the first, and then the output that shows it."""
+    said = (record.get("error") or {}).get("message") or reason_of(record["reason"]).meaning
+    lines = said.splitlines() if record["status"] == "skipped" else [said]
+    return [one_line(line, _LINE) for line in lines]
+
+
 def _verdict(record: JsonObject) -> list[str]:
     """What happened, the line that shows it, what to do."""
     error: dict[str, Any] = record.get("error") or {}
-    why = error.get("message") or reason_of(record["reason"]).meaning
-    lines = [f"{status_of(record)}: {one_line(why, _LINE)}"]
+    lines = [f"{status_of(record)}: {_error_lines(record)[0]}"]
     if error.get("evidence"):
         lines.append(f"evidence: {one_line(error['evidence'], _LINE)}")
     if error.get("retry_at"):

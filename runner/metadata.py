@@ -50,8 +50,8 @@ def running(invocation: Invocation, started_at: float, *, messages: bool) -> Jso
         "notes": [],
         "error": None,
         "advice": None,
-        "attempt": 1,
-        "previous_run": None,
+        "attempt": invocation.attempt,
+        "previous_run": invocation.previous_run,
         "containment": None,
         "survivors": None,
         "notification": {

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 class Request:
     """What the command line (or a schedule) asks for; names are not checked yet.
 
-    `wait` is how many seconds to wait for a checkout in which another run works.
+    `wait` is how many seconds to wait for a checkout in which another run works. `attempt` counts from 1, and
+    `previous_run` is the run that this one follows. `unattended` is as a schedule starts it: preflight commands count.
+    `heed_cooldown` leaves an agent alone that is in one.
     """
 
     agent: str
@@ -37,6 +39,10 @@ class Request:
     prompt: str | None = None
     trigger: str = "manual"
     wait: float = 0.0
+    attempt: int = 1
+    previous_run: str | None = None
+    unattended: bool = False
+    heed_cooldown: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,9 @@ class Invocation:
 
     `env` is the whole environment of the agent; only its names are ever recorded.
     `files` are settings files to write before the spawn: absolute path → content.
-    `parser` is the raw rule mapping, so that the value stays JSON-able.
+    `parser` is the raw rule mapping, so that the value stays JSON-able. `preflight` are the commands that must succeed
+    first, each `{words, of, tests, default}`: `of` is `agent` or `task`, `tests` marks the project's test command, and
+    `default` the one that nobody chose.
     """
 
     run_id: str
@@ -93,15 +101,22 @@ class Invocation:
     trigger: str
     config_hash: str
     install: str | None = None
+    attempt: int = 1
+    previous_run: str | None = None
+    preflight: tuple[JsonObject, ...] = ()
 
 
 @dataclass(frozen=True)
 class Skip:
-    """A run that does not begin: recorded as a line, without a folder. `exit_code` None: the reason's own."""
+    """A run that does not begin: recorded as a line, without a folder. `exit_code` None: the reason's own.
+
+    `for_all`: no other agent would fare better, whatever the reason's row says.
+    """
 
     reason: str
     message: str
     exit_code: int | None = None
+    for_all: bool = False
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,22 @@ def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invoc
         trigger=request.trigger,
         config_hash=entries.digest,
         install=agent.get("install"),
+        attempt=request.attempt,
+        previous_run=request.previous_run,
+        preflight=_preflight(request, entries, variables) if request.unattended else (),
+    )
+
+
+def _preflight(request: Request, entries: Entries, variables: Mapping[str, Any]) -> tuple[JsonObject, ...]:
+    # Only what a schedule starts needs it.
+    from runner.preflight import commands  # noqa: PLC0415
+
+    def render(word: str, *path: str | int) -> str:
+        return _render(word, variables, *path)
+
+    return (
+        *commands(entries.agent, entries.settings, ("agents", request.agent), render),
+        *commands(entries.task, entries.settings, ("tasks", request.task), render),
     )
 
 

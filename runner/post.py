@@ -14,6 +14,7 @@ from runner.message import run_message, unended_message
 from runner.outbox import Outbox, Pending, Target
 from runner.policy import Streak, decide
 from runner.reasons import reason_of
+from runner.text import steady
 
 if TYPE_CHECKING:
     from runner.logs import Logs
@@ -38,6 +39,7 @@ class Post:
         targets = self.policy.everything
         if not targets:
             return
+        _forget(self._skip_path(opened))
         message = unended_message(opened, folder, _settings(targets))
         self.outbox.write(Pending(message, time.time(), _targets(targets), final=False, run_dir=_run_dir(opened)))
         if self.policy.dead_man and timeout is not None:
@@ -77,15 +79,20 @@ class Post:
         return sent.notification()
 
     def tell_skip(self, line: JsonObject) -> JsonObject:
-        """The message of a skipped run, where its reason has one: once, until the reason or its text changes."""
+        """The message of a skipped run, where its reason has one: once, until the reason or its text changes, or a run
+        begins; numbers and passing files' names are no change.
+        """
         silent = reason_of(line["reason"]).priority == 0
-        said = {"reason": line["reason"], "message": line["error"]["message"]}
-        path = self.logs.path("state", "skips", f"{line['task']}.{line['agent']}.json")
+        said = {"reason": line["reason"], "message": steady(line["error"]["message"])}
+        path = self._skip_path(line)
         if silent or not self.policy.everything or _read(path) == said:
             return off()
         notification = self.conclude(line, None)
         _write(path, said)
         return notification
+
+    def _skip_path(self, record: JsonObject) -> str:
+        return self.logs.path("state", "skips", f"{record['task']}.{record['agent']}.json")
 
     def _scheduling(self, targets: tuple[JsonObject, ...]) -> list[JsonObject]:
         """The channels that can deliver later, and forget it."""
@@ -121,6 +128,13 @@ def _write(path: str, data: JsonObject) -> None:
     try:
         files.make_folders(os.path.dirname(path))
         files.write_json(path, data, sync=False)
+    except OSError:
+        pass
+
+
+def _forget(path: str) -> None:
+    try:
+        os.unlink(path)
     except OSError:
         pass
 

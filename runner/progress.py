@@ -13,9 +13,41 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from runner.model import Fault, Limits
+    from runner.workspace import Pause
 
 _TERMINAL_INTERVAL = 0.5
 _CLEAR = "\r\x1b[K"
+
+
+def say(stream: TextIO | None, text: str) -> None:
+    """A line between two runs, or before one."""
+    _put(stream, f"{one_line(text)}\n")
+
+
+def count_down(text: str, seconds: float, pause: Pause, stream: TextIO | None) -> bool:
+    """Wait, and say for how long still; True when the wait was ended early, as `pause` says."""
+    terminal = stream is not None and stream.isatty()
+    if not terminal:
+        say(stream, f"{text}: in {format_duration(seconds)}")
+    deadline = time.monotonic() + seconds
+    stopped = False
+    while not stopped and (left := deadline - time.monotonic()) > 0:
+        if terminal:
+            _put(stream, f"{_CLEAR}{one_line(f'{text}: in {format_duration(left)}', 79)}")
+        stopped = pause(min(left, _TERMINAL_INTERVAL) if terminal else left)
+    if terminal:
+        _put(stream, _CLEAR)
+    return stopped
+
+
+def _put(stream: TextIO | None, text: str) -> None:
+    """A closed stderr must not end a run."""
+    try:
+        if stream is not None:
+            stream.write(text)
+            stream.flush()
+    except (OSError, ValueError):
+        pass
 
 
 class Live(Protocol):

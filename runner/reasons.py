@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Reason:
-    """`exit_code` None: the run never returned. `meaning` and `advice` are one sentence each, for people."""
+    """`exit_code` None: the run never returned. `meaning` and `advice` are one sentence each, for people.
+
+    `cooldown` is how many seconds the agent is left alone after it, where no reset is announced; None: not at all.
+    """
 
     status: str
     exit_code: int | None
@@ -16,15 +19,20 @@ class Reason:
     meaning: str
     advice: str
     next_agent_helps: bool = False
+    cooldown: float | None = None
 
 
-def _failed(priority: int, meaning: str, advice: str, *, next_agent_helps: bool = False) -> Reason:
-    return Reason("failed", 1, "x", priority, meaning, advice, next_agent_helps)
+def _failed(
+    priority: int, meaning: str, advice: str, *, next_agent_helps: bool = False, cooldown: float | None = None
+) -> Reason:
+    return Reason("failed", 1, "x", priority, meaning, advice, next_agent_helps, cooldown)
 
 
-def _skipped(meaning: str, advice: str, *, priority: int = 0) -> Reason:
-    return Reason("skipped", 12, "x" if priority else "", priority, meaning, advice, next_agent_helps=True)
+def _skipped(meaning: str, advice: str, *, priority: int = 0, next_agent_helps: bool = True) -> Reason:
+    return Reason("skipped", 12, "x" if priority else "", priority, meaning, advice, next_agent_helps)
 
+
+_HOUR = 3600.0
 
 SUCCESS = Reason("success", 0, "white_check_mark", 2, "the run succeeded", "nothing to do")
 
@@ -60,10 +68,18 @@ REASONS: dict[str, Reason] = {
         next_agent_helps=True,
     ),
     "auth": _failed(
-        4, "the service did not accept the login", "log in with the CLI once, or renew its key", next_agent_helps=True
+        4,
+        "the service did not accept the login",
+        "log in with the CLI once, or renew its key",
+        next_agent_helps=True,
+        cooldown=_HOUR,
     ),
     "billing": _failed(
-        4, "the account has no credit or its payment was refused", "top up or fix the payment", next_agent_helps=True
+        4,
+        "the account has no credit or its payment was refused",
+        "top up or fix the payment",
+        next_agent_helps=True,
+        cooldown=_HOUR,
     ),
     "launch_failed": _failed(
         4, "the agent could not be started", "install the binary, or set its path", next_agent_helps=True
@@ -74,7 +90,14 @@ REASONS: dict[str, Reason] = {
         3, "the service could not be reached", "check the network, the proxy and the base URL", next_agent_helps=True
     ),
     "rate_limit": Reason(
-        "rate_limited", 10, "hourglass", 3, "the service limits requests", "wait until the reset", next_agent_helps=True
+        "rate_limited",
+        10,
+        "hourglass",
+        3,
+        "the service limits requests",
+        "wait until the reset",
+        next_agent_helps=True,
+        cooldown=_HOUR / 4,
     ),
     "usage_limit": Reason(
         "rate_limited",
@@ -84,6 +107,7 @@ REASONS: dict[str, Reason] = {
         "the plan's usage window is used up",
         "wait until the reset, or use another agent",
         next_agent_helps=True,
+        cooldown=_HOUR,
     ),
     "timeout": Reason(
         "timed_out", 11, "x", 4, "the run took longer than its timeout", "raise the timeout, or make the task smaller"
@@ -94,18 +118,23 @@ REASONS: dict[str, Reason] = {
     "idle_timeout": Reason(
         "timed_out", 11, "x", 4, "the agent fell silent", "read the end of the transcript for what it waited on"
     ),
-    "busy": _skipped("another run works in the same checkout", "nothing to do, or use --wait"),
+    # The checkout and the disk are the same for every agent.
+    "busy": _skipped("another run works in the same checkout", "nothing to do, or use --wait", next_agent_helps=False),
     "cooldown": _skipped("the agent is left alone until its limit resets", "nothing to do"),
     "preflight": _skipped("a preflight command failed", "mend what it reports", priority=3),
     "dirty_workspace": _skipped(
         "the task commits what the agent leaves, and the checkout has changes already",
         "commit or stash them, then run again",
+        next_agent_helps=False,
     ),
     "missing_requirement": _skipped(
         "something that the agent or task requires is not there", "provide what the message names", priority=3
     ),
     "disk_full": _skipped(
-        "there is no room for the record, or it cannot be written", "free some space below the log folder", priority=3
+        "there is no room for the record, or it cannot be written",
+        "free some space below the log folder",
+        priority=3,
+        next_agent_helps=False,
     ),
     "lost": Reason("lost", None, "x", 5, "the run ended without closing its record", "read the end of the transcript"),
     "interrupted": Reason("interrupted", 130, "x", 2, "the runner was told to stop", "run it again"),

@@ -83,7 +83,8 @@ def _forget(logs: Logs, claim: Claim, place: str | None) -> None:
         logs.note(f"the record of run {claim.run_id} in `{folder}` is damaged; it was left as it is", time.time())
         logs.release(claim, keep_id=True)
     else:
-        # Nobody has heard of it, and nobody needs to.
+        # Nobody has heard of it, and nobody needs to; its preflight may still go on.
+        end_leftovers(folder, None)
         # Three milliseconds of import, for those few.
         import shutil  # noqa: PLC0415
 

@@ -2,56 +2,46 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner import admission, files, git, metadata, record, recover, workspace
-from runner.errors import EXIT_INTERNAL
-from runner.evidence import line_number
-from runner.judge import judge
+from runner import admission, cooldown, git, metadata, record, workspace
+from runner.begun import Begun, Finished, masked
 from runner.logs import RecordError
-from runner.mask import mask_text, mask_tree, secrets_of
-from runner.model import Invocation, Skip, Verdict
-from runner.parsers import compile_parser
-from runner.process.containment import CONTAINMENT_VARIABLE, Containment
-from runner.process.guardian import Guardian
-from runner.process.pump import Log, Streams
+from runner.mask import mask_text, secrets_of
+from runner.model import Invocation, Skip
 from runner.process.signals import Signals
-from runner.process.supervise import execute
-from runner.progress import Progress
 from runner.summary import summary
-from runner.template import render
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
     from runner.logs import Claim, Logs
-    from runner.model import Changes, Evidence, JsonObject, Limits, Outcome, Reply, Request
+    from runner.model import JsonObject, Request
     from runner.plan import Entries, World
     from runner.post import Post
 
-_CLOSING = 30.0  # seconds for the commit check and the record
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-_DELETED = "the run's folder was deleted while the agent ran; it was written again, earlier runs' may be gone"
-_MAX_REPORT = 16 << 20
-_WRITTEN_BY_OTHERS = ("argv", "text", "notes", "error", "commits")
-_LOG_OF = {"stdout": "stdout.log", "stderr": "transcript.log"}
+
+def _nothing(_: JsonObject) -> list[str]:
+    return []
 
 
-@dataclass(frozen=True)
-class Finished:
-    """A run that is over: its record, the same as text, and the command's exit code."""
+def run(
+    entries: Entries,
+    request: Request,
+    world: World,
+    logs: Logs,
+    post: Post,
+    stderr: TextIO | None,
+    after: Callable[[JsonObject], list[str]] = _nothing,
+) -> Finished:
+    """Plan, claim, begin, execute, judge, record. Raises RunnerError before the run has begun, never after.
 
-    record: JsonObject
-    summary: str
-    exit_code: int
-
-
-def run(entries: Entries, request: Request, world: World, logs: Logs, post: Post, stderr: TextIO | None) -> Finished:
-    """Plan, claim, begin, execute, judge, record. Raises RunnerError before the run has begun, never after."""
+    `after` gets the closed record of a run that began, before anybody hears of it, and returns notes for it.
+    """
     full = admission.no_room(logs)
     if full is not None:
         run_id, reserved = admission.refuse(full, request, logs)
@@ -63,7 +53,7 @@ def run(entries: Entries, request: Request, world: World, logs: Logs, post: Post
             skip = planned if isinstance(planned, Skip) else admission.busy(world, signals.first)
             return _skip(skip, request, claim.run_id, claim, logs, post)
         try:
-            return _locked(entries, request, world, logs, post, lock, signals, stderr)
+            return _locked(entries, request, world, logs, post, lock, signals, stderr, after)
         finally:
             lock.release()
 
@@ -77,6 +67,7 @@ def _locked(
     lock: workspace.Lock,
     signals: Signals,
     stderr: TextIO | None,
+    after: Callable[[JsonObject], list[str]],
 ) -> Finished:
     """The run itself, alone in its checkout."""
     before = git.snapshot(world.repo, dict(world.environ))
@@ -84,25 +75,60 @@ def _locked(
     claim, planned = admission.claim(entries, request, world, logs)
     if isinstance(planned, Invocation):
         planned = admission.unmet(planned, before) or planned
+    probe = None
+    if isinstance(planned, Invocation) and request.heed_cooldown:
+        probe = cooldown.admit(logs, request.agent, time.time())
+    if isinstance(probe, Skip):
+        planned, probe = probe, None
     if isinstance(planned, Skip):
         return _skip(planned, request, claim.run_id, claim, logs, post)
-    begun = False
     try:
         lock.sign(f"run {claim.run_id} ({request.agent} {request.task}, pid {os.getpid()})")
+        begun = _begin(planned, before, world, logs, claim, post, signals, stderr, after)
+        if isinstance(begun, Skip):
+            return _skip(begun, request, claim.run_id, claim, logs, post)
+        return begun.finish(signals, stderr)
+    finally:
+        if probe is not None:
+            probe.close()
+
+
+def _begin(
+    planned: Invocation,
+    before: git.Snapshot,
+    world: World,
+    logs: Logs,
+    claim: Claim,
+    post: Post,
+    signals: Signals,
+    stderr: TextIO | None,
+    after: Callable[[JsonObject], list[str]],
+) -> Begun | Skip:
+    """The preflight, then the record that says `running`."""
+    remarks: list[str] = []
+    claimed = False
+    try:
+        if planned.preflight:
+            skip, remarks = admission.preflight(planned, signals, stderr)
+            before = git.snapshot(world.repo, dict(world.environ))  # what the commands left is none of the agent's
+            skip = skip or admission.unmet(planned, before)
+            if skip is not None:
+                claimed = True
+                return skip
         began = time.time()
         secrets = tuple(secrets_of({**world.environ, **planned.env}))
-        opened = _masked(metadata.running(planned, began, messages=bool(post.policy.everything)), secrets)
-        logs.check_place(request.task, request.agent, claim.run_id)
+        opened = masked(metadata.running(planned, began, messages=bool(post.policy.everything)), secrets)
+        logs.check_place(planned.task, planned.agent, planned.run_id)
         record.open_run(planned.run_dir, opened, mask_text(planned.prompt, secrets))
-        begun = True
+        claimed = True
     except RecordError as error:
-        begun = True  # as a skipped run, which has an id and no folder
+        claimed = True  # as a skipped run, which has an id and no folder
         record.discard(planned.run_dir)
-        return _skip(Skip("disk_full", error.message), request, claim.run_id, claim, logs, post)
+        return Skip("disk_full", error.message)
     finally:
-        if not begun:
+        if not claimed:
             logs.release(claim, keep_id=False)
-    return _Run(planned, opened, began, before, world, logs, claim, post, secrets).finish(signals, stderr)
+    return Begun(planned, opened, began, before, world, logs, claim, post, secrets, tuple(remarks), after)
 
 
 def _skip(skip: Skip, request: Request, run_id: str, claim: Claim | None, logs: Logs, post: Post) -> Finished:
@@ -116,179 +142,5 @@ def _skip(skip: Skip, request: Request, run_id: str, claim: Claim | None, logs: 
     finally:
         if claim is not None:
             logs.release(claim, keep_id=True)
-    return Finished(line, summary({**line, "notification": notification}, None), line["exit_code"])
-
-
-@dataclass(frozen=True)
-class _Run:
-    """A run whose record is open."""
-
-    invocation: Invocation
-    opened: JsonObject
-    began: float
-    before: git.Snapshot
-    world: World
-    logs: Logs
-    claim: Claim
-    post: Post
-    secrets: tuple[bytes, ...]
-
-    def finish(self, signals: Signals, stderr: TextIO | None) -> Finished:
-        """From the record that says `running` to the closed one, whatever happens between."""
-        guardian = None
-        closed = False
-        try:
-            try:
-                streams = self._streams()
-                box = Containment(self.invocation.run_id, self.world.environ.get(CONTAINMENT_VARIABLE))
-                if box.cgroup is not None:
-                    self.logs.sign(self.claim, box.cgroup.path)
-                guardian = Guardian(self.invocation, streams, box, self._orphaned)
-                self.post.announce(self.opened, self._shown, _longest(self.invocation.limits))
-                outcome, reply = self._execute(guardian, streams, signals, stderr)
-                changes, verdict = self._conclude(outcome, reply)
-                final = metadata.closed(self.opened, outcome, reply, changes, verdict, self._show)
-            except OSError as error:
-                verdict, final = self._full(error) if error.errno in _FULL else self._broken(error)
-            except Exception as error:
-                verdict, final = self._broken(error)
-            line = mask_text(verdict.evidence.text, self.secrets) if verdict.evidence else None
-            final, closed = self._close(_masked(final, self.secrets), line)
-            return Finished(final, summary(final, self._shown, line), verdict.exit_code)
-        finally:
-            if guardian is not None:
-                guardian.box.close()
-            if closed:
-                self.logs.release(self.claim, keep_id=True)
-            else:
-                os.close(self.claim.lock)  # whoever comes next, and finds room, closes it
-            if guardian is not None:
-                guardian.dismiss()
-
-    def _broken(self, error: Exception) -> tuple[Verdict, JsonObject]:
-        """The runner's own failure, with its traceback in the runner's log."""
-        # Heavy, and of no use to a run that goes well.
-        import traceback  # noqa: PLC0415
-
-        now = time.time()
-        trace = mask_text("".join(traceback.format_exception(error)), self.secrets)
-        self.logs.note(f"internal error in run {self.invocation.run_id}\n{trace}", now)
-        verdict = Verdict("failed", "internal", EXIT_INTERNAL, message=f"internal error: {error!r}")
-        return verdict, metadata.broken(self.opened, verdict, self.began, now)
-
-    def _full(self, error: OSError) -> tuple[Verdict, JsonObject]:
-        """No room for what has to be there before the agent starts."""
-        verdict = Verdict("skipped", "disk_full", 12, message=f"cannot begin: {files.reason(error)}")
-        return verdict, metadata.broken(self.opened, verdict, self.began, time.time())
-
-    def _orphaned(self, survivors: int, containment: str) -> None:
-        """In the guardian, when this process is gone: what the next command would do, at once."""
-        try:
-            recover.close_orphan(self.logs, self.claim, self.post, survivors, containment)
-        except Exception as error:
-            self._broken(error)
-
-    def _streams(self) -> Streams:
-        folder = self.invocation.run_dir
-        for path, content in self.invocation.files.items():
-            files.make_folders(os.path.dirname(path))
-            files.write_text(path, content)
-        return Streams(
-            stdin=record.open_input(folder, self.invocation.stdin),
-            transcript=Log(os.path.join(folder, "transcript.log"), self.invocation.limits.max_output),
-            stdout=Log(os.path.join(folder, "stdout.log"), self.invocation.limits.max_output),
-            secrets=self.secrets,
-        )
-
-    def _execute(
-        self, guardian: Guardian, streams: Streams, signals: Signals, stderr: TextIO | None
-    ) -> tuple[Outcome, Reply]:
-        invocation = self.invocation
-        parser = compile_parser(invocation.parser)
-        reader = parser.reader(time.time)
-        progress = Progress(reader, f"{invocation.agent} {invocation.task}", invocation.limits, stderr)
-        try:
-            outcome = execute(guardian, invocation, streams, reader, progress, signals)
-        finally:
-            progress.close()
-            streams.close()
-        return outcome, reader.finish({path: text for path in parser.sources if (text := self._read(path)) is not None})
-
-    def _read(self, path: str) -> bytes | None:
-        """A file that the parser asks for and the agent was told to write, if it did."""
-        where = os.path.join(self.invocation.run_dir, render(path, {"run_dir": self.invocation.run_dir}))
-        try:
-            with open(os.open(where, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-                return file.read(_MAX_REPORT)
-        except OSError:
-            return None
-
-    def _conclude(self, outcome: Outcome, reply: Reply) -> tuple[Changes, Verdict]:
-        """The commit check and the verdict; with auto_commit, what a good run left is committed first."""
-        invocation = self.invocation
-        expected = invocation.expectations
-        changes = self._changes()
-        verdict = judge(expected, outcome, reply, changes)
-        if expected.auto_commit and changes.dirt and verdict.reason in (None, "nothing_to_do", "uncommitted_changes"):
-            message = f"{invocation.task} by {invocation.agent}\n\nRun {invocation.run_id}"
-            failure = git.commit_all(self.world.repo, message, self._git_env)
-            changes = self._changes()
-            verdict = judge(expected, outcome, reply, changes)
-            if failure is not None:
-                verdict = replace(verdict, notes=(*verdict.notes, f"auto_commit failed: {failure}"))
-        return changes, verdict
-
-    @property
-    def _git_env(self) -> dict[str, str]:
-        return {**self.world.environ, **self.before.identity}
-
-    def _changes(self) -> Changes:
-        after = git.snapshot(self.world.repo, self._git_env)
-        return git.changes(self.world.repo, self.before, after, self._git_env)
-
-    def _show(self, evidence: Evidence) -> str:
-        """`stdout.log:57`."""
-        name = _LOG_OF.get(evidence.source, os.path.basename(evidence.source))
-        return f"{name}:{line_number(os.path.join(self.invocation.run_dir, name), evidence.offset)}"
-
-    def _close(self, final: JsonObject, evidence_text: str | None) -> tuple[JsonObject, bool]:
-        """Repeatable steps in the order that a later command can replay; the live file goes last, in `finish`."""
-        folder = self.invocation.run_dir
-        texts = {"summary.txt": summary(final, self._shown, evidence_text)}
-        if not os.path.lexists(os.path.join(folder, "metadata.json")):
-            final = {**final, "notes": [*final["notes"], _DELETED]}
-            texts = {"summary.txt": summary(final, self._shown, evidence_text), "prompt.md": self._prompt}
-        try:
-            self.logs.check_place(self.invocation.task, self.invocation.agent, self.invocation.run_id)
-            self.logs.restore(self.claim, self.invocation.task, self.invocation.agent)
-            final = record.close_run(folder, final, texts)
-            closed = True
-        except (OSError, RecordError) as error:
-            closed = False
-            why = files.reason(error) if isinstance(error, OSError) else error.message
-            final = {**final, "notes": [*final["notes"], f"the record could not be written: {why}"]}
-        try:
-            self.logs.append_run(metadata.line_of(final))
-        except (OSError, RecordError) as error:
-            self.logs.note(f"run {final['run_id']} is not recorded in every log: {error}", time.time())
-        return {**final, "notification": self.post.conclude(final, self._shown)}, closed
-
-    @property
-    def _prompt(self) -> str:
-        return mask_text(self.invocation.prompt, self.secrets)
-
-    @property
-    def _shown(self) -> str:
-        """The run's folder, relative to the current one where it lies below it."""
-        return self.invocation.run_dir.removeprefix(os.getcwd() + os.sep)
-
-
-def _masked(found: JsonObject, secrets: tuple[bytes, ...]) -> JsonObject:
-    """A record without secrets in what the agent, a template or git wrote; names and numbers are ours."""
-    theirs = {key: found[key] for key in _WRITTEN_BY_OTHERS}
-    return {**found, **mask_tree(theirs, lambda text: mask_text(text, secrets))}
-
-
-def _longest(limits: Limits) -> float | None:
-    """Seconds after which a run that keeps to its limits is over."""
-    return None if limits.timeout is None else limits.timeout + limits.grace + _CLOSING
+    text = summary({**line, "notification": notification}, None)
+    return Finished(line, text, line["exit_code"], for_all=skip.for_all)

@@ -17,6 +17,7 @@ _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 _CUT = 50  # characters read for each one shown
+_PASSING = re.compile(r"/\S*tmp\S*|\b0x[0-9a-fA-F]+|\b\d+(?:[.:,]\d+)*")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
@@ -28,6 +29,11 @@ def printable(text: str) -> str:
 def json_text(value: Any, indent: int | None = None) -> str:
     """JSON whose characters do nothing to a terminal, and mean the same."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def steady(text: str) -> str:
+    """Without what differs from one run of a program to the next: numbers, addresses, paths of temporary files."""
+    return _PASSING.sub("#", text)
 
 
 def wrapped(text: str, width: int) -> list[str]:

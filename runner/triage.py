@@ -143,6 +143,12 @@ def limits(entries: Sequence[JsonObject], now: float) -> list[Finding]:
     ]
 
 
+def left_alone(agent: str, reason: str, how: str, run_id: str) -> Finding:
+    """An agent in cooldown; `how` says until when and why."""
+    advice = f"`runner agents clear {agent}` ends it"
+    return Finding("limits", f"{agent}: {how}", person=False, advice=advice, run_id=run_id, agent=agent, reason=reason)
+
+
 def fine(entries: Sequence[JsonObject], running: int, since: str) -> Finding:
     """What is well, in one line."""
     well = [entry for entry in entries if entry["status"] == "success"]

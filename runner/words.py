@@ -19,7 +19,7 @@ class Option:
 
 
 RUN_OPTIONS = (
-    Option("--agent", "agent", "value", "NAME", "The agent, instead of the first argument."),
+    Option("--agent", "agent", "value", "NAME", "The agent or agents, instead of the first argument."),
     Option("--task", "task", "value", "NAME", "The task, instead of the second argument."),
     Option("--model", "model", "value", "NAME", "The model; stronger than environment, task and agent."),
     Option("--timeout", "timeout", "value", "DURATION", "End the run after this time: `5m`, `90s`, `none`."),
@@ -28,6 +28,7 @@ RUN_OPTIONS = (
     Option("--var", "vars", "pairs", "KEY=VALUE", "Set a variable of the prompt; repeatable."),
     Option("--repo", "repo", "value", "DIR", "Work in this checkout instead of the project's folder."),
     Option("--prompt", "prompt", "value", "TEXT", "Use this text instead of a task's prompt."),
+    Option("--unattended", "unattended", "flag", "", "Run as a schedule would: cooldowns and preflight count."),
     Option("--dry-run", "dry_run", "flag", "", "Print what would run, and start nothing."),
     Option("--json", "json", "flag", "", "Print the record as JSON on stdout, everything else on stderr."),
 )
@@ -37,7 +38,7 @@ _BY_FLAG = {option.flag: option for option in RUN_OPTIONS}
 
 @dataclass(frozen=True)
 class RunWords:
-    """What was said on the command line of one run."""
+    """What was said on the command line of one run; `agent` may be several names, with commas between them."""
 
     agent: str | None = None
     task: str | None = None
@@ -48,6 +49,7 @@ class RunWords:
     vars: dict[str, str] = field(default_factory=dict)
     repo: str | None = None
     prompt: str | None = None
+    unattended: bool = False
     dry_run: bool = False
     json: bool = False
     project: str | None = None
@@ -90,6 +92,19 @@ def read_run(words: list[str]) -> RunWords | None:
             else:
                 said[option.name] = value
     return place_names(RunWords(**said), names)  # type: ignore[arg-type]  # the table's names are the fields' names
+
+
+def agents_of(text: str) -> tuple[str, ...]:
+    """The names in `a,b,c`. Raises UsageError."""
+    names = tuple(name.strip() for name in text.split(","))
+    if "" in names:
+        raise UsageError(
+            f"a name is missing in `{text}`", hint="for example: runner run one,another debug_hello_simple"
+        )
+    twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
+    if twice is not None:
+        raise UsageError(f"the agent `{twice}` is named twice in `{text}`", hint="`retry:` of a task tries one again")
+    return names
 
 
 def take_project(words: list[str]) -> tuple[str | None, list[str]]:

@@ -158,6 +158,58 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+_NAMED = ("rate_limit", "usage_limit", "auth", "billing", "server", "network", "overloaded", "refusal")
+_RULE = '      - {{in: {{when: {{type: result}}, at: result}}, match: "{}", class: {}}}\n'
+SCRIPTED = """\
+stock: false
+parsers:
+  scripted:
+    format: jsonl
+    success: {when: {type: result, is_error: false}}
+    failure: {when: {type: result, is_error: true}}
+    fields:
+      text: {when: {type: result}, at: result, take: last}
+    errors:
+""" + "".join(
+    (
+        _RULE.format("usage limit until (?P<epoch>[0-9]+)", "usage_limit"),
+        _RULE.format("slow down for (?P<ms>[0-9]+) ms", "rate_limit"),
+        *(_RULE.format(f"^{name}$", name) for name in _NAMED),
+    )
+)
+_SCRIPT = """\
+  {}:
+    binary: /bin/sh
+    argv: [-c, {}]
+    parser: scripted
+"""
+
+
+def failing(words: str) -> str:
+    """The shell script of an agent that reports an error; a class's name is that class."""
+    return "echo '" + json.dumps({"type": "result", "is_error": True, "result": words}) + "'; exit 1"
+
+
+def answering(words: str) -> str:
+    """The shell script of an agent that goes well."""
+    return "echo '" + json.dumps({"type": "result", "is_error": False, "result": words}) + "'"
+
+
+def script(project: Project, **scripts: str) -> Project:
+    """The project with an agent for each shell script, each of which notes its start in a file of its name."""
+    entries = [
+        _SCRIPT.format(name, json.dumps(f"echo >> {project.home}/{name}; {text}")) for name, text in scripts.items()
+    ]
+    project.write("agents.yaml", SCRIPTED + "agents:\n" + "".join(entries))
+    return project
+
+
+def starts(project: Project, agent: str) -> int:
+    """How often an agent's process was started."""
+    path = project.home / agent
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
 def kill_both(process: subprocess.Popen[str]) -> None:
     """`kill -9` of a runner and of its guardian, so that neither can close the run."""
     process.send_signal(signal.SIGSTOP)

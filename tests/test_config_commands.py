@@ -96,6 +96,7 @@ def test_agents_as_json(config: Config, capsys: pytest.CaptureFixture[str]) -> N
         "binary": "tool",
         "found": None,
         "install": "pip install tool",
+        "cooldown": None,
     }
 
 

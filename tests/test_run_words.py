@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.words import RunWords, implied_run, read_run
+from runner.errors import UsageError
+from runner.words import RunWords, agents_of, implied_run, read_run
 
 if TYPE_CHECKING:
     from tests.helpers import Project
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         (["run", "a", "t"], RunWords("a", "t")),
         (["run", "--agent", "a", "--task", "t"], RunWords("a", "t")),
         (["run", "--task=t", "a"], RunWords("a", "t")),
+        (["run", "a,b", "t", "--unattended"], RunWords("a,b", "t", unattended=True)),
         (["run", "a", "--prompt", "-x {{ y }}"], RunWords("a", prompt="-x {{ y }}")),
         (["run", "a", "t", "--set", "x=1", "--set", "y=a=b"], RunWords("a", "t", options={"x": "1", "y": "a=b"})),
         (
@@ -53,6 +55,25 @@ def test_words(words: list[str], expected: RunWords | None) -> None:
 )
 def test_run_may_be_left_out(words: list[str], expected: list[str]) -> None:
     assert implied_run(words) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a", ("a",)),
+        ("a,b,c", ("a", "b", "c")),
+        ("a, b", ("a", "b")),
+        ("a,", "a name is missing in `a,`"),
+        (",", "a name is missing"),
+        ("a,b,a", "the agent `a` is named twice in `a,b,a`"),
+    ],
+)
+def test_agents_in_a_list(text: str, expected: tuple[str, ...] | str) -> None:
+    if isinstance(expected, str):
+        with pytest.raises(UsageError, match=expected):
+            agents_of(text)
+    else:
+        assert agents_of(text) == expected
 
 
 WORDS = [

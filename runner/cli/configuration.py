@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import click
 
@@ -39,9 +40,12 @@ def agents(ctx: click.Context, as_json: bool) -> int:
       runner agents
       runner agents --json
       runner agents show demo
+      runner agents clear demo
     """
     if ctx.invoked_subcommand is None:
-        return agents_command.list_agents(open_project(ctx.obj).config, dict(os.environ), as_json)
+        opened = open_project(ctx.obj)
+        cooling = agents_command.cooling_now(opened.logs, time.time())
+        return agents_command.list_agents(opened.config, dict(os.environ), as_json, cooling)
     return 0
 
 
@@ -56,7 +60,23 @@ def agents_show(project: str | None, /, name: str, as_json: bool) -> int:
     Example:
       runner agents show demo
     """
-    return agents_command.show_agent(open_project(project).config, name, as_json)
+    opened = open_project(project)
+    cooling = agents_command.cooling_now(opened.logs, time.time())
+    return agents_command.show_agent(opened.config, name, as_json, cooling.get(name))
+
+
+@agents.command("clear")
+@click.argument("name", shell_complete=names.agents)
+@click.pass_obj
+def agents_clear(project: str | None, /, name: str) -> int:
+    """End the cooldown of an agent, so that unattended runs try it again.
+
+    \b
+    Example:
+      runner agents clear demo
+    """
+    opened = open_project(project)
+    return agents_command.clear_agent(opened.config, opened.logs, name)
 
 
 @app.group(invoke_without_command=True, cls=Commands)

@@ -38,7 +38,18 @@ def agent_then_task(ctx: click.Context, _: click.Parameter, begun: str) -> Items
     """The two words of `runner run`, of which `--agent` and `--task` take the place."""
     free = [name for name in ("agent", "task") if ctx.params.get(name) is None]
     said: Sequence[str] = ctx.params.get("names") or ()
-    return _entries(f"{free[len(said)]}s", ctx, begun) if len(said) < len(free) else []
+    if len(said) >= len(free):
+        return []
+    kind = free[len(said)]
+    return agent_list(ctx, _, begun) if kind == "agent" else _entries(f"{kind}s", ctx, begun)
+
+
+def agent_list(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
+    """The last of several agents, `a,b`; none is named twice."""
+    before, comma, last = begun.rpartition(",")
+    taken = before.split(",") if comma else []
+    items = [item for item in _entries("agents", ctx, last) if item.value not in taken]
+    return [CompletionItem(f"{before}{comma}{item.value}", help=item.help) for item in items]
 
 
 def folders(_: click.Context, __: click.Parameter, begun: str) -> Items:
@@ -56,7 +67,7 @@ def runs(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
     ]
 
 
-RUN_VALUES = {"agent": agents, "task": tasks, "repo": folders}
+RUN_VALUES = {"agent": agent_list, "task": tasks, "repo": folders}
 
 
 def _entries(section: str, ctx: click.Context, begun: str) -> Items:

@@ -37,13 +37,14 @@ def _run_options(function: Callable[..., int]) -> Callable[..., int]:
 
 
 @app.command()
-@click.argument("names", nargs=-1, metavar="AGENT TASK", shell_complete=complete.agent_then_task)
+@click.argument("names", nargs=-1, metavar="AGENT[,AGENT]... TASK", shell_complete=complete.agent_then_task)
 @_run_options
 @click.pass_obj
 def run(project: str | None, /, names: tuple[str, ...], **said: Any) -> int:
-    """Run one agent on one task, and record what happened.
+    """Run one agent on one task, and record what happened. Of several, AGENT,AGENT, each next one tries where the
+    one before met a limit or could not start; without a list, those that the task names under `fallback` do.
 
-    Exit codes: 0 success, 1 agent error, 10 rate limit, 11 timeout, 12 skipped.
+    Exit codes: 0 success, 1 agent error, 10 rate limit, 11 timeout, 12 skipped; with several tries, the last one's.
 
     \b
     Examples:
@@ -52,6 +53,7 @@ def run(project: str | None, /, names: tuple[str, ...], **said: Any) -> int:
       runner run demo --prompt "Update the changelog and commit."
       runner run demo debug_smoke_commit --var url=http://127.0.0.1:8000/
       runner run demo document_coverage --dry-run
+      runner run demo debug_hello_simple --unattended
     """
     for option in RUN_OPTIONS:
         if option.kind == "pairs":

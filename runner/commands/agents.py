@@ -1,43 +1,90 @@
-"""`runner agents`: what one may run."""
+"""`runner agents`: what one may run, and which agents are left alone for now."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from runner import template
 from runner.commands.entry import short_place, show_entry, where
 from runner.commands.table import table
+from runner.cooldown import all_of, clear, read
+from runner.errors import RunnerError
+from runner.files import reason
 from runner.plan import binary_variable
+from runner.text import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.config import Config
+    from runner.cooldown import Cooldown
+    from runner.logs import Logs
     from runner.model import JsonObject
 
+NO_COOLDOWNS: Mapping[str, Cooldown] = MappingProxyType({})
+_ENDED_BY = "`runner agents clear {}` ends it"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
-def list_agents(config: Config, environ: Mapping[str, str], as_json: bool) -> int:
-    agents = [_described(config, name, environ) for name in sorted(config.agents)]
+
+def list_agents(
+    config: Config, environ: Mapping[str, str], as_json: bool, cooling: Mapping[str, Cooldown] = NO_COOLDOWNS
+) -> int:
+    agents = [_described(config, name, environ, cooling.get(name)) for name in sorted(config.agents)]
     if as_json:
         print(json.dumps(agents, indent=2))
     elif agents:
         head = ("AGENT", "MODEL", "PARSER", "DEFINED IN", "BINARY")
         print(table(head, [_row(agent) for agent in agents]), end="")
+        for name in sorted(cooling):
+            print(f"{name}: {cooling[name]}; {_ENDED_BY.format(name)}")
     else:
         print("no agents; add one to agents.yaml")
     return 0
 
 
-def show_agent(config: Config, name: str, as_json: bool) -> int:
+def show_agent(config: Config, name: str, as_json: bool, cooldown: Cooldown | None = None) -> int:
     """Raises UsageError for an unknown name."""
-    return show_entry(config, "agents", name, config.agent(name), as_json=as_json)
+    entry = config.agent(name)
+    if cooldown is not None and not as_json:
+        print(f"# {cooldown}; {_ENDED_BY.format(name)}")
+    return show_entry(config, "agents", name, entry, as_json=as_json, more={"cooldown": _shown(cooldown)})
 
 
-def _described(config: Config, name: str, environ: Mapping[str, str]) -> JsonObject:
+def clear_agent(config: Config, logs: Logs, name: str) -> int:
+    """End an agent's cooldown. Raises UsageError for an unknown name."""
+    found = read(logs, name) if _NAME.fullmatch(name) else None
+    if found is None:
+        config.agent(name)
+    try:
+        cleared = clear(logs, name)
+    except OSError as error:
+        raise RunnerError(f"the cooldown of `{name}` cannot be cleared: {reason(error)}") from None
+    if found is not None:
+        print(f"cleared: {name} was {found}")
+    else:
+        print(f"cleared: a damaged cooldown of {name}" if cleared else f"nothing to clear: {name} is in no cooldown")
+    return 0
+
+
+def cooling_now(logs: Logs, now: float) -> dict[str, Cooldown]:
+    """The agents that are left alone at this time."""
+    return {found.agent: found for found in all_of(logs) if found.blocks(now)}
+
+
+def _shown(cooldown: Cooldown | None) -> JsonObject | None:
+    if cooldown is None:
+        return None
+    times = {"since": rfc3339(cooldown.since), "until": rfc3339(cooldown.until)}
+    return {"reason": cooldown.reason, **times, "run_id": cooldown.run_id}
+
+
+def _described(config: Config, name: str, environ: Mapping[str, str], cooldown: Cooldown | None) -> JsonObject:
     agent = config.agents[name]
     binary, found = find_binary(config, name, environ)
     return {
@@ -49,6 +96,7 @@ def _described(config: Config, name: str, environ: Mapping[str, str]) -> JsonObj
         "binary": binary,
         "found": found,
         "install": agent.get("install"),
+        "cooldown": _shown(cooldown),
     }
 
 

@@ -18,11 +18,14 @@ _INLINE = 56
 _NOTE_COLUMN = 60
 
 
-def show_entry(config: Config, section: str, name: str, entry: JsonObject, *, as_json: bool) -> int:
+def show_entry(
+    config: Config, section: str, name: str, entry: JsonObject, *, as_json: bool, more: JsonObject | None = None
+) -> int:
+    """`more` stands beside the entry in the JSON."""
     path = (section, name)
     if as_json:
         origins = {".".join(map(str, keys)): where(config, (*path, *keys)) for keys in _leaves(entry, ())}
-        shown = {"name": name, "defined": where(config, path), "entry": entry, "origins": origins}
+        shown = {"name": name, "defined": where(config, path), "entry": entry, "origins": origins, **(more or {})}
         print(json.dumps(shown, indent=2))
         return 0
     print(_noted(f"{name}:", where(config, path)))

@@ -7,66 +7,110 @@ import os
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from runner import git
+from runner import cooldown, git
+from runner.commands.candidates import candidates
 from runner.commands.open import note_config_error, open_project
-from runner.config import check_pair
-from runner.config.prompts import read_prompt
 from runner.errors import ConfigError, Problem, UsageError
 from runner.logs import candidate_ids
 from runner.model import Request, Skip
-from runner.plan import PROMPT_TASK, Entries, TemplateFaultError, World, plan
+from runner.plan import PROMPT_TASK, TemplateFaultError, World, plan
 from runner.process.containment import CONTAINMENT_VARIABLE, check_rung
 from runner.run import run as run_steps
 from runner.summary import headline
 from runner.units import parse_duration
+from runner.words import agents_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.begun import Finished
+    from runner.commands.candidates import Candidates
+    from runner.commands.open import Opened
     from runner.config import Config
+    from runner.logs import Logs
     from runner.model import Invocation, JsonObject
+    from runner.plan import Entries
     from runner.words import RunWords
 
 
 def run(words: RunWords) -> int:
-    """The whole command; returns the run's exit code. Raises RunnerError before a run has begun."""
-    request = _request(words)
+    """The whole command; returns the last run's exit code. Raises RunnerError before a run has begun."""
+    names, request = _asked(words)
     check_rung(os.environ.get(CONTAINMENT_VARIABLE))
     try:
         opened = open_project(words.project)
-        config, logs = opened.config, opened.logs
-        entries = _entries(config, request)
+        config = opened.config
+        found = candidates(config, names, request)
+        entries, first = next(iter(found.values()))
         world = World(
             environ=opened.environ,
             project=config.project.root,
             repo=_repo(config, request, entries),
-            logs=logs.root,
+            logs=opened.logs.root,
             python=sys.executable,
             state=opened.state,
         )
         if words.dry_run:
-            return _dry_run(entries, request, world, as_json=words.json)
-        finished = run_steps(entries, request, world, logs, opened.post(entries.task), sys.stderr)
+            return _dry_run(entries, first, world, as_json=words.json)
+        told: list[Finished] = []
+        tell = partial(_tell, told, as_json=words.json)
+        code = _run(opened, found, world, tell)
     except TemplateFaultError as fault:
         raise _located(fault, config, request) from None
     except ConfigError as error:
         note_config_error(words.project, error)
         raise
     if words.json:
-        _print(json.dumps(finished.record, ensure_ascii=False, indent=2))
+        _print(json.dumps(told[-1].record, ensure_ascii=False, indent=2))
+    return code
+
+
+def _run(opened: Opened, found: Candidates, world: World, tell: Callable[[Finished], None]) -> int:
+    """One run, or as many as it takes."""
+    (name, (entries, request)), *others = found.items()
+    post = opened.post(entries.task)
+    if not others and "retry" not in entries.task:
+        if not request.unattended:
+            _note_cooldown(opened.logs, name)
+        finished = run_steps(entries, request, world, opened.logs, post, sys.stderr)
+        tell(finished)
+        return finished.exit_code
+    # Most commands are one run, which starts sooner without these.
+    from runner.attempts import read_retry  # noqa: PLC0415
+    from runner.tries import run_in_turn  # noqa: PLC0415
+
+    for _, planned in others:
+        plan(*planned, world, next(candidate_ids(time.time())))  # what is wrong with it is said before anything runs
+    return run_in_turn(found, read_retry(entries.task.get("retry")), world, opened.logs, post, sys.stderr, tell)
+
+
+def _note_cooldown(logs: Logs, agent: str) -> None:
+    found = cooldown.read(logs, agent)
+    if found is not None and found.blocks(time.time()):
+        print(f"note: agent `{agent}` is {found}; a run by hand is tried all the same", file=sys.stderr)
+
+
+def _tell(told: list[Finished], finished: Finished, *, as_json: bool) -> None:
+    """Each run when it is over; with --json stdout is left to the last one's record."""
+    if as_json:
         print(headline(finished.record), file=sys.stderr)
     else:
-        _print(finished.summary.rstrip("\n"))
-    return finished.exit_code
+        _print(("\n" if told else "") + finished.summary.rstrip("\n"))
+    told.append(finished)
 
 
-def _request(words: RunWords) -> Request:
+def _asked(words: RunWords) -> tuple[tuple[str, ...], Request]:
+    """The agents, and the request for the first of them."""
     agent, task = words.agent, words.task or (PROMPT_TASK if words.prompt is not None else None)
     if agent is None or task is None:
         what = "an agent and a task" if agent is None else "a task"
         raise UsageError(f"`runner run` needs {what}", hint="for example: runner run demo debug_hello_simple")
-    return Request(
-        agent=agent,
+    names = agents_of(agent)
+    request = Request(
+        agent=names[0],
         task=task,
         model=words.model,
         timeout=words.timeout,
@@ -74,8 +118,11 @@ def _request(words: RunWords) -> Request:
         vars=words.vars,
         repo=words.repo,
         prompt=words.prompt,
+        trigger="schedule" if words.unattended else "manual",
         wait=_wait(words.wait),
+        unattended=words.unattended,
     )
+    return names, request
 
 
 def _wait(text: str | None) -> float:
@@ -83,16 +130,6 @@ def _wait(text: str | None) -> float:
         return parse_duration(text) or 0.0
     except ValueError as error:
         raise UsageError(f"--wait: {error}") from None
-
-
-def _entries(config: Config, request: Request) -> Entries:
-    """The chosen agent and task. Raises UsageError for unknown names and ConfigError for what is wrong in the pair."""
-    agent = config.agent(request.agent)
-    free = request.task == PROMPT_TASK and request.prompt is not None
-    task: JsonObject = {} if free else config.task(request.task)
-    check_pair(config, request.agent, None if free else request.task)
-    prompt = read_prompt(config, request.task) if request.prompt is None else request.prompt
-    return Entries(agent, task, config.parser(agent["parser"]), config.settings, config.digest, prompt)
 
 
 def _repo(config: Config, request: Request, entries: Entries) -> str:

@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from runner import record
+from runner import cooldown, record
 from runner import triage as findings
 from runner.commands.look import open_logs
 from runner.commands.open import open_project
@@ -67,8 +67,18 @@ def _findings(project: str | None, began: float, now: float) -> list[Finding]:
         *_undelivered(logs, recent, now),
         *(_missing_at_server(opened, logs, recent, began) if opened else []),
         *findings.failures(recent, now),
-        *findings.limits(recent, now),
+        *_limits(logs, recent, now),
         findings.fine(recent, len(live) - len(unclosed), rfc3339(began)),
+    ]
+
+
+def _limits(logs: Logs, recent: list[JsonObject], now: float) -> list[Finding]:
+    """Limits that hold, then agents that unattended runs leave alone."""
+    cooling = [found for found in cooldown.all_of(logs) if found.blocks(now)]
+    names = {found.agent for found in cooling}
+    return [
+        *(finding for finding in findings.limits(recent, now) if finding.agent not in names),
+        *(findings.left_alone(found.agent, found.reason, str(found), found.run_id) for found in cooling),
     ]
 
 

@@ -58,16 +58,28 @@ def _task(entry: JsonObject, folder: str) -> JsonObject:
         result["prompt"] = os.path.normpath(os.path.join(folder, result["prompt"]))
     if "repo" in result:
         result["repo"] = absolute(result["repo"], folder)
-    if isinstance(result.get("fallback"), str):
-        result["fallback"] = [result["fallback"]]
+    if "fallback" in result:
+        result["fallback"] = _fallback(result["fallback"])
     if "retry" in result:
         retry = result["retry"]
         result["retry"] = _lists(retry, "classes") if isinstance(retry, dict) else {"count": retry}
     if isinstance(result.get("schedule"), dict):
         result["schedule"] = [result["schedule"]]
     if "schedule" in result:
-        result["schedule"] = [_lists(schedule, "agents", "fallback") for schedule in result["schedule"]]
+        result["schedule"] = [_schedule(schedule) for schedule in result["schedule"]]
     return result
+
+
+def _schedule(entry: JsonObject) -> JsonObject:
+    result = _lists(entry, "agents")
+    return {**result, "fallback": _fallback(result["fallback"])} if "fallback" in result else result
+
+
+def _fallback(given: Any) -> list[str] | dict[str, list[str]]:
+    """A list of agents for all, or one for each of some agents."""
+    if isinstance(given, dict):
+        return {name: [others] if isinstance(others, str) else others for name, others in given.items()}
+    return [given] if isinstance(given, str) else given
 
 
 def _common(entry: JsonObject) -> JsonObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from runner import template
@@ -23,6 +24,12 @@ VARIABLES = frozenset(
 )
 SHARED_VARIABLES = frozenset(("env",))
 DEEP_VARIABLES = frozenset(("server",))
+_TEST_COMMAND = re.compile(r"\{\{\s*settings\.test_command\s*\}\}")
+
+
+def is_test_command(word: str) -> bool:
+    """Whether a word of a preflight command stands for the words of the project's test command."""
+    return _TEST_COMMAND.fullmatch(word) is not None
 
 
 def agent_problems(config: Config, name: str) -> Iterator[Problem]:
@@ -92,7 +99,8 @@ def _environment(entry: JsonObject, path: Path) -> Found:
 
 def _commands(entry: JsonObject, path: Path) -> Found:
     for at, words in enumerate(entry.get("preflight") or []):
-        yield from _listed(words, (*path, "preflight", at))
+        named = _listed(words, (*path, "preflight", at))
+        yield from ((where, word) for where, word in named if not is_test_command(word))
 
 
 def _listed(words: list[str], path: Path) -> Found:

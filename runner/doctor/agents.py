@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from runner import cooldown
 from runner.doctor.check import Check, Patient
 from runner.doctor.entry import entry_check, last_check
 from runner.doctor.history import last_good_runs
@@ -60,6 +61,7 @@ def examine(
             known = list(_requirements(config.agents[one.agent], world))
             # That its rules compile is known: a configuration in which they do not is refused before anybody gets here.
             known.append(Check("parser", "ok", config.agents[one.agent]["parser"]))
+            known += _cooldown(logs, one.agent, now)
             known += [last_check(good.get(one.agent), now), entry_check(config, logs, one.agent, good.get(one.agent))]
             patient = replace(patient, checks=(*patient.checks, *known))
         patients.append(patient)
@@ -140,6 +142,16 @@ def _requirements(agent: JsonObject, world: World) -> Iterator[Check]:
         found = f"model from {names[0]}" if names else "no model is set, and a run needs one"
         wanted = f"give --model, or set {' or '.join(rule.get('env') or [])}".removesuffix(", or set ")
         yield Check("model", "ok" if names else "warn", found, None if names else wanted)
+
+
+def _cooldown(logs: Logs, name: str, now: float) -> list[Check]:
+    """A run by hand goes all the same, so this is a warning."""
+    found = cooldown.read(logs, name)
+    if found is None or not found.blocks(now):
+        return []
+    return [
+        Check("cooldown", "warn", str(found), f"unattended runs leave it alone; `runner agents clear {name}` ends it")
+    ]
 
 
 def _present(what: str, advice: str, *, there: bool) -> Check:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.process.spawn import Pipes, spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _MAX_OUTPUT = 16 << 20  # bytes kept of each stream
 _TICK = 20  # milliseconds
@@ -52,32 +52,32 @@ def start(argv: Sequence[str], env: Mapping[str, str], cwd: str) -> Child:
         os.close(stdin)
 
 
-def finish(child: Child, seconds: float, grace: float = 0.5) -> Said:
+def finish(child: Child, seconds: float, grace: float = 0.5, stopped: Callable[[], bool] = bool) -> Said:
     """Wait for its end; when time is up, or the caller is interrupted, it gets SIGTERM, then SIGKILL.
 
-    What is left of its group at the end is killed.
+    What is left of its group at the end is killed. `stopped` is asked again and again: True is as if time were up.
     """
     streams = _Streams(child)
     ended = False
     try:
-        ended = _wait(child, streams, seconds)
+        ended = _wait(child, streams, seconds, stopped)
         if ended:
             streams.drain(_DRAIN)
     finally:
         if not ended:
             os.killpg(child.pid, signal.SIGTERM)
-            _wait(child, streams, grace)
+            _wait(child, streams, grace, bool)
         os.killpg(child.pid, signal.SIGKILL)  # not reaped yet, so the number is still its own
         _, status = os.waitpid(child.pid, 0)
         streams.close()
     return Said(os.waitstatus_to_exitcode(status) if ended else None, *streams.texts())
 
 
-def _wait(child: Child, streams: _Streams, seconds: float) -> bool:
+def _wait(child: Child, streams: _Streams, seconds: float, stopped: Callable[[], bool]) -> bool:
     """Whether it has ended within this time; it is not reaped."""
     deadline = time.monotonic() + seconds
     while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        if time.monotonic() >= deadline:
+        if time.monotonic() >= deadline or stopped():
             return False
         streams.read(_TICK)
     return True

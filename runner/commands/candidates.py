@@ -1,0 +1,83 @@
+"""The agents of one `runner run`, each with what it would run with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runner.config import check_pair
+from runner.config.prompts import read_prompt
+from runner.errors import ConfigError, UsageError, did_you_mean
+from runner.plan import PROMPT_TASK, Entries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
+    from runner.config import Config
+    from runner.model import JsonObject, Request
+
+    Candidates: TypeAlias = dict[str, tuple[Entries, Request]]
+
+
+def candidates(config: Config, names: Sequence[str], request: Request) -> Candidates:
+    """Agent → entries and request, in the order in which they try: several `names`, or one and the task's `fallback`.
+
+    Raises UsageError for unknown names and ConfigError for what is wrong in one of the pairs.
+    """
+    if len(names) == 1 and not _is_free(request):
+        names = _with_fallback(config, names[0], request.task)
+    entries = {name: _entries(config, name, request) for name in names}
+    if len(names) > 1:
+        _check_options(request, entries)
+    request = replace(request, heed_cooldown=request.unattended or len(names) > 1)
+    return {name: (entries[name], _request_of(name, entries, request)) for name in names}
+
+
+def _is_free(request: Request) -> bool:
+    """A run with a prompt of its own and no task."""
+    return request.task == PROMPT_TASK and request.prompt is not None
+
+
+def _with_fallback(config: Config, name: str, task: str) -> tuple[str, ...]:
+    fallback = config.task(task).get("fallback")
+    if not fallback:
+        return (name,)
+    # Few tasks have one; the others do without these modules.
+    from runner.attempts import chain_of  # noqa: PLC0415
+    from runner.config.pairs import pair_problems  # noqa: PLC0415
+
+    names = chain_of(name, fallback)
+    if any(other not in config.agents for other in names[1:]):
+        raise ConfigError(pair_problems(config, task))
+    return names
+
+
+def _entries(config: Config, name: str, request: Request) -> Entries:
+    agent = config.agent(name)
+    free = _is_free(request)
+    task: JsonObject = {} if free else config.task(request.task)
+    check_pair(config, name, None if free else request.task)
+    prompt = read_prompt(config, request.task) if request.prompt is None else request.prompt
+    return Entries(agent, task, config.parser(agent["parser"]), config.settings, config.digest, prompt)
+
+
+def _check_options(request: Request, entries: dict[str, Entries]) -> None:
+    """Of several agents one at least has to know an option."""
+    known = {option for entry in entries.values() for option in entry.agent.get("options") or {}}
+    for option in request.options:
+        if option not in known:
+            raise UsageError(f"none of the agents has an option `{option}`", hint=did_you_mean(option, known))
+
+
+def _request_of(name: str, entries: dict[str, Entries], request: Request) -> Request:
+    """A model is the first agent's, for others know other models; an option is theirs who have it."""
+    if len(entries) == 1:
+        return replace(request, agent=name)
+    mine = entries[name].agent.get("options") or {}
+    return replace(
+        request,
+        agent=name,
+        model=request.model if name == next(iter(entries)) else None,
+        options={option: value for option, value in request.options.items() if option in mine},
+    )
