@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -76,6 +77,24 @@ def append(path: str, data: bytes, *, sync: bool = True) -> None:
         write_all(fd, data)
         if sync:
             os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def read_own(path: str) -> bytes | None:
+    """A file that nobody but us can have written; None for any other, and where there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
+            return None
+        with open(fd, "rb", closefd=False) as file:
+            return file.read()
+    except OSError:
+        return None
     finally:
         os.close(fd)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner import git
-from runner.commands.open import note_config_error, open_project
+from runner.commands.open import Watch
 from runner.config import check_pair
 from runner.config.prompts import read_prompt
 from runner.errors import ConfigError, Problem, UsageError
@@ -30,10 +30,15 @@ if TYPE_CHECKING:
 
 def run(words: RunWords) -> int:
     """The whole command; returns the run's exit code. Raises RunnerError before a run has begun."""
+    with Watch(words.project, told=not (words.dry_run or sys.stderr.isatty())) as watch:
+        return _run(words, watch)
+
+
+def _run(words: RunWords, watch: Watch) -> int:
     request = _request(words)
     check_rung(os.environ.get(CONTAINMENT_VARIABLE))
     try:
-        opened = open_project(words.project)
+        opened = watch.open(f"{request.agent} {request.task}")
         config, logs = opened.config, opened.logs
         entries = _entries(config, request)
         world = World(
@@ -49,9 +54,6 @@ def run(words: RunWords) -> int:
         finished = run_steps(entries, request, world, logs, opened.post(entries.task), sys.stderr)
     except TemplateFaultError as fault:
         raise _located(fault, config, request) from None
-    except ConfigError as error:
-        note_config_error(words.project, error)
-        raise
     if words.json:
         _print(json.dumps(finished.record, ensure_ascii=False, indent=2))
         print(headline(finished.record), file=sys.stderr)
