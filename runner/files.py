@@ -9,7 +9,7 @@ import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 _FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -25,6 +25,15 @@ def make_folders(path: str) -> None:
     except FileExistsError:
         if not os.path.isdir(path):
             raise
+
+
+def try_folders(paths: Iterable[str]) -> None:
+    """Folders that somebody else may want; whether they do without, they will say."""
+    for path in paths:
+        try:
+            make_folders(path.rstrip("/"))
+        except OSError:
+            continue
 
 
 def write_json(path: str, data: Mapping[str, Any], *, sync: bool = True) -> None:

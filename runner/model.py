@@ -71,7 +71,8 @@ class Invocation:
     """One run, complete: everything that the executor needs and nothing that it must look up.
 
     `env` is the whole environment of the agent; only its names are ever recorded.
-    `files` are settings files to write before the spawn: absolute path → content.
+    `files` are settings files to write before the spawn: absolute path → content; `folders` are made if missing.
+    `wrapped` is how many words of argv are a sandbox's, before the agent's own.
     `parser` is the raw rule mapping, so that the value stays JSON-able.
     """
 
@@ -93,6 +94,8 @@ class Invocation:
     trigger: str
     config_hash: str
     install: str | None = None
+    wrapped: int = 0
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner import template
+from runner import checkout, sandbox, template
 from runner.errors import UsageError, did_you_mean
 from runner.git import LOCAL_VARS
 from runner.model import Expectations, Invocation, Limits, Skip
@@ -51,6 +51,7 @@ class Entries:
     settings: JsonObject
     digest: str
     prompt: str
+    sandbox: JsonObject | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class World:
     state: str
     identity: Mapping[str, str] = field(default_factory=dict)
     exists: Callable[[str], bool] = os.path.exists
+    resolve: Callable[[str], str] = os.path.realpath
+    places: Callable[[str], checkout.Places] = checkout.places
 
 
 def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invocation | Skip:
@@ -85,12 +88,14 @@ def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invoc
     )
     variables["prompt"] = text
     stdin = agent.get("stdin")
+    env = _environment(request, entries, variables, world)
+    prefix, folders = _confined(request.agent, entries, variables, env, world)
     return Invocation(
         run_id=run_id,
         agent=request.agent,
         task=request.task,
-        argv=_argv(request.agent, agent, variables, world),
-        env=_environment(request, entries, variables, world),
+        argv=(*prefix, *_argv(request.agent, agent, variables, world)),
+        env=env,
         cwd=world.repo,
         run_dir=run_dir,
         stdin=None if stdin is None else _render(stdin, variables, "agents", request.agent, "stdin"),
@@ -108,6 +113,8 @@ def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invoc
         trigger=request.trigger,
         config_hash=entries.digest,
         install=agent.get("install"),
+        wrapped=len(prefix),
+        folders=folders,
     )
 
 
@@ -206,6 +213,19 @@ def _argv(name: str, agent: JsonObject, variables: Mapping[str, Any], world: Wor
         elif variables.get(item["when"]) not in (None, "", False):
             words += [_render(word, variables, *path, "args", at) for at, word in enumerate(item["args"])]
     return tuple(words)
+
+
+def _confined(
+    name: str, entries: Entries, variables: Mapping[str, Any], env: Mapping[str, str], world: World
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The sandbox's words, and the folders of the agent's own that must be there to be let in."""
+    if entries.sandbox is None:
+        return (), ()
+    state = sandbox.state_of(name, entries.agent, variables, env, _render)
+    places, home = world.places(world.repo), env.get("HOME", "")
+    names = sandbox.variables_of(variables, state, places, home, world.logs, world.resolve)
+    words = sandbox.prefix(entries.agent["sandbox"], entries.sandbox["argv"], names, _render)
+    return words, tuple(path for path in state if path.endswith("/"))
 
 
 def binary_variable(agent: str) -> str:

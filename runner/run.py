@@ -190,6 +190,7 @@ class _Run:
 
     def _streams(self) -> Streams:
         folder = self.invocation.run_dir
+        files.try_folders(self.invocation.folders)
         for path, content in self.invocation.files.items():
             files.make_folders(os.path.dirname(path))
             files.write_text(path, content)

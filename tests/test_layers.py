@@ -19,7 +19,7 @@ FLOORS = [
     {"post", "fold", "history", "admission", "memory"},
     {"plan", "outbox", "progress", "words", "verbs", "policy", "watch", "store"},
     {"config"},
-    {"record", "workspace", "channels", "message"},
+    {"record", "workspace", "channels", "message", "sandbox"},
     {
         "parsers",
         "judge",
@@ -34,7 +34,7 @@ FLOORS = [
         "logs",
         "feed",
     },
-    {"files", "evidence", "mask", "migrate", "rows", "tables", "events", "follow"},
+    {"checkout", "files", "evidence", "mask", "migrate", "rows", "tables", "events", "follow"},
     {"model", "reasons", "units", "text", "errors", "__init__"},
 ]
 FLOOR = {name: depth for depth, names in enumerate(FLOORS) for name in names}

@@ -24,6 +24,11 @@ _PATIENCE = 2.0  # seconds for the guardian to say how a killed agent ended
 _LEFTOVER_GRACE = 0.2  # what an agent leaves behind after a good end: servers, shells in sessions of their own
 
 
+_CRASHES = frozenset(
+    (signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV)
+)
+
+
 class Observer(Protocol):
     """What the supervisor asks of the parser's live view, and tells of the run."""
 
@@ -56,12 +61,12 @@ def execute(
         ending, launch_error = "launch_failed", str(error)
     except GuardianLostError:
         # Killed before it could say what it had started: whatever that was is ours now.
-        guardian.box.tree(Own(0), invocation.run_dir).kill()
+        guardian.box.tree(Own(0), invocation).kill()
         ending = "lost"
     if ending is not None:
         elapsed = time.monotonic() - clock
         return Outcome(ending, started_at, time.time(), elapsed, launch_error=launch_error, containment="none")
-    tree = guardian.box.tree(guardian, invocation.run_dir)
+    tree = guardian.box.tree(guardian, invocation)
     pump = Pump(guardian.pipes, streams, parser)
     watch = _Watch(invocation, guardian, tree, pump, observer, signals)
     try:
@@ -70,7 +75,7 @@ def execute(
         # Also when the parser or a log raised: no agent outlives its run.
         survivors = tree.kill() if not tree.empty() else 0
         pump.close()
-    status = tree.parent.status
+    status = _unwrapped(tree.parent.status) if invocation.wrapped else tree.parent.status
     return Outcome(
         ended_by=watch.ended_by,
         started_at=started_at,
@@ -86,6 +91,15 @@ def execute(
         output_error=streams.transcript.error or streams.stdout.error,
         output_left_out=streams.transcript.left_out,
     )
+
+
+def _unwrapped(status: int | None) -> int | None:
+    """What a sandbox reports of the agent: 128 and its number for a signal, of which only those of a crash are certain.
+
+    Programs end with codes such as 130, 143 and 145 by themselves.
+    """
+    crashed = status is not None and status - 128 in _CRASHES
+    return 128 - status if crashed and status is not None else status
 
 
 class _Watch:
