@@ -133,6 +133,7 @@ class Begun:
 
     def _streams(self) -> Streams:
         folder = self.invocation.run_dir
+        files.try_folders(self.invocation.folders)
         for path, content in self.invocation.files.items():
             files.make_folders(os.path.dirname(path))
             files.write_text(path, content)

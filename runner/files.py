@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 _FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -24,6 +25,15 @@ def make_folders(path: str) -> None:
     except FileExistsError:
         if not os.path.isdir(path):
             raise
+
+
+def try_folders(paths: Iterable[str]) -> None:
+    """Folders that somebody else may want; whether they do without, they will say."""
+    for path in paths:
+        try:
+            make_folders(path.rstrip("/"))
+        except OSError:
+            continue
 
 
 def write_json(path: str, data: Mapping[str, Any], *, sync: bool = True) -> None:
@@ -76,6 +86,24 @@ def append(path: str, data: bytes, *, sync: bool = True) -> None:
         write_all(fd, data)
         if sync:
             os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def read_own(path: str) -> bytes | None:
+    """A file that nobody but us can have written; None for any other, and where there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
+            return None
+        with open(fd, "rb", closefd=False) as file:
+            return file.read()
+    except OSError:
+        return None
     finally:
         os.close(fd)
 

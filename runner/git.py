@@ -11,6 +11,7 @@ import signal
 import time
 from dataclasses import dataclass, field
 
+from runner.checkout import top_of
 from runner.model import Changes, Commit
 
 _TIMEOUT = 60.0  # seconds for one batch; a checkout on a dead network disk must not hang the runner
@@ -132,7 +133,7 @@ def snapshot(repo: str, env: dict[str, str]) -> Snapshot:
         gone = "not a git repository" in message
         return Snapshot(repository=False, error=None if gone else message or f"git status ended with {status.code}")
     head, branch, paths = _parse_status(status.out)
-    top = _top_of(repo)
+    top = top_of(repo)
     return Snapshot(
         repository=True,
         head=head,
@@ -170,27 +171,6 @@ def _parse_refs(out: str) -> dict[str, str]:
     """Commit by name of the branch."""
     pairs = [line.split(" ", 1) for line in out.splitlines() if " " in line]
     return {name: sha for sha, name in pairs}
-
-
-def _top_of(folder: str) -> str:
-    """The top of the checkout, to which the paths of porcelain v2 are relative."""
-    here = os.path.realpath(folder)
-    while not os.path.lexists(os.path.join(here, ".git")) and here != "/":
-        here = os.path.dirname(here)
-    return here
-
-
-def git_dir(folder: str) -> str | None:
-    """The git dir of the checkout around `folder`, a worktree's own; None where there is no checkout."""
-    path = os.path.join(_top_of(folder), ".git")
-    if os.path.isdir(path):
-        return path
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            key, _, where = file.read(8192).strip().partition(": ")
-    except OSError:
-        return None
-    return os.path.join(os.path.dirname(path), where) if key == "gitdir" else None
 
 
 def _signature(top: str, path: str) -> tuple[str, int, int]:

@@ -12,7 +12,7 @@ from runner.text import one_line, printable
 from runner.units import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from runner.model import JsonObject
@@ -21,6 +21,7 @@ _COMMITS = 5
 _REPLY_LINES = 15
 _LINE = 300
 _NOTES = 5
+_PROBLEMS = 5
 # The record travels with the message for machines; the whole of a long reply stays in the log folder.
 _RECORD_TEXT = 16 * 1024
 
@@ -69,6 +70,19 @@ def folded_message(message_id: str, counts: Mapping[str, int], since: str, until
     ]
     title = f"{total} message{'' if total == 1 else 's'} folded: {bad} not successful"
     return _message(title, lines, (row.tag,), row.priority, settings, {"run_id": message_id})
+
+
+def broken_message(
+    message_id: str, project: str, problems: Sequence[str], verdict: str, advice: str, priority: int
+) -> Message:
+    """What no run begins with: a project's configuration, or the words with which a run was asked for."""
+    shown = [one_line(problem, _LINE) for problem in problems[:_PROBLEMS]]
+    if len(problems) > _PROBLEMS:
+        shown.append(f"… {len(problems) - _PROBLEMS} more")
+    lines = [*shown, f"do: {advice}", f"project: {one_line(project, _LINE)}"]
+    record = {"run_id": message_id, "status": "configuration_broken", "project": project, "problems": shown}
+    title = f"{project.rpartition('/')[2] or project}: {verdict}"
+    return _message(one_line(title, 200), lines, ("x",), priority, {}, _portable(record))
 
 
 def _message(

@@ -77,7 +77,8 @@ class Invocation:
     """One run, complete: everything that the executor needs and nothing that it must look up.
 
     `env` is the whole environment of the agent; only its names are ever recorded.
-    `files` are settings files to write before the spawn: absolute path → content.
+    `files` are settings files to write before the spawn: absolute path → content; `folders` are made if missing.
+    `wrapped` is how many words of argv are a sandbox's, before the agent's own.
     `parser` is the raw rule mapping, so that the value stays JSON-able. `preflight` are the commands that must succeed
     first, each `{words, of, tests, default}`: `of` is `agent` or `task`, `tests` marks the project's test command, and
     `default` the one that nobody chose.
@@ -104,6 +105,8 @@ class Invocation:
     attempt: int = 1
     previous_run: str | None = None
     preflight: tuple[JsonObject, ...] = ()
+    wrapped: int = 0
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner import template
+from runner import checkout, sandbox, template
 from runner.errors import UsageError, did_you_mean
 from runner.git import LOCAL_VARS
-from runner.model import Expectations, Invocation, Limits, Skip
-from runner.units import parse_duration, parse_size
+from runner.limits import limits_of
+from runner.model import Expectations, Invocation, Skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from runner.model import JsonObject, Request
 
-TIMEOUT_VARIABLE = "AGENT_RUNNER_TIMEOUT_SECONDS"
 RUN_ID_VARIABLE = "RUNNER_RUN_ID"
 RUN_DIR_VARIABLE = "RUNNER_RUN_DIR"
 PROMPT_TASK = "prompt"
@@ -28,8 +27,6 @@ BASE_ENVIRONMENT = tuple(
     "PATH HOME USER LOGNAME SHELL TERM LANG LC_* TZ TMPDIR XDG_* SSH_AUTH_SOCK GIT_* SSL_CERT_* npm_config_* *_proxy "
     "*_PROXY".split()
 )
-_NEEDED = ("grace", "drain", "linger")  # `none` means the default for these: a run without a grace time has 0s
-_LIMITS = ("timeout", "first_output", "idle_timeout", *_NEEDED)
 
 
 class TemplateFaultError(Exception):
@@ -51,6 +48,7 @@ class Entries:
     settings: JsonObject
     digest: str
     prompt: str
+    sandbox: JsonObject | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,8 @@ class World:
     state: str
     identity: Mapping[str, str] = field(default_factory=dict)
     exists: Callable[[str], bool] = os.path.exists
+    resolve: Callable[[str], str] = os.path.realpath
+    places: Callable[[str], checkout.Places] = checkout.places
 
 
 def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invocation | Skip:
@@ -85,19 +85,21 @@ def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invoc
     )
     variables["prompt"] = text
     stdin = agent.get("stdin")
+    env = _environment(request, entries, variables, world)
+    prefix, folders = _confined(request.agent, entries, variables, env, world)
     return Invocation(
         run_id=run_id,
         agent=request.agent,
         task=request.task,
-        argv=_argv(request.agent, agent, variables, world),
-        env=_environment(request, entries, variables, world),
+        argv=(*prefix, *_argv(request.agent, agent, variables, world)),
+        env=env,
         cwd=world.repo,
         run_dir=run_dir,
         stdin=None if stdin is None else _render(stdin, variables, "agents", request.agent, "stdin"),
         prompt=text,
         files=_files(request.agent, agent, variables, run_dir),
         model=model,
-        limits=_limits(request, agent, task, world),
+        limits=limits_of(request.timeout, agent, task, world.environ),
         expectations=Expectations(
             requires_commit=bool(task.get("requires_commit", False)),
             nothing_to_do=task.get("nothing_to_do"),
@@ -111,6 +113,8 @@ def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invoc
         attempt=request.attempt,
         previous_run=request.previous_run,
         preflight=_preflight(request, entries, variables) if request.unattended else (),
+        wrapped=len(prefix),
+        folders=folders,
     )
 
 
@@ -224,6 +228,19 @@ def _argv(name: str, agent: JsonObject, variables: Mapping[str, Any], world: Wor
     return tuple(words)
 
 
+def _confined(
+    name: str, entries: Entries, variables: Mapping[str, Any], env: Mapping[str, str], world: World
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The sandbox's words, and the folders of the agent's own that must be there to be let in."""
+    if entries.sandbox is None:
+        return (), ()
+    state = sandbox.state_of(name, entries.agent, variables, env, _render)
+    places, home = world.places(world.repo), env.get("HOME", "")
+    names = sandbox.variables_of(variables, state, places, home, world.logs, world.resolve)
+    words = sandbox.prefix(entries.agent["sandbox"], entries.sandbox["argv"], names, _render)
+    return words, tuple(path for path in state if path.endswith("/"))
+
+
 def binary_variable(agent: str) -> str:
     """The environment variable that overrides an agent's binary."""
     return f"RUNNER_{agent.upper().replace('-', '_')}_BIN"
@@ -259,28 +276,3 @@ def _environment(request: Request, entries: Entries, variables: Mapping[str, Any
     env[RUN_ID_VARIABLE] = variables["run_id"]
     env[RUN_DIR_VARIABLE] = variables["run_dir"]
     return env
-
-
-def _limits(request: Request, agent: JsonObject, task: JsonObject, world: World) -> Limits:
-    given: dict[str, Any] = {}
-    for name in _LIMITS:
-        for entry in (task, agent):
-            if name in entry:
-                given[name] = parse_duration(entry[name])
-                break
-    size = next((entry["max_output"] for entry in (task, agent) if "max_output" in entry), None)
-    if size is not None:
-        given["max_output"] = parse_size(size)
-    patience = {**(agent.get("watch") or {}), **(task.get("watch") or {})}
-    if "stall" in patience:
-        given["stall"] = parse_duration(patience["stall"])
-    if patience.get("max_wait", "remaining") != "remaining":
-        given["max_wait"] = parse_duration(patience["max_wait"])
-    for source, text in (("--timeout", request.timeout), (TIMEOUT_VARIABLE, world.environ.get(TIMEOUT_VARIABLE))):
-        if text:
-            try:
-                given["timeout"] = parse_duration(text)
-            except ValueError as error:
-                raise UsageError(f"{source}: {error}") from None
-            break
-    return Limits(**{name: value for name, value in given.items() if value is not None or name not in _NEEDED})

@@ -152,7 +152,7 @@ def decide(policy: Policy, record: JsonObject, before: Streak, now: float) -> De
             return Decision()
         if streak.count == policy.fold_after and streak.count > 1:
             note = f"the {_ordinal(streak.count)} time in a row; more of the same will not be sent until it changes"
-    return Decision(targets, note, _priority(policy, record["reason"], now))
+    return Decision(targets, note, loudness(policy, reason_of(record["reason"]).priority, now))
 
 
 def _ordinal(number: int) -> str:
@@ -161,8 +161,8 @@ def _ordinal(number: int) -> str:
     return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
 
 
-def _priority(policy: Policy, reason: str | None, now: float) -> int:
-    priority = reason_of(reason).priority
+def loudness(policy: Policy, priority: int, now: float) -> int:
+    """The priority, less in quiet hours but for what cannot wait."""
     if policy.quiet is not None and priority < _LOUD and _within(policy.quiet, now):
         return min(priority, _QUIET_PRIORITY)
     return priority

@@ -8,7 +8,7 @@ from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseco
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner import files, git
+from runner import checkout, files
 from runner.errors import RunnerError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def holder(repo: str, state: str) -> str:
 
 
 def _places(repo: str, state: str) -> list[str]:
-    where = git.git_dir(repo)
+    where = checkout.git_dir(repo)
     name = blake2b(os.fsencode(os.path.realpath(repo)), digest_size=16).hexdigest()
     own = os.path.join(state, "workspaces", f"{name}.lock")
     return [own] if where is None else [os.path.join(where, _NAME), own]

@@ -174,7 +174,7 @@ def test_the_cache_is_believed_when_it_is_sound(folder: Path, tmp_path: Path) ->
     assert loaded(folder, tmp_path / "state").agents["mine"]["binary"] == "poison"
 
 
-@pytest.mark.parametrize("change", ["mode", "link", "fifo", "digest", "version"])
+@pytest.mark.parametrize("change", ["mode", "link", "fifo", "folder", "digest", "version"])
 def test_a_cache_that_others_could_have_written_is_a_miss(folder: Path, tmp_path: Path, change: str) -> None:
     path = cached(folder, tmp_path)
     data = poisoned(path)
@@ -189,6 +189,8 @@ def test_a_cache_that_others_could_have_written_is_a_miss(folder: Path, tmp_path
         path.unlink()
         if change == "fifo":
             os.mkfifo(path, 0o600)
+        elif change == "folder":
+            path.mkdir(0o700)
         else:
             (tmp_path / "real").write_bytes(data)
             (tmp_path / "real").chmod(0o600)

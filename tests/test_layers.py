@@ -16,11 +16,11 @@ FLOORS = [
     {"doctor"},
     {"doctor"},
     {"tries"},
-    {"run", "begun", "recover", "prune", "triage"},
-    {"post", "fold", "history", "admission"},
+    {"run", "begun", "recover", "prune", "triage", "alarm"},
+    {"post", "fold", "history", "admission", "memory"},
     {"plan", "preflight", "outbox", "progress", "words", "verbs", "policy", "watch", "store"},
     {"config"},
-    {"record", "workspace", "channels", "message", "cooldown"},
+    {"record", "workspace", "channels", "message", "cooldown", "sandbox"},
     {
         "parsers",
         "judge",
@@ -35,8 +35,9 @@ FLOORS = [
         "logs",
         "feed",
         "attempts",
+        "limits",
     },
-    {"files", "evidence", "mask", "migrate", "rows", "tables", "events", "follow"},
+    {"checkout", "files", "evidence", "mask", "migrate", "rows", "tables", "events", "follow"},
     {"model", "reasons", "units", "text", "errors", "__init__"},
 ]
 FLOOR = {name: depth for depth, names in enumerate(FLOORS) for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +14,8 @@ from runner.commands import heartbeat as heartbeat_command
 from runner.commands import live as live_command
 from runner.commands import parse as parse_command
 from runner.commands import run as run_command
-from runner.commands.open import open_project
+from runner.commands.open import Watch, open_project
+from runner.errors import ConfigError
 from runner.words import RUN_OPTIONS, RunWords, pairs, place_names
 
 if TYPE_CHECKING:
@@ -93,7 +95,14 @@ def heartbeat(project: str | None, /) -> int:
     Example:
       runner heartbeat
     """
-    return heartbeat_command.heartbeat(open_project(project))
+    watch = Watch(project, told=True, each=False)
+    try:
+        with watch:
+            return heartbeat_command.heartbeat(watch.open())
+    except ConfigError as error:
+        if watch.news or sys.stderr.isatty():
+            raise
+        return error.exit_code  # said before: cron would mail it each minute
 
 
 @app.command()

@@ -59,7 +59,8 @@ def _entries(config: Config, name: str, request: Request) -> Entries:
     task: JsonObject = {} if free else config.task(request.task)
     check_pair(config, name, None if free else request.task)
     prompt = read_prompt(config, request.task) if request.prompt is None else request.prompt
-    return Entries(agent, task, config.parser(agent["parser"]), config.settings, config.digest, prompt)
+    parser, sandbox = config.parser(agent["parser"]), config.sandboxes.get(agent.get("sandbox") or "")
+    return Entries(agent, task, parser, config.settings, config.digest, prompt, sandbox)
 
 
 def _check_options(request: Request, entries: dict[str, Entries]) -> None:

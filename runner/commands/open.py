@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner import recover
+from runner import alarm, recover
 from runner.config import Config, find_project, load
 from runner.config.project import state_home
-from runner.errors import ConfigError, Problem, RunnerError
+from runner.errors import ConfigError, Problem, RunnerError, UsageError
 from runner.logs import Logs
+from runner.memory import Memory, Place, logs_of, nearest
 from runner.outbox import Outbox
 from runner.policy import Policy, read_policy, rendered
 from runner.post import Post
@@ -51,19 +52,67 @@ class Opened:
         return self.post(self.config.tasks.get(task, {}))
 
 
-def note_config_error(project: str | None, error: ConfigError) -> None:
-    """Into the runner's own log, where there is a log folder: cron's output is read by nobody."""
-    root = find_project(os.getcwd(), project or os.environ.get("RUNNER_PROJECT")).root
-    logs = Logs(os.path.join(root, "logs"))
-    if os.path.isdir(logs.root):
-        logs.note("\n".join(error.lines()), time.time())
+class Watch:
+    """Around a command that may run while nobody looks: what is wrong with the configuration is noted and told.
+
+    `told`: somebody is to hear of it, who does not see it at a terminal. `each`: note it each time, not only as news.
+    """
+
+    def __init__(self, project: str | None, *, told: bool, each: bool = True) -> None:
+        self.news = True
+        self._told = told
+        self._each = each
+        self._project = project
+        self._environ = dict(os.environ)
+        self._cause = alarm.LOADING
+
+    def open(self, pair: str | None = None) -> Opened:
+        """As open_project. What goes wrong from then on is about `pair`, the agent and task."""
+        opened = open_project(self._project)
+        self._cause = pair or self._cause
+        start, root = _whereabouts(self._project, self._environ)
+        gone = alarm.missing(state_home(self._environ), start, root)
+        if gone is not None and self._told:
+            alarm.config_broken(*gone, alarm.GONE, self._environ, time.time(), each=False)
+        elif gone is not None:
+            gone[0].forget()  # whoever sits there knows what is gone
+        return opened
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None and not isinstance(error, (ConfigError, UsageError)):
+            return
+        state = state_home(self._environ)
+        start, root = _whereabouts(self._project, self._environ)
+        place, known = nearest(state, start, root) or (Place(state or os.devnull, root), Memory())
+        if error is None:
+            alarm.well(place, self._cause)
+        elif self._told:
+            self.news = alarm.config_broken(place, error, self._cause, self._environ, time.time(), each=self._each)
+        elif isinstance(error, ConfigError):
+            alarm.note(logs_of(known.logs, place.root, self._environ), error.lines(), time.time())
+
+
+def _whereabouts(project: str | None, environ: dict[str, str]) -> tuple[str, str]:
+    """The folder that was meant and the project's, also where the one that was named is gone."""
+    explicit = project or environ.get("RUNNER_PROJECT")
+    start = os.path.abspath(explicit) if explicit else os.getcwd()
+    try:
+        return start, find_project(os.getcwd(), explicit).root
+    except UsageError:
+        return start, start
 
 
 def open_project(project: str | None) -> Opened:
     """And close its lost runs. Raises UsageError for a folder that is none, and ConfigError."""
     environ = dict(os.environ)
     found = find_project(os.getcwd(), project or environ.get("RUNNER_PROJECT"))
-    config = load(found, state_home(environ))
+    state = state_home(environ)
+    config = load(found, state)
+    if state is not None:
+        alarm.remember(Place(state, found.root), config, environ)
     config = replace(config, settings=_settings(config, environ))
     opened = Opened(config, Logs(os.path.join(found.root, config.settings.get("logs") or "logs")), environ)
     return replace(opened, lost=_close_lost(opened))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runner import cooldown, git
 from runner.commands.candidates import candidates
-from runner.commands.open import note_config_error, open_project
+from runner.commands.open import Watch
 from runner.errors import ConfigError, Problem, UsageError
 from runner.logs import candidate_ids
 from runner.model import Request, Skip
@@ -38,10 +38,15 @@ if TYPE_CHECKING:
 
 def run(words: RunWords) -> int:
     """The whole command; returns the last run's exit code. Raises RunnerError before a run has begun."""
+    with Watch(words.project, told=not words.dry_run and (words.unattended or not sys.stderr.isatty())) as watch:
+        return _runs(words, watch)
+
+
+def _runs(words: RunWords, watch: Watch) -> int:
     names, request = _asked(words)
     check_rung(os.environ.get(CONTAINMENT_VARIABLE))
     try:
-        opened = open_project(words.project)
+        opened = watch.open(f"{request.agent} {request.task}")
         config = opened.config
         found = candidates(config, names, request)
         entries, first = next(iter(found.values()))
@@ -60,9 +65,6 @@ def run(words: RunWords) -> int:
         code = _run(opened, found, world, tell)
     except TemplateFaultError as fault:
         raise _located(fault, config, request) from None
-    except ConfigError as error:
-        note_config_error(words.project, error)
-        raise
     if words.json:
         _print(json.dumps(told[-1].record, ensure_ascii=False, indent=2))
     return code

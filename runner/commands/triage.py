@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from runner import cooldown, record
 from runner import triage as findings
+from runner.alarm import missing
 from runner.commands.look import open_logs
 from runner.commands.open import open_project
 from runner.commands.runs import read_moment
+from runner.config.project import state_home
 from runner.errors import ConfigError, RunnerError
 from runner.history import Filter, entries, running
 from runner.outbox import YOUNG, Outbox
@@ -22,6 +24,7 @@ from runner.triage import Finding
 
 if TYPE_CHECKING:
     from runner.commands.open import Opened
+    from runner.errors import Problem
     from runner.logs import Logs
     from runner.model import JsonObject
 
@@ -62,8 +65,9 @@ def _findings(project: str | None, began: float, now: float) -> list[Finding]:
     unclosed = [run for run in live if not logs.is_live(run["run_id"])]
     lost = [entry for entry in recent if entry["status"] == "lost"]
     return [
+        *broken,
         *findings.silent(lost, unclosed),
-        *(broken or _mended(logs, began)),
+        *([] if broken else _mended(logs, began)),
         *_undelivered(logs, recent, now),
         *(_missing_at_server(opened, logs, recent, began) if opened else []),
         *findings.failures(recent, now),
@@ -85,13 +89,19 @@ def _limits(logs: Logs, recent: list[JsonObject], now: float) -> list[Finding]:
 def _open(project: str | None) -> tuple[Opened | None, list[Finding]]:
     """The project, or what is wrong with its configuration."""
     try:
-        return open_project(project), []
+        opened = open_project(project)
+        gone = missing(state_home(opened.environ), opened.config.project.root, opened.config.project.root)
+        return opened, [_gone(problem) for problem in gone[1].problems] if gone else []
     except ConfigError as error:
         lines = [one_line(line) for line in error.lines() if not line.startswith("error:")]
         return None, [
             Finding("configuration", line, person=True, advice="`runner validate` says what is expected; no run starts")
             for line in lines[:5]
         ]
+
+
+def _gone(problem: Problem) -> Finding:
+    return Finding("configuration", f"{problem.file}: {problem.message}", person=True, advice=problem.hint)
 
 
 def _mended(logs: Logs, began: float) -> list[Finding]:
@@ -190,7 +200,7 @@ def _missing_at_server(opened: Opened, logs: Logs, recent: list[JsonObject], beg
 
 
 def _print(found: list[Finding]) -> None:
-    for section in findings.SECTIONS:
+    for section in dict.fromkeys(finding.section for finding in found):
         here = [finding for finding in found if finding.section == section]
         if not here:
             continue

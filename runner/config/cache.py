@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import sys
 from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseconds
 from typing import TYPE_CHECKING
 
 from runner import __version__
-from runner.files import make_folders
+from runner.files import make_folders, read_own
 
 if TYPE_CHECKING:
     from typing import Any
@@ -27,20 +26,12 @@ def cache_path(state_home: str, root: str) -> str:
 
 def read(path: str, digest: str) -> Any:
     """What `write` stored for the same inputs and versions; None otherwise."""
+    data = read_own(path)  # a file that others could have written decides nothing here: it names the programs to start
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+        stored = json.loads(data or b"")
+        return stored["config"] if stored["versions"] == _VERSIONS and stored["digest"] == digest else None
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    with open(fd, "rb") as file:
-        facts = os.fstat(fd)
-        # A file that others could have written decides nothing here: it names the programs to start.
-        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
-            return None
-        try:
-            stored = json.loads(file.read())
-            return stored["config"] if stored["versions"] == _VERSIONS and stored["digest"] == digest else None
-        except (ValueError, KeyError, TypeError, OSError, RecursionError):
-            return None
 
 
 def write(path: str, digest: str, config: Any) -> None:

@@ -10,7 +10,7 @@ from runner.config.choices import agent_choices, task_choices
 from runner.config.pairs import pair_problems
 from runner.config.prompts import prompt_problems
 from runner.config.schedules import quiet_problems, schedule_problems
-from runner.config.templates import agent_problems, deep_problems, shared_problems, task_problems
+from runner.config.templates import agent_problems, deep_problems, shared_problems, task_problems, unused_sandboxes
 from runner.config.warnings import agent_warnings
 
 if TYPE_CHECKING:
@@ -37,5 +37,7 @@ def check_all(config: Config) -> list[Problem]:
             schedule_problems(config, name),
         )
     )
-    shared = chain(shared_problems(config), quiet_problems(config, config.notify, ("notify",)))
+    shared = chain(
+        unused_sandboxes(config), shared_problems(config), quiet_problems(config, config.notify, ("notify",))
+    )
     return list(islice(chain(agents, tasks, shared), MAX_PROBLEMS + 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from runner import template
+from runner import sandbox, template
 from runner.errors import Problem
 from runner.template.error import unknown_variable
 
@@ -40,10 +40,35 @@ def agent_problems(config: Config, name: str) -> Iterator[Problem]:
     for at, item in enumerate(agent["argv"]):
         if isinstance(item, dict) and item["when"] not in names:
             yield _problem(config, (*path, "argv", at, "when"), unknown_variable(item["when"], names, 1, 1))
-    if "sandbox" in agent:
-        where: Path = ("sandboxes", agent["sandbox"], "argv")
-        yield from _check(config, _listed(config.sandboxes[agent["sandbox"]]["argv"], where), names)
+    yield from _check(config, _listed(agent.get("state") or [], (*path, "state")), names | SHARED_VARIABLES)
+    if agent.get("sandbox"):
+        yield from sandbox_problems(config, agent["sandbox"], names)
     yield from _check(config, _files_of_rules(config.parser(agent["parser"]), ("parsers", agent["parser"])), names)
+
+
+def sandbox_problems(config: Config, name: str, names: Set[str]) -> Iterator[Problem]:
+    """`names` are the variables of the agent that is in it."""
+    known = names | sandbox.VARIABLES
+    for at, item in enumerate(config.sandboxes[name]["argv"]):
+        path: Path = ("sandboxes", name, "argv", at)
+        if isinstance(item, str):
+            yield from _check(config, [(path, item)], known)
+            continue
+        more = {sandbox.ITEM} if "each" in item else set()
+        yield from _check(config, _listed(item["args"], (*path, "args")), known | more)
+        if ("when" in item) == ("each" in item):
+            yield Problem(*config.locate(*path), "expected either `when` or `each`", config.show(*path))
+        elif item.get("when", "agent") not in known:
+            yield _problem(config, (*path, "when"), unknown_variable(item["when"], known, 1, 1))
+
+
+def unused_sandboxes(config: Config) -> Iterator[Problem]:
+    """Of those that no agent names: with the options of every agent."""
+    used = {agent.get("sandbox") for agent in config.agents.values()}
+    names = VARIABLES | {option for agent in config.agents.values() for option in agent.get("options") or {}}
+    for name in config.sandboxes:
+        if name not in used:
+            yield from sandbox_problems(config, name, names)
 
 
 def deep_problems(config: Config, name: str) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from runner.config.cache import cache_path
 from runner.doctor import scratch, trial
 from runner.doctor.check import Check
 from runner.errors import RunnerError
+from runner.memory import Place
 from runner.process.spawn import LaunchError
 from runner.summary import tokens_text
 from runner.units import format_duration
@@ -44,10 +45,11 @@ def _entry(agent: JsonObject) -> JsonObject:
 
 
 def _forget(project: str, environ: Mapping[str, str]) -> None:
-    """The cache of a project that is gone."""
+    """The cache and the memory of a project that is gone."""
     home = state_home(environ)
     if home is not None:
         files.unlink(cache_path(home, project))
+        Place(home, project).forget()
 
 
 def _live_check(record: JsonObject) -> Check:

@@ -13,6 +13,7 @@ from runner.process import cgroup
 from runner.process.tree import Tree, become_subreaper, kill_marked
 
 if TYPE_CHECKING:
+    from runner.model import Invocation
     from runner.process.cgroup import Cgroup
     from runner.process.tree import Parent
 
@@ -41,8 +42,9 @@ class Containment:
             return "cgroup"
         return "subreaper" if self.subreaper else "group"
 
-    def tree(self, parent: Parent, run_dir: str) -> Tree:
-        return Tree(parent, run_dir, subreaper=self.subreaper, cgroup=self.cgroup)
+    def tree(self, parent: Parent, invocation: Invocation) -> Tree:
+        wrapper = invocation.argv[0] if invocation.wrapped else None
+        return Tree(parent, invocation.run_dir, subreaper=self.subreaper, cgroup=self.cgroup, wrapper=wrapper)
 
     def give_up_cgroup(self) -> None:
         """The agent could not be put into it."""

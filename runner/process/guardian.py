@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from runner.process.pump import Pump
 from runner.process.signals import ENDING_SIGNALS
-from runner.process.spawn import ContainmentError, LaunchError, Pipes, spawn
+from runner.process.spawn import ContainmentError, LaunchError, Pipes, find_binary, spawn
 from runner.process.tree import Own, become_subreaper
 
 if TYPE_CHECKING:
@@ -222,6 +222,9 @@ class _Watcher:
 
     def _spawn(self) -> int:
         invocation, group = self._invocation, self._box.cgroup
+        if invocation.wrapped:
+            # A sandbox that does not find the program says so in words of its own.
+            find_binary(invocation.argv[invocation.wrapped], invocation.env.get("PATH", os.defpath), invocation.cwd)
         return spawn(invocation.argv, invocation.env, invocation.cwd, self._streams.stdin, self._pipes, group)
 
     def _reap(self) -> None:
@@ -250,7 +253,7 @@ class _Watcher:
         survivors = 0
         containment = "none"
         if self._children is not None:
-            tree = self._box.tree(self._children, self._invocation.run_dir)
+            tree = self._box.tree(self._children, self._invocation)
             containment = self._box.rung
             survivors = tree.kill() if not tree.empty() else 0
             pump = Pump(self._pipes, self._streams, None)

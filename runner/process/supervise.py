@@ -25,6 +25,11 @@ _PATIENCE = 2.0  # seconds for the guardian to say how a killed agent ended
 _LEFTOVER_GRACE = 0.2  # what an agent leaves behind after a good end: servers, shells in sessions of their own
 
 
+_CRASHES = frozenset(
+    (signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV)
+)
+
+
 class Observer(Protocol):
     """What the supervisor asks of the parser's live view, and tells of the run."""
 
@@ -76,17 +81,17 @@ def _live(
         return replace(none, ended_by="launch_failed", launch_error=str(error))
     except GuardianLostError:
         # Killed before it could say what it had started: whatever that was is ours now.
-        survivors = guardian.box.tree(Own(0), invocation.run_dir).kill()
+        survivors = guardian.box.tree(Own(0), invocation).kill()
         pump.drain(time.monotonic() + invocation.limits.drain)
         return replace(none, ended_by="lost", survivors=survivors, containment=guardian.box.rung)
-    tree = guardian.box.tree(guardian, invocation.run_dir)
+    tree = guardian.box.tree(guardian, invocation)
     watch = _Watch(invocation, guardian, tree, pump, observer, signals)
     try:
         watch.run()
     finally:
         # Also when the parser or a log raised: no agent outlives its run.
         survivors = tree.kill() if not tree.empty() else 0
-    status = tree.parent.status
+    status = _unwrapped(tree.parent.status) if invocation.wrapped else tree.parent.status
     return replace(
         none,
         ended_by=watch.ended_by,
@@ -96,6 +101,15 @@ def _live(
         survivors=survivors,
         containment=guardian.box.rung,
     )
+
+
+def _unwrapped(status: int | None) -> int | None:
+    """What a sandbox reports of the agent: 128 and its number for a signal, of which only those of a crash are certain.
+
+    Programs end with codes such as 130, 143 and 145 by themselves.
+    """
+    crashed = status is not None and status - 128 in _CRASHES
+    return 128 - status if crashed and status is not None else status
 
 
 class _Watch:

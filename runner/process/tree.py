@@ -174,11 +174,21 @@ class Own:
 class Tree:
     """The processes of one run."""
 
-    def __init__(self, parent: Parent, run_dir: str, *, subreaper: bool, cgroup: Cgroup | None = None) -> None:
+    def __init__(
+        self,
+        parent: Parent,
+        run_dir: str,
+        *,
+        subreaper: bool,
+        cgroup: Cgroup | None = None,
+        wrapper: str | None = None,
+    ) -> None:
+        """`wrapper` is the program, as argv names it, that may stay around the agent."""
         self.parent = parent
         self.run_dir = run_dir
         self.subreaper = subreaper
         self.cgroup = cgroup
+        self.wrapper = wrapper
 
     def empty(self) -> bool:
         """Proof that nothing is left; without a subreaper there is none."""
@@ -189,9 +199,11 @@ class Tree:
         contained = self.cgroup.processes() if self.cgroup is not None else []
         if self.cgroup is not None and number == signal.SIGKILL:
             self.cgroup.kill()
+        # With a sandbox's process all that is in it dies at once: the agent is to have its grace.
+        spared = self.parent.leader if number != signal.SIGKILL and self._is_wrapped() else None
         # While the agent is not reaped its group's number cannot belong to anybody else.
         # Without a leader the number would be 0, which is our own group.
-        if self.parent.leader and (self.parent.status is None or not self.subreaper):
+        if self.parent.leader and spared is None and (self.parent.status is None or not self.subreaper):
             try:
                 os.killpg(self.parent.leader, number)
             except (ProcessLookupError, PermissionError):
@@ -200,10 +212,21 @@ class Tree:
         alive = descendants(self.parent.pid) or contained or marked(self.run_dir)
         for pid in alive:
             try:
-                os.kill(pid, number)
+                if pid != spared:
+                    os.kill(pid, number)
             except (ProcessLookupError, PermissionError):
                 pass
         return alive
+
+    def _is_wrapped(self) -> bool:
+        """Whether the first process still is the wrapper: one such as `nice` has become the agent itself."""
+        if self.wrapper is None:
+            return False
+        try:
+            with open(f"/proc/{self.parent.leader}/cmdline", "rb") as file:
+                return file.read(4096).split(b"\0")[0] == os.fsencode(self.wrapper)
+        except OSError:
+            return False
 
     def kill(self, seconds: float = _KILLING) -> int:
         """SIGKILL until nothing is left; returns how many processes were still there when that time was over.
