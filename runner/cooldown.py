@@ -62,14 +62,15 @@ class Probe:
 def read(logs: Logs, agent: str) -> Cooldown | None:
     """None where there is none, or a file that says nothing sensible."""
     try:
-        with open(os.open(_path(logs, agent), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+        fd = os.open(_path(logs, agent), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, encoding="utf-8") as file:
             found = json.loads(file.read(_LARGEST))
         times = from_rfc3339(found["since"]), from_rfc3339(found["until"])
         cooldown = Cooldown(found["agent"], found["reason"], *times, found["run_id"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
-    sound = cooldown.agent == agent and cooldown.reason in REASONS and isinstance(cooldown.run_id, str)
-    return cooldown if sound else None
+    texts = isinstance(cooldown.reason, str) and isinstance(cooldown.run_id, str)
+    return cooldown if texts and cooldown.agent == agent and cooldown.reason in REASONS else None
 
 
 def all_of(logs: Logs) -> list[Cooldown]:

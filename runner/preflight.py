@@ -33,7 +33,8 @@ _NO_TESTS = 5  # how pytest and unittest end when there are no tests
 _LONGEST = 900.0  # seconds for a command, where the run itself has no timeout
 _GRACE = 5.0
 _OUT_LINES, _ERR_LINES = 10, 5
-_TAIL_BYTES = 1 << 16
+_TAIL_LENGTH = 1 << 16
+_COMMAND, _LAST = 60, 80  # characters that are shown of a command, and of its last line
 
 
 def commands(entry: JsonObject, settings: JsonObject, place: tuple[str, str], render: Render) -> Iterator[JsonObject]:
@@ -52,45 +53,57 @@ def commands(entry: JsonObject, settings: JsonObject, place: tuple[str, str], re
 
 def check(planned: Invocation, signals: Signals, say: Callable[[str], None]) -> tuple[Skip | None, list[str]]:
     """Run the commands in the checkout, with the agent's environment: why the run may not begin, and notes for it."""
+    secrets = secrets_of(planned.env)
     notes: list[str] = []
     done: list[list[str]] = []
     for item in planned.preflight:
         if item["words"] in done:
             continue
-        say(f"preflight: {one_line(shlex.join(item['words']), 100)}")
-        skip, note = _outcome(item, planned, signals)
-        if skip is not None:
-            return skip, notes
+        # Masked before it is cut, so that no half of a secret is left.
+        shown = one_line(mask_text(shlex.join(item["words"]), secrets), _COMMAND)
+        say(f"preflight: {shown}")
+        if item["default"] and not _is_there(item["words"][0], planned):
+            notes.append(f"there is no `{TEST_COMMAND[0]}` here, so the preflight ran no tests (settings.test_command)")
+            continue
+        ended, said = _run(item["words"], planned, signals)
+        if signals.first is not None:
+            message = f"the runner received signal {signals.first} during the preflight"
+            return Skip("interrupted", message, 128 + signals.first), notes
+        if ended is not None and not (item["tests"] and said is not None and said.code == _NO_TESTS):
+            tail = _tail(said, secrets) if said else []
+            last = one_line(tail[-1].strip("=-_ "), _LAST) if tail else ""
+            first = f"the {item['of']}'s preflight {ended}: `{shown}`" + (f": {last}" if last else "")
+            return Skip("preflight", "\n".join((first, *tail)), for_all=item["of"] == "task"), notes
         done.append(item["words"])
-        notes += [note] if note else []
     return None, notes
 
 
-def _outcome(item: JsonObject, planned: Invocation, signals: Signals) -> tuple[Skip | None, str | None]:
-    """Why this command does not let the run begin; or what is to be known of it all the same."""
-    words = item["words"]
+def _is_there(name: str, planned: Invocation) -> bool:
     try:
-        find_binary(words[0], planned.env["PATH"], planned.cwd)
+        find_binary(name, planned.env["PATH"], planned.cwd)
     except LaunchError:
-        if item["default"]:
-            return None, f"there is no `{words[0]}` here, so the preflight ran no tests (settings.test_command)"
+        return False
+    return True
+
+
+def _run(words: list[str], planned: Invocation, signals: Signals) -> tuple[str | None, command.Said | None]:
+    """How it failed, None when it did not; and what it printed, where it was started. No process of it is left."""
     limit = planned.limits.timeout or _LONGEST
     try:
         child = command.start(words, planned.env, planned.cwd)
-        try:
-            said = command.finish(child, limit, _GRACE, lambda: bool(signals.received))
-        finally:
-            kill_marked(planned.run_dir)
-            _reap()
     except LaunchError as error:
-        return _failed(item, planned, str(error).partition(" (")[0]), None
-    if said.code is None and signals.first is not None:
-        message = f"the runner received signal {signals.first} during the preflight"
-        return Skip("interrupted", message, 128 + signals.first), None
-    if said.code == 0 or (item["tests"] and said.code == _NO_TESTS):
-        return None, None
-    ended = f"did not end within {format_duration(limit)}" if said.code is None else _ending(said.code)
-    return _failed(item, planned, ended, *_tail(said.out, _OUT_LINES), *_tail(said.err, _ERR_LINES)), None
+        # Without the folders of PATH, which may be many.
+        return f"could not be started ({str(error).partition(' (')[0]})", None
+    try:
+        said = command.finish(child, limit, _GRACE, lambda: bool(signals.received))
+    finally:
+        kill_marked(planned.run_dir)
+        _reap()
+    if said.code is None:
+        return f"did not end within {format_duration(limit)}", said
+    if said.code < 0:
+        return f"was ended by signal {-said.code}", said
+    return f"ended with exit code {said.code}" if said.code else None, said
 
 
 def _reap() -> None:
@@ -102,18 +115,15 @@ def _reap() -> None:
         pass
 
 
-def _ending(code: int) -> str:
-    return f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
+def _tail(said: command.Said, secrets: list[bytes]) -> list[str]:
+    """The end of stdout, then of stderr."""
+    return [
+        line
+        for output, count in ((said.out, _OUT_LINES), (said.err, _ERR_LINES))
+        for line in _last(output, count, secrets)
+    ]
 
 
-def _failed(item: JsonObject, planned: Invocation, *lines: str) -> Skip:
-    """The first line says what happened, the others are the end of the output."""
-    first, *tail = lines
-    text = "\n".join((f"the {item['of']}'s preflight `{shlex.join(item['words'])}`: {first}", *tail))
-    masked = mask_text(text, secrets_of(planned.env))
-    return Skip("preflight", masked, for_all=item["of"] == "task")
-
-
-def _tail(output: bytes, count: int) -> list[str]:
-    lines = printable(output[-_TAIL_BYTES:].decode(errors="replace")).splitlines()
-    return [one_line(line) for line in lines if line.strip()][-count:]
+def _last(output: bytes, count: int, secrets: list[bytes]) -> list[str]:
+    text = mask_text(output.decode(errors="replace"), secrets)[-_TAIL_LENGTH:]
+    return [one_line(line) for line in printable(text).splitlines() if line.strip()][-count:]

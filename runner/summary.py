@@ -55,7 +55,8 @@ def _verdict(record: JsonObject, evidence_text: str | None) -> list[tuple[str, s
     rows = []
     error = record.get("error")
     if error:
-        rows.append(("why", one_line(error["message"])))
+        lines = error["message"].splitlines() if record["status"] == "skipped" else [error["message"]]
+        rows += [("" if at else "why", one_line(line)) for at, line in enumerate(lines)]
         if error["evidence"]:
             rows.append(("evidence", error["evidence"]))
             if evidence_text and one_line(evidence_text) != one_line(error["message"]):

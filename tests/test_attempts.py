@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import time
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runner.attempts import Next, Retry, chain_of, following, read_retry
+from runner.progress import count_down
 from runner.reasons import REASONS
 from runner.text import rfc3339
 from tests.doubles.ntfy import Ntfy
@@ -309,3 +311,32 @@ def test_a_busy_checkout_is_busy_for_every_agent(project: Project) -> None:
     holder.terminate()
     holder.communicate(timeout=30)
     assert sorted(lines(project)) == [("one", "interrupted", "interrupted"), ("two", "skipped", "busy")]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "shown"), [(Terminal(), "\r\x1b[Kwaiting: in "), (io.StringIO(), "waiting: in 1m30s\n")]
+)
+def test_a_wait_is_counted_down(stream: io.StringIO, shown: str) -> None:
+    waits: list[float] = []
+
+    def pause(seconds: float) -> bool:
+        waits.append(seconds)
+        return len(waits) == 3
+
+    assert count_down("waiting", 90.0, pause, stream)
+    assert stream.getvalue().startswith(shown)
+    if stream.isatty():
+        assert stream.getvalue().count("waiting: in ") == 3
+        assert stream.getvalue().endswith("\r\x1b[K")
+        assert max(waits) <= 0.5
+    else:
+        assert stream.getvalue().count("\n") == 1
+
+
+def test_a_wait_has_an_end() -> None:
+    assert not count_down("waiting", 0.01, lambda seconds: bool(time.sleep(seconds)), None)

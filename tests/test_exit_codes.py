@@ -157,10 +157,10 @@ def test_a_task_that_requires_a_commit_needs_a_checkout(project: Project, tmp_pa
 
 
 BREAK_THE_JUDGE = """\
-import runner.run
+import runner.begun
 def judge(*_):
     raise RuntimeError("the judge is broken")
-runner.run.judge = judge
+runner.begun.judge = judge
 """
 
 
