@@ -37,6 +37,7 @@ UNNAMED = (
     "the indentation does not fit",
     "this character cannot begin a value",
     "expected a mapping",
+    "expected either",
     "expected a text that is not empty, got an empty text",
     "is no regular expression",
     "a `*` or `&` begins",

@@ -149,7 +149,8 @@ def test_paths_are_relative_to_their_file() -> None:
 
 def test_shorthands_are_written_out() -> None:
     sections = merged(
-        "agents: {mine: {binary: '{{ project }}/x', argv: [], parser: text, preflight: [a, b], requires: {env: K}}}\n"
+        "agents: {mine: {binary: '{{ project }}/x', argv: [], parser: text, preflight: [a, b], requires: {env: K},\n"
+        "  state: [own/, x, ~/y/]}}\n"
         "sandboxes: {box: [bwrap, --]}",
         "tasks: {mine: {prompt: x, agents: mine, fallback: other, retry: 2, env: {set: {A: true, B: 2}},\n"
         "  schedule: {cron: '@daily', agents: mine}}}\n",
@@ -159,6 +160,7 @@ def test_shorthands_are_written_out() -> None:
     assert sections["agents"]["mine"]["binary"] == "{{ project }}/x"
     assert sections["agents"]["mine"]["preflight"] == [["a", "b"]]
     assert sections["agents"]["mine"]["requires"] == {"env": ["K"]}
+    assert sections["agents"]["mine"]["state"] == ["/project/own/", "/project/x", "~/y/"]
     assert sections["sandboxes"]["box"] == {"argv": ["bwrap", "--"]}
     assert (task["agents"], task["fallback"], task["retry"]) == (["mine"], ["other"], {"count": 2})
     assert task["schedule"] == [{"cron": "@daily", "agents": ["mine"]}]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from runner.checkout import Places
 from runner.errors import UsageError
 from runner.model import Invocation, Request, Skip
 from runner.plan import Entries, TemplateFaultError, World, plan
@@ -164,3 +165,59 @@ def test_the_binary_can_be_overridden() -> None:
 def test_folders_for_agents_come_before_the_path() -> None:
     planned = invocation(settings={"path": ["/opt/bin", "~/bin"]})
     assert planned.env["PATH"] == "/opt/bin:/home/u/bin:/bin"
+
+
+BOX = {
+    "argv": [
+        "box",
+        "{{ workspace }}",
+        {"when": "model", "args": ["--model", "{{ model }}"]},
+        {"when": "free", "args": ["--never"]},
+        {"each": "state", "args": ["--own", "{{ item }}"]},
+        {"each": "guarded", "args": ["--keep={{ item }}"]},
+        "{{ logs }}|{{ run_dir }}|{{ home }}",
+        "--",
+    ]
+}
+
+
+def boxed(**agent: Any) -> Invocation:
+    world = World(
+        {"PATH": "/bin", "HOME": "/home/u", "TOOL_HOME": "/t"},
+        "/p",
+        "/link",
+        "/p/logs",
+        "/py",
+        "/state",
+        resolve=lambda path: path.replace("/home", "/real").rstrip("/"),
+        places=lambda folder: Places(f"{folder}/top", ("/g",), ("/g/config", "/g/hooks")),
+    )
+    own = {"sandbox": "box", "env": {"pass": ["TOOL_*"]}, **agent}
+    entries = Entries({**AGENT, **own}, {}, {}, {}, "digest", "Do it.", BOX)
+    planned = plan(entries, Request("tool", "job"), world, "20260101_000000")
+    assert isinstance(planned, Invocation)
+    return planned
+
+
+def test_a_sandbox_comes_before_the_agents_own_argv() -> None:
+    state = ["~/.tool/", "{{ env.TOOL_HOME or '~/none' }}/a", "{{ env.TOOL_NONE or '~/b' }}/", "{{ env.TOOL_NONE }}"]
+    planned = boxed(state=state)
+    own = ["--own", "/real/u/.tool", "--own", "/t/a", "--own", "/real/u/b"]
+    assert planned.argv[: planned.wrapped] == (
+        *("box", "/link/top", "--model", "base", *own, "--keep=/g/config", "--keep=/g/hooks"),
+        "/p/logs|/p/logs/job/tool/20260101_000000|/real/u",
+        "--",
+    )
+    assert planned.argv[planned.wrapped :] == ("tool", "run", "--model", "base", "medium")
+    assert planned.folders == ("/home/u/.tool/", "/home/u/b/")
+
+
+def test_a_fault_in_a_sandbox_has_its_place() -> None:
+    with pytest.raises(TemplateFaultError) as caught:
+        boxed(state=["{{ nothing }}"])
+    assert caught.value.path == ("agents", "tool", "state", 0)
+
+
+def test_without_a_sandbox_there_is_no_prefix() -> None:
+    planned = invocation({"state": ["~/.tool/"]})
+    assert (planned.wrapped, planned.folders, planned.argv[0]) == (0, (), "tool")

@@ -72,7 +72,7 @@ def test_the_two_commands_come_first_and_ci_calls_the_second() -> None:
 @pytest.mark.parametrize("body", [body for language, body in BLOCKS if language == "yaml"])
 def test_yaml_examples(stock_project: Project, body: str) -> None:
     """An example is a whole file: it loads beside the stock set."""
-    name = "agents.yaml" if body.startswith(("agents:", "parsers:")) else "tasks.yaml"
+    name = "agents.yaml" if body.startswith(("agents:", "parsers:", "sandboxes:")) else "tasks.yaml"
     stock_project.write(name, body)
     for prompt in re.findall(r"prompt: (\S+\.md)", body):
         stock_project.write(prompt, "Do it.\n")

@@ -33,9 +33,9 @@ def _each(data: JsonObject, section: str, work: Callable[[Any], JsonObject]) -> 
 
 
 def _agent(entry: JsonObject, folder: str) -> JsonObject:
-    result = _lists(_common(entry), "state")
+    result = _common(entry)
     if "state" in result:
-        result["state"] = [absolute(path, folder) + "/" * path.endswith("/") for path in result["state"]]
+        result["state"] = [absolute(path, folder).rstrip("/") + "/" * path.endswith("/") for path in result["state"]]
     if "binary" in result and "/" in result["binary"]:
         result["binary"] = absolute(result["binary"], folder)
     if "model" in result:

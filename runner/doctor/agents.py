@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner import cooldown
+from runner.doctor import sandbox
 from runner.doctor.check import Check, Patient
 from runner.doctor.entry import entry_check, last_check
 from runner.doctor.history import last_good_runs
@@ -58,7 +59,7 @@ def examine(
     for one in begun:
         patient = _program(config, one, world, asked=asked)
         if asked or patient.binary is not None:
-            known = list(_requirements(config.agents[one.agent], world))
+            known = [*_requirements(config.agents[one.agent], world), *sandbox.of_agent(config, one.agent, world)]
             # That its rules compile is known: a configuration in which they do not is refused before anybody gets here.
             known.append(Check("parser", "ok", config.agents[one.agent]["parser"]))
             known += _cooldown(logs, one.agent, now)

@@ -64,9 +64,11 @@ class Row:
     counted: bool = False
     within: float | None = None
     prompt: str | None = None
+    sandbox: str | None = None
 
     def __str__(self) -> str:
-        return "-".join((self.cli, self.scenario, self.reason or self.status, *(name for name, _ in self.environment)))
+        extra = [*(name for name, _ in self.environment), *([self.sandbox] if self.sandbox else [])]
+        return "-".join((self.cli, self.scenario, self.reason or self.status, *extra))
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,11 @@ def run_cell(row: Row, folder: Path, ntfy: Ntfy) -> Cell:
         project.write("prompts/asked.md", row.prompt)
         project.git("add", "-A")
         project.git("commit", "-q", "-m", "a task")
+    if row.sandbox is not None:
+        entry = f"{{extends: {cli.agent}, sandbox: {row.sandbox}}}"
+        project.write("agents.yaml", f"agents: {{{cli.agent}: {entry}}}\n")
+        project.git("add", "-A")
+        project.git("commit", "-q", "-m", "a sandbox")
     with ModelServer(row.scenario) as server:
         for name, text in cli.files(server.url).items():
             (project.home / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,93 @@
+"""Whether a sandbox works on this machine: an empty program is started in it, in the project's checkout."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runner.doctor.check import Check
+from runner.errors import RunnerError
+from runner.model import Invocation, Request
+from runner.plan import PROMPT_TASK, Entries, TemplateFaultError, binary_variable, plan
+from runner.process import command
+from runner.process.spawn import LaunchError, find_binary
+from runner.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.config import Config
+    from runner.model import JsonObject
+    from runner.plan import World
+
+_SECONDS = 10.0
+_NOBODY = "doctor"
+# Where a kernel forbids user namespaces, which a sandbox without root needs: the value that does, and the way out.
+_FORBIDDEN = (
+    ("/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1"),
+    ("/proc/sys/user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=15000"),
+    (
+        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        "1",
+        "an AppArmor profile for its program with `userns,`, or sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+    ),
+)
+
+
+def of_agent(config: Config, name: str, world: World) -> Iterator[Check]:
+    """Of the sandbox that the agent is put into, if any."""
+    agent = config.agents[name]
+    if agent.get("sandbox"):
+        yield _check(config, name, agent, world)
+
+
+def unused(config: Config, world: World) -> Iterator[Check]:
+    """Of those that no agent is put into: known to be there, and no fault when they do not work."""
+    used = {agent.get("sandbox") for agent in config.agents.values()}
+    for name in config.sandboxes:
+        if name not in used:
+            found = _check(config, _NOBODY, {"sandbox": name}, world)
+            yield replace(found, level="ok", found=f"{found.found}; no agent uses it")
+
+
+def _check(config: Config, name: str, agent: JsonObject, world: World) -> Check:
+    box: str = agent["sandbox"]
+    profile = config.sandboxes[box]
+    environ = {key: value for key, value in world.environ.items() if key != binary_variable(name)}
+    model = {**(agent.get("model") or {}), "required": False}
+    empty = {**agent, "binary": "true", "argv": [], "files": {}, "stdin": None, "requires": {}, "model": model}
+    entries = Entries({"parser": "text", **empty}, {}, {}, config.settings, config.digest, "", profile)
+    try:
+        planned = plan(entries, Request(name, PROMPT_TASK, prompt=""), replace(world, environ=environ), _NOBODY)
+        assert isinstance(planned, Invocation)  # nothing is required
+        env = dict(planned.env)
+        find_binary(planned.argv[0], env.get("PATH", os.defpath), world.repo)
+    except TemplateFaultError as fault:
+        return Check("sandbox", "fail", f"{box}: {fault.error.message}")
+    except RunnerError as error:
+        return Check("sandbox", "fail", f"{box}: {error.message}")
+    except LaunchError as error:
+        install = profile.get("install")
+        advice = f"to install it: {install}" if install else None
+        return Check("sandbox", "fail", f"{box}: {str(error).partition(' (')[0]}", advice)
+    try:
+        said = command.finish(command.start(planned.argv, env, world.repo), _SECONDS)
+    except LaunchError as error:
+        return Check("sandbox", "fail", f"{box}: {error}")
+    if said.code == 0:
+        return Check("sandbox", "ok", f"{box} works here")
+    words = one_line(said.err.decode(errors="replace"), 300) or f"exit code {said.code}"
+    return Check("sandbox", "fail", f"{box}: {words}", _permitted())
+
+
+def _permitted() -> str | None:
+    """What would permit user namespaces, where the kernel does not."""
+    for path, value, advice in _FORBIDDEN:
+        try:
+            with open(path, encoding="ascii") as file:
+                if file.read().strip() == value:
+                    return advice
+        except OSError:
+            continue
+    return None
