@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runner import cooldown, files, git, metadata, record, recover
@@ -78,9 +79,8 @@ class Begun:
         try:
             try:
                 streams = self._streams()
-                box = Containment(self.invocation.run_id, self.world.environ.get(CONTAINMENT_VARIABLE))
-                if box.cgroup is not None:
-                    self.logs.sign(self.claim, box.cgroup.path)
+                forced = self.world.environ.get(CONTAINMENT_VARIABLE)
+                box = Containment(self.invocation.run_id, forced, partial(self.logs.sign, self.claim))
                 guardian = Guardian(self.invocation, streams, box, self._orphaned)
                 self.post.announce(self.opened, self._shown, _longest(self.invocation.limits))
                 outcome, reply = self._execute(guardian, streams, signals, stderr)

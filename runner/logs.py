@@ -76,22 +76,24 @@ class Logs:
             raise RecordError(f"cannot write to the log folder `{self.root}`: {reason(error)}") from None
 
     def claim(self, run_id: str, task: str, agent: str) -> Claim | None:
-        """Take an id and its run lock; None when the id is taken. Raises RecordError."""
+        """Take an id and its run lock; None when the id is taken. Raises RecordError.
+
+        The lock comes first: whoever looks for lost runs finds what it is about, wherever this process is ended.
+        """
         self.check_place("ids")
         self.check_place("live")
-        try:
-            write_new(self.path("ids", run_id), f"{task}/{agent}\n".encode())
-        except FileExistsError:
-            return None
-        except OSError as error:
-            raise RecordError(f"cannot write to the log folder `{self.root}`: {reason(error)}") from None
-        claim = self.lock(run_id)
+        path = self.path("ids", run_id)
+        claim = None if os.path.lexists(path) else self.lock(run_id)
         if claim is None:
             return None
-        if not os.path.exists(self.path("ids", run_id)):
-            # Somebody who looked for lost runs had the lock for a moment, and found that this one had not begun.
-            self.release(claim, keep_id=True)
+        try:
+            write_new(path, f"{task}/{agent}\n".encode())
+        except FileExistsError:
+            os.close(claim.lock)  # it was taken, and left, in this very moment; the file is not ours to unlink
             return None
+        except OSError as error:
+            self.release(claim, keep_id=False)
+            raise RecordError(f"cannot write to the log folder `{self.root}`: {reason(error)}") from None
         self.sign(claim, f"{os.getpid()} {boot_id()}")
         return claim
 
@@ -145,14 +147,25 @@ class Logs:
             os.close(fd)
         return False
 
+    def has_lost(self) -> bool:
+        """Whether there is a run whose runner is gone."""
+        return any(not self.is_live(run_id) for run_id in self.live_ids())
+
     def place_of(self, run_id: str) -> str | None:
-        """`task/agent/run_id` of a claimed id."""
+        """`task/agent/run_id` of a claimed id; of one whose file is damaged, where its record lies."""
         try:
-            with open(self.path("ids", run_id), encoding="utf-8") as file:
+            with open(self.path("ids", run_id), encoding="utf-8", errors="replace") as file:
                 owner = file.read(300).strip()
-        except (OSError, ValueError):
+        except OSError:
             return None
-        return os.path.join(owner, run_id) if _OWNER.fullmatch(owner) else None
+        return os.path.join(owner, run_id) if _OWNER.fullmatch(owner) else self._search(run_id)
+
+    def _search(self, run_id: str) -> str | None:
+        for task in _listed(self.root):
+            for agent in _listed(self.path(task)):
+                if os.path.lexists(self.path(task, agent, run_id, "metadata.json")):
+                    return os.path.join(task, agent, run_id)
+        return None
 
     def signed(self, run_id: str) -> Signature:
         """What the runner said of itself in the live file."""

@@ -77,8 +77,10 @@ def _resume(
 def _forget(logs: Logs, claim: Claim, place: str | None) -> None:
     """A claim without a record: a run that had not begun, a skip, or a message; what others wrote stays."""
     folder = logs.path(place) if place else None
-    if folder is None or os.path.exists(logs.path("outbox", f"{claim.run_id}.json")):
+    if os.path.exists(logs.path("outbox", f"{claim.run_id}.json")):
         logs.release(claim, keep_id=True)
+    elif folder is None:
+        logs.release(claim, keep_id=logs.has_line(claim.run_id))
     elif os.path.lexists(os.path.join(folder, "metadata.json")):
         logs.note(f"the record of run {claim.run_id} in `{folder}` is damaged; it was left as it is", time.time())
         logs.release(claim, keep_id=True)

@@ -38,6 +38,8 @@ def lose(project: Project, mode: str = "hang") -> None:
         ("heartbeat",),
         ("notify", "flush"),
         ("agents",),
+        ("runs",),
+        ("show", "last"),
         ("run", "double", "free"),
         ("run", "double", "free", "--dry-run"),
     ],
@@ -91,3 +93,29 @@ def test_a_damaged_outbox_file_hides_no_lost_run(project: Project, server: Ntfy)
     assert [path.name for path in (project.root / "logs" / "outbox" / "dead").iterdir()] == [
         f"{record['run_id']}.json.damaged"
     ]
+
+
+@pytest.mark.parametrize("owner", ["", "fre", "\x00\x00\x00\x00"])
+def test_a_damaged_id_hides_no_lost_run(project: Project, server: Ntfy, owner: str) -> None:
+    """A power cut leaves of a file that nobody brought to the disk what it likes."""
+    lose(notifying(project, server.url))
+    (path,) = (project.root / "logs" / "ids").iterdir()
+    path.write_text(owner)
+    assert project("heartbeat").returncode == 0
+    assert [line["status"] for line in project.feed()] == ["lost"]
+    assert list(server.delivered("runs")) == [project.record()["run_id"]]
+
+
+def test_what_did_not_begin_is_forgotten(project: Project, server: Ntfy) -> None:
+    """Killed between its lock and its record: nobody has heard of it."""
+    logs = project.root / "logs"
+    assert notifying(project, server.url)("runs").returncode == 0
+    for run_id, owner in [("20260101_000001", None), ("20260101_000002", ""), ("20260101_000003", "free/double\n")]:
+        (logs / "live").mkdir(parents=True, exist_ok=True)
+        (logs / "ids").mkdir(exist_ok=True)
+        (logs / "live" / run_id).touch()
+        if owner is not None:
+            (logs / "ids" / run_id).write_text(owner)
+    assert project("heartbeat").returncode == 0
+    assert (os.listdir(logs / "live"), os.listdir(logs / "ids")) == ([], [])
+    assert server.delivered("runs") == {}

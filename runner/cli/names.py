@@ -58,7 +58,7 @@ def folders(_: click.Context, __: click.Parameter, begun: str) -> Items:
 
 def runs(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
     """The newest ids."""
-    logs = open_logs(ctx.find_root().params.get("project"))
+    logs = open_logs(ctx.find_root().params.get("project"), closing=False)
     found = entries(Store(logs), Filter(limit=_RUNS))
     return [
         CompletionItem(entry["run_id"], help=f"{entry['agent']} {entry['task']} {entry['status']}")

@@ -11,6 +11,10 @@ import select
 import signal
 import struct
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PREFIX = "runner-"
 _SYS_CLONE3 = 435  # on every architecture
@@ -76,12 +80,17 @@ class Cgroup:
             select.select([], [], [], _TICK)  # what was killed needs a moment to be gone
 
 
-def make(name: str) -> Cgroup | None:
-    """A new group below the one that this process is in; None where that cannot be."""
+def make(name: str, announce: Callable[[str], None] | None = None) -> Cgroup | None:
+    """A new group below the one that this process is in; None where that cannot be.
+
+    `announce` hears of its folder before it is made: nobody finds it later who has not heard of it.
+    """
     base = own_folder()
     if base is None:
         return None
     path = os.path.join(base, f"{_PREFIX}{name}-{os.getpid()}")
+    if announce is not None:
+        announce(path)
     try:
         os.mkdir(path, 0o700)
     except OSError:

@@ -13,6 +13,8 @@ from runner.process import cgroup
 from runner.process.tree import Tree, become_subreaper, kill_marked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runner.model import Invocation
     from runner.process.cgroup import Cgroup
     from runner.process.tree import Parent
@@ -31,10 +33,13 @@ def check_rung(name: str | None) -> None:
 class Containment:
     """Probed by making it; the runner and the guardian each hold it."""
 
-    def __init__(self, run_id: str, forced: str | None = None) -> None:
-        """`forced` is the rung to begin at; a machine that lacks it gets the next one, as the record says."""
+    def __init__(self, run_id: str, forced: str | None, announce: Callable[[str], None]) -> None:
+        """`forced` is the rung to begin at; a machine that lacks it gets the next one, as the record says.
+
+        `announce` hears of the cgroup's folder before it is made.
+        """
         self.subreaper = forced != "group" and become_subreaper()
-        self.cgroup: Cgroup | None = cgroup.make(run_id) if forced in (None, "", "cgroup") else None
+        self.cgroup: Cgroup | None = cgroup.make(run_id, announce) if forced in (None, "", "cgroup") else None
 
     @property
     def rung(self) -> str:

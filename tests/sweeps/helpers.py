@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import select
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runner.process.cgroup import own_folder
+import pytest
+
+from tests.helpers import AGENTS, make_project, notifying, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tests.doubles.ntfy import Ntfy
     from tests.helpers import Project
+    from tests.sweeps.faults import Point
 
 DOUBLES = Path(__file__).resolve().parent / "doubles"
+TOPIC = "runs"
+SIDE_BY_SIDE = 3
 
 
 class Pulse:
@@ -32,9 +44,102 @@ class Pulse:
         os.close(self._fd)
 
 
-def groups_of(project: Project) -> list[str]:
-    """The cgroups of this project's runs: one with such an id and pid lies in a run's folder or in nobody's."""
-    base = own_folder()
-    ids = {folder.name for folder in project.folders()}
-    names = os.listdir(base) if base else []
-    return sorted(name for name in names if name.startswith("runner-") and name.split("-")[1] in ids)
+def sweep(points: list[Point], strike: Callable[[Point], tuple[str | None, list[str]]]) -> None:
+    """Every point, some side by side; fails with what was wrong at each.
+
+    `strike` gives the point that was met, by its `what`, and what was wrong. No life has as many wake-ups as the one in
+    which the points were counted: what was not met is looked for beside its place.
+    """
+    met: set[str | None] = set()
+    wrong: list[str] = []
+
+    def one(point: Point) -> tuple[str | None, list[str]]:
+        try:
+            what, found = strike(point)
+        except Exception as error:
+            what, found = None, [repr(error)]
+        return what, [f"{point}: {line}" for line in found]
+
+    for beside in (0, 0, 1, -1, 2, -2):
+        left = [replace(point, number=max(1, point.number + beside)) for point in points if point.what not in met]
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            for what, found in pool.map(one, left):
+                met.add(what)
+                wrong += found
+    wrong += [f"{point}: not met" for point in points if point.what not in met]
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
+
+
+def talking(folder: Path, server: Ntfy) -> Project:
+    """A project whose agent keeps count of what it says, and which sends messages."""
+    folder.mkdir(parents=True)
+    project = notifying(make_project(folder), server.url)
+    project.write("agents.yaml", AGENTS.replace("DOUBLE", str(DOUBLES / "talker.py")))
+    return project
+
+
+def settled(project: Project) -> None:
+    """Until the runner and the guardian are both gone: the workspace lock says so."""
+    path = project.root / ".git" / "runner.lock"
+    if path.exists():
+        wait_until(lambda: _free(path), 30)
+
+
+def _free(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def broken_promises(project: Project, server: Ntfy, begun: int, groups: Iterable[str] = ()) -> list[str]:
+    """What is wrong after whatever happened, once the next command has ended.
+
+    `begun` runs of this project had begun, and had these cgroups.
+    """
+    logs = project.root / "logs"
+    found = []
+
+    def expect(what: str, seen: object, wanted: object) -> None:
+        if seen != wanted:
+            found.append(f"{what}: {seen} and not {wanted}")
+
+    records, damaged = _records(project)
+    ids = sorted(record["run_id"] for record in records)
+    expect("damaged records", damaged, [])
+    expect("records", len(records), begun)
+    expect("open records", [record["run_id"] for record in records if record["status"] == "running"], [])
+    expect("runs in the feed", sorted({line["run_id"] for line in project.feed()}), ids)
+    closed = {line["run_id"]: line["status"] for line in project.feed()}
+    expect("status in the feed", closed, {record["run_id"]: record["status"] for record in records})
+    expect("sequence ids of messages", sorted(server.delivered(TOPIC)), ids)
+    states = {record["notification"]["state"] for record in records}
+    expect("messages by the records", states, {"delivered"} if records else set())
+    expect("outbox", _names(logs / "outbox"), [])
+    expect("live files", _names(logs / "live"), [])
+    expect("claimed ids", _names(logs / "ids"), ids)
+    expect("folders of runs", sorted(path.name for path in logs.glob("free/*/*")), ids)
+    # Of what may be lost (the configuration's cache, the streaks) one may be left: the next write takes its place.
+    staging = [path for path in logs.rglob("*.new") if path.parent.name != "streaks"]
+    expect("staging files", staging, [])
+    expect("processes", project.processes(), [])
+    expect("cgroups", [group for group in groups if os.path.isdir(group)], [])
+    expect("what the server refused", server.violations, [])
+    return found
+
+
+def _records(project: Project) -> tuple[list[dict[str, Any]], list[str]]:
+    records, damaged = [], []
+    for folder in project.folders():
+        try:
+            records.append(json.loads((folder / "metadata.json").read_text()))
+        except ValueError:
+            damaged.append(folder.name)
+    return records, damaged
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.is_dir()) if folder.exists() else []
