@@ -33,8 +33,9 @@ FLOORS = [
         "why",
         "logs",
         "feed",
+        "due",
     },
-    {"files", "evidence", "mask", "migrate", "rows", "tables", "events", "follow"},
+    {"files", "evidence", "mask", "migrate", "rows", "tables", "events", "follow", "crontimes"},
     {"model", "reasons", "units", "text", "errors", "__init__"},
 ]
 FLOOR = {name: depth for depth, names in enumerate(FLOORS) for name in names}
@@ -141,7 +142,7 @@ def test_size_and_names(path: Path) -> None:
             assert (node.end_lineno or 0) - node.lineno < 50, f"{node.name} does not fit on a screen"
 
 
-HEAVY = ("click", "jinja2", "jsonschema", "requests", "yaml", "pathlib", "subprocess", "logging", "tempfile")
+HEAVY = ("click", "jinja2", "jsonschema", "requests", "yaml", "pathlib", "subprocess", "logging", "tempfile", "cronsim", "zoneinfo")
 
 
 def test_the_hot_path_imports_nothing_heavy() -> None:
