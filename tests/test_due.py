@@ -122,7 +122,7 @@ def hourly(**more: Any) -> Schedule:
 
 
 class Clockwork:
-    """A schedule stepped at the minutes that a test names; what was decided, as `start 60` or `missed 60-180 ×3`."""
+    """A schedule stepped at the minutes that a test names; what was decided reads `start 60`."""
 
     def __init__(self, schedule: Schedule, begin: float = 0) -> None:
         self.schedule = schedule

@@ -142,7 +142,19 @@ def test_size_and_names(path: Path) -> None:
             assert (node.end_lineno or 0) - node.lineno < 50, f"{node.name} does not fit on a screen"
 
 
-HEAVY = ("click", "jinja2", "jsonschema", "requests", "yaml", "pathlib", "subprocess", "logging", "tempfile", "cronsim", "zoneinfo")
+HEAVY = (
+    "click",
+    "jinja2",
+    "jsonschema",
+    "requests",
+    "yaml",
+    "pathlib",
+    "subprocess",
+    "logging",
+    "tempfile",
+    "cronsim",
+    "zoneinfo",
+)
 
 
 def test_the_hot_path_imports_nothing_heavy() -> None:
