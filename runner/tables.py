@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from runner.reasons import NOT_BEGUN
 from runner.rows import COLUMNS
 
 KINDS = ("agent", "task", "model")
+BEGUN = "NOT IN ({})".format(", ".join(f"'{status}'" for status in sorted(NOT_BEGUN)))
 _TYPES = {"cost_usd": "REAL"}
 TABLES = (
     "CREATE TABLE runs (" + ", ".join(f"{name} {_TYPES.get(name, '')}".strip() for name in COLUMNS) + ")",
@@ -20,11 +22,11 @@ def cells(kind: str, where: str = "1") -> str:
     A number that the agent did not report adds nothing; `with_…` counts the runs that did report it.
     """
     return f"""
-SELECT '{kind}' AS kind, {kind} AS name, substr(run_id, 1, 8) AS day, sum(status <> 'skipped') AS runs,
-    sum(status = 'success') AS successes, sum(status = 'skipped') AS skipped, count(input_tokens) AS with_tokens,
+SELECT '{kind}' AS kind, {kind} AS name, substr(run_id, 1, 8) AS day, sum(status {BEGUN}) AS runs,
+    sum(status = 'success') AS successes, sum(NOT status {BEGUN}) AS skipped, count(input_tokens) AS with_tokens,
     sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
     sum(cache_read_tokens) AS cache_read_tokens, count(cost_usd) AS with_cost, sum(cost_usd) AS cost_usd,
-    sum(commits) AS commits, group_concat(CASE WHEN status <> 'skipped' THEN elapsed_ms END) AS durations
+    sum(commits) AS commits, group_concat(CASE WHEN status {BEGUN} THEN elapsed_ms END) AS durations
 FROM runs WHERE {where} GROUP BY 1, 2, 3"""  # noqa: S608  # our own names
 
 

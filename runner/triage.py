@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.reasons import REASONS
+from runner.reasons import NOT_BEGUN, REASONS
 from runner.text import from_rfc3339, one_line
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def limits(entries: Sequence[JsonObject], now: float) -> list[Finding]:
     """Agents whose newest run met a limit that still holds."""
     newest: dict[str, JsonObject] = {}
     for entry in entries:
-        if entry["status"] != "skipped":
+        if entry["status"] not in NOT_BEGUN:
             newest.setdefault(entry["agent"], entry)
     return [
         Finding(

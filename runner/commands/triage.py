@@ -16,6 +16,7 @@ from runner.commands.runs import read_moment
 from runner.errors import ConfigError, RunnerError
 from runner.history import Filter, entries, running
 from runner.outbox import YOUNG, Outbox
+from runner.reasons import NOT_BEGUN
 from runner.store import Store
 from runner.text import json_text, one_line, rfc3339
 from runner.triage import Finding
@@ -141,7 +142,7 @@ def _states(logs: Logs, recent: list[JsonObject]) -> dict[str, str]:
     """What the records of the newest runs say of their messages, but for runs that are being closed."""
     found = {}
     for entry in recent[:_CHECKED]:
-        place = None if entry["status"] == "skipped" else logs.place_of(entry["run_id"])
+        place = None if entry["status"] in NOT_BEGUN else logs.place_of(entry["run_id"])
         kept = record.read_metadata(logs.path(place)) if place else None
         if kept is not None and not logs.is_live(entry["run_id"]):
             found[entry["run_id"]] = str((kept.get("notification") or {}).get("state"))
