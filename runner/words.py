@@ -28,6 +28,7 @@ RUN_OPTIONS = (
     Option("--var", "vars", "pairs", "KEY=VALUE", "Set a variable of the prompt; repeatable."),
     Option("--repo", "repo", "value", "DIR", "Work in this checkout instead of the project's folder."),
     Option("--prompt", "prompt", "value", "TEXT", "Use this text instead of a task's prompt."),
+    Option("--unattended", "unattended", "flag", "", "As a schedule starts it."),
     Option("--dry-run", "dry_run", "flag", "", "Print what would run, and start nothing."),
     Option("--json", "json", "flag", "", "Print the record as JSON on stdout, everything else on stderr."),
 )
@@ -48,6 +49,7 @@ class RunWords:
     vars: dict[str, str] = field(default_factory=dict)
     repo: str | None = None
     prompt: str | None = None
+    unattended: bool = False
     dry_run: bool = False
     json: bool = False
     project: str | None = None

@@ -74,6 +74,7 @@ def _request(words: RunWords) -> Request:
         vars=words.vars,
         repo=words.repo,
         prompt=words.prompt,
+        trigger="schedule" if words.unattended else "manual",
         wait=_wait(words.wait),
     )
 
