@@ -15,9 +15,9 @@ FLOORS = [
     {"commands"},
     {"doctor"},
     {"doctor"},
-    {"run", "recover", "prune", "triage"},
+    {"run", "recover", "prune", "triage", "schedules", "notices", "occurrence"},
     {"post", "fold", "history", "admission"},
-    {"plan", "outbox", "progress", "words", "verbs", "policy", "watch", "store"},
+    {"ledger", "plan", "outbox", "progress", "words", "verbs", "policy", "watch", "store"},
     {"config"},
     {"record", "workspace", "channels", "message"},
     {
@@ -51,6 +51,7 @@ EFFECTS = {
 }
 CALLS = {
     "os.fork": {"process"},
+    "os.posix_spawn": {"process"},
     "os.posix_spawnp": {"git.py", "standin.py"},
     "os.system": set(),
     "os.popen": set(),

@@ -9,7 +9,6 @@ import click
 from runner.cli import names as complete
 from runner.cli.app import app, json_option
 from runner.commands import doctor as doctor_command
-from runner.commands import heartbeat as heartbeat_command
 from runner.commands import live as live_command
 from runner.commands import parse as parse_command
 from runner.commands import run as run_command
@@ -80,18 +79,6 @@ def parse(project: str | None, /, agent: str, stdout: str, **said: Any) -> int:
       runner parse demo stdout.log --stderr stderr.log --exit-code 1 --json
     """
     return parse_command.parse(open_project(project).config, agent, stdout, **said)
-
-
-@app.command()
-@click.pass_obj
-def heartbeat(project: str | None, /) -> int:
-    """Close lost runs and send what waits: one line in a crontab, each minute.
-
-    \b
-    Example:
-      runner heartbeat
-    """
-    return heartbeat_command.heartbeat(open_project(project))
 
 
 @app.command()

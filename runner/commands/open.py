@@ -59,14 +59,14 @@ def note_config_error(project: str | None, error: ConfigError) -> None:
         logs.note("\n".join(error.lines()), time.time())
 
 
-def open_project(project: str | None) -> Opened:
-    """And close its lost runs. Raises UsageError for a folder that is none, and ConfigError."""
+def open_project(project: str | None, *, close_lost: bool = True) -> Opened:
+    """And close its lost runs, unless the caller does. Raises UsageError for a folder that is none, and ConfigError."""
     environ = dict(os.environ)
     found = find_project(os.getcwd(), project or environ.get("RUNNER_PROJECT"))
     config = load(found, state_home(environ))
     config = replace(config, settings=_settings(config, environ))
     opened = Opened(config, Logs(os.path.join(found.root, config.settings.get("logs") or "logs")), environ)
-    return replace(opened, lost=_close_lost(opened))
+    return replace(opened, lost=_close_lost(opened)) if close_lost else opened
 
 
 def _settings(config: Config, environ: dict[str, str]) -> JsonObject:
