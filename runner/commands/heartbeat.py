@@ -165,7 +165,7 @@ class _Beat:
     def _prune(self) -> None:
         now = time.time()
         self.counts["pruned"] = 0
-        if now - _pruned_at(self.opened.logs) >= _DAILY:
+        if not 0 <= now - _pruned_at(self.opened.logs) < _DAILY:
             # The index, once a day.
             from runner.commands.prune import prune_daily  # noqa: PLC0415
 

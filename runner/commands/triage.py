@@ -13,8 +13,10 @@ from runner import triage as findings
 from runner.commands.look import open_logs
 from runner.commands.open import open_project
 from runner.commands.runs import read_moment
+from runner.due import TOLERANCE, schedules_of
 from runner.errors import ConfigError, RunnerError
 from runner.history import Filter, entries, running
+from runner.ledger import last_beat
 from runner.outbox import YOUNG, Outbox
 from runner.reasons import NOT_BEGUN
 from runner.store import Store
@@ -33,6 +35,7 @@ _BUDGET = 3.0  # seconds for the server
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
 _TITLES = {
     "silent": "silent runs",
+    "missed": "missed schedules",
     "configuration": "configuration",
     "messages": "messages not delivered",
     "failures": "failures",
@@ -64,6 +67,7 @@ def _findings(project: str | None, began: float, now: float) -> list[Finding]:
     lost = [entry for entry in recent if entry["status"] == "lost"]
     return [
         *findings.silent(lost, unclosed),
+        *_unstarted(opened, recent, now),
         *(broken or _mended(logs, began)),
         *_undelivered(logs, recent, now),
         *(_missing_at_server(opened, logs, recent, began) if opened else []),
@@ -71,6 +75,13 @@ def _findings(project: str | None, began: float, now: float) -> list[Finding]:
         *findings.limits(recent, now),
         findings.fine(recent, len(live) - len(unclosed), rfc3339(began)),
     ]
+
+
+def _unstarted(opened: Opened | None, recent: list[JsonObject], now: float) -> list[Finding]:
+    """Schedules that nobody starts, and what was not started."""
+    schedules = len(schedules_of(opened.config.tasks)) if opened else 0
+    last = last_beat(opened.logs) if opened else None
+    return [*findings.no_heartbeat(schedules, last, now, TOLERANCE), *findings.missed(recent)]
 
 
 def _open(project: str | None) -> tuple[Opened | None, list[Finding]]:
@@ -189,7 +200,11 @@ def _print(found: list[Finding]) -> None:
         for finding in here:
             mark = "!" if finding.person else " "
             print(f" {mark} {one_line(finding.text, 300)}")
-            why = f"`runner why {finding.run_id}`" if finding.section in ("silent", "failures") else ""
+            why = (
+                f"`runner why {finding.run_id}`"
+                if finding.section in ("silent", "missed", "failures") and finding.run_id
+                else ""
+            )
             hint = "; ".join(part for part in (finding.advice, why) if part)
             if hint and finding.person:
                 print(f"     {one_line(hint, 300)}")

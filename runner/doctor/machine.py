@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 from runner import __version__, git
 from runner.doctor.check import Check
+from runner.due import TOLERANCE, schedules_of
 from runner.files import reason
+from runner.ledger import last_beat
 from runner.policy import read_policy
 from runner.process import command
 from runner.process.spawn import LaunchError
 from runner.process.tree import become_subreaper
 from runner.template import TemplateError
+from runner.triage import silence
+from runner.units import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +31,7 @@ _LITTLE_ROOM, _NO_ROOM = 1 << 30, 16 << 20  # bytes
 _CRONTAB_SECONDS = 10.0
 
 
-def examine(config: Config, logs: Logs, outbox: Outbox, environ: Mapping[str, str]) -> list[Check]:
+def examine(config: Config, logs: Logs, outbox: Outbox, environ: Mapping[str, str], now: float) -> list[Check]:
     root = config.project.root
     return [
         Check("runner", "ok", f"{__version__}, Python {sys.version.split()[0]}, project {root}"),
@@ -37,6 +41,7 @@ def examine(config: Config, logs: Logs, outbox: Outbox, environ: Mapping[str, st
         _yaml(),
         *_messages(config, outbox, environ),
         _cron(environ),
+        *_heartbeat(config, logs, now),
         _containment(),
     ]
 
@@ -170,6 +175,19 @@ def _is_ours(line: str) -> bool:
         return False
     named = any(os.path.basename(word) == "runner" for word in words)
     return named and bool({"heartbeat", "run"} & set(words))
+
+
+def _heartbeat(config: Config, logs: Logs, now: float) -> Iterator[Check]:
+    """Only of interest where something waits for it."""
+    number = len(schedules_of(config.tasks))
+    if number:
+        schedules = f"{number} schedule{'s' if number > 1 else ''}"
+        last = last_beat(logs)
+        quiet = silence(last, now, TOLERANCE)
+        if quiet is not None or last is None:
+            yield Check("heartbeat", "warn", f"{schedules} and {quiet}", "`runner cron install`")
+        else:
+            yield Check("heartbeat", "ok", f"{schedules}; the last one was {format_duration(max(0, now - last))} ago")
 
 
 def _containment() -> Check:
