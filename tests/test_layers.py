@@ -15,6 +15,7 @@ FLOORS = [
     {"commands"},
     {"doctor"},
     {"doctor"},
+    {"cron"},
     {"run", "recover", "prune", "triage", "schedules", "notices", "occurrence"},
     {"post", "fold", "history", "admission"},
     {"ledger", "plan", "outbox", "progress", "words", "verbs", "policy", "watch", "store"},
