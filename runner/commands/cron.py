@@ -165,8 +165,8 @@ def _differences(found: State) -> str:
     """Of each place that differs, the lines that go and the lines that come."""
     pieces = []
     for place, text in found.new.items():
-        lines = [_text(side).splitlines() for side in (found.old.get(place, b""), text)]
-        changes = [line for line in difflib.ndiff(*lines) if line.startswith(("- ", "+ "))]
+        old, new = _text(found.old.get(place, b"")).splitlines(), _text(text).splitlines()
+        changes = [line for line in difflib.ndiff(old, new) if line.startswith(("- ", "+ "))]
         if changes:
             head = [] if found.kind == "crontab" else [printable(place)]
             pieces.append("\n".join([*head, *changes, ""]))

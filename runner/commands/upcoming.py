@@ -30,7 +30,9 @@ def upcoming(opened: Opened, count: int, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps([_described(when, schedule) for when, schedule in starts], ensure_ascii=False, indent=2))
     elif starts:
-        print(table(("START", "IN", "TASK", "AGENTS"), [_row(when, schedule, now) for when, schedule in starts]), end="")
+        print(
+            table(("START", "IN", "TASK", "AGENTS"), [_row(when, schedule, now) for when, schedule in starts]), end=""
+        )
     elif schedules:
         print("nothing will start: no schedule has a time to come")
     else:

@@ -35,7 +35,7 @@ def read(environ: Mapping[str, str]) -> bytes:
 
 
 def alter(change: Callable[[bytes], bytes], environ: Mapping[str, str], state: str | None) -> tuple[bytes, bytes]:
-    """The crontab before and after `change`; written only when it differs. Raises RunnerError, and then it is unchanged.
+    """The crontab before and after `change`, written only when that differs. Raises RunnerError.
 
     `state` is a folder of this user's: two runners take turns in it.
     """
@@ -44,7 +44,9 @@ def alter(change: Callable[[bytes], bytes], environ: Mapping[str, str], state: s
         after = change(before)
         if after != before:
             _write(after, environ)
-            after = read(environ)
+            if read(environ).rstrip(b"\n") != after.rstrip(b"\n"):
+                hint = "look at it: `crontab -l`"
+                raise RunnerError("the crontab is not what was written: somebody else changes it, too", hint=hint)
     return before, after
 
 

@@ -42,9 +42,7 @@ def start(argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: int | No
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     pipes = Pipes()
     try:
-        return Child(
-            spawn(argv, env, cwd, nothing if stdin is None else stdin, pipes), pipes.stdout, pipes.stderr
-        )
+        return Child(spawn(argv, env, cwd, nothing if stdin is None else stdin, pipes), pipes.stdout, pipes.stderr)
     except BaseException:
         os.close(pipes.stdout)
         os.close(pipes.stderr)
