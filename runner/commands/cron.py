@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -139,7 +140,7 @@ def _say_others(table: bytes, project: str) -> None:
     for block in crontab.blocks(table):
         name = os.fsdecode(block.project)
         if name != project:
-            state = "" if os.path.isdir(name) else f", which is gone (`runner -C {name} cron remove`)"
+            state = "" if os.path.isdir(name) else f", which is gone (`runner -C {shlex.quote(name)} cron remove`)"
             print(f"the crontab has a block of {printable(name + state)}, too")
 
 
