@@ -56,7 +56,7 @@ CALLS = {
     "os.posix_spawnp": {"git.py", "standin.py"},
     "os.system": set(),
     "os.popen": set(),
-    "os.environ": {"commands", "cli", "standin.py"},
+    "os.environ": {"__main__.py", "commands", "cli", "standin.py"},
     "os.getenv": set(),
 }
 AGENTS = ("claude", "codex", "gemini", "kilo", "ollama", "opencode", "qwen", "amp")
