@@ -426,3 +426,29 @@ def test_units_cannot_be_written(plain: Project) -> None:
     said = refused(plain, "install", "--systemd")
     assert said.startswith("error: cannot ")
     assert said.endswith(": not a directory\n")
+
+
+# help
+
+
+EXAMPLES = [
+    "runner cron show",
+    "runner cron show --systemd --json",
+    "runner cron install",
+    "runner cron install --systemd",
+    "runner cron next",
+    "runner cron next -n 3 --json",
+    "runner cron remove",
+    "runner cron remove --systemd",
+]
+
+
+def test_the_examples_are_those_of_the_help(plain: Project) -> None:
+    shown = "".join(plain("cron", *word, "--help").stdout for word in ([], ["show"], ["install"], ["remove"], ["next"]))
+    found = {line.strip() for line in shown.splitlines() if line.strip().startswith("runner ")}
+    assert found == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_run(plain: Project, example: str) -> None:
+    assert printed(plain, *shlex.split(example)[2:])
