@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 
 from runner.errors import EXIT_INTERNAL, RunnerError
@@ -15,6 +16,7 @@ _EXIT_INTERRUPTED = 130
 def main() -> None:
     """The console script; leaves by os._exit, because tearing the interpreter down takes longer than closing a run."""
     _open_standard_streams()
+    _find_home()
     code = dispatch(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -75,6 +77,15 @@ def _open_standard_streams() -> None:
     # Python makes a stream of a closed descriptor None; what takes its place stays open until the process ends.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def _find_home() -> None:
+    """A starter that is no login may name no home, where git's identity, the agents' settings and `~` are."""
+    if not os.environ.get("HOME"):
+        try:
+            os.environ["HOME"] = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            pass  # a user without an entry, as in some containers
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.migrate import upgrade
+from runner.reasons import NOT_BEGUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _NOT_TASKS = frozenset(("ids", "live", "outbox", "state", "heartbeat"))
 _TAIL = 1 << 14  # bytes; a line is seldom longer
 _FIRST = 1 << 16
-_SKIPPED = b'"skipped"'
+_NOT_BEGUN = tuple(f'"{status}"'.encode() for status in sorted(NOT_BEGUN))
 _PRUNED = b'"pruned"'
 
 
@@ -96,9 +97,9 @@ def skipped_lines(path: str, end: int) -> Iterator[JsonObject]:
                 end -= len(line)
                 if end < 0:
                     return
-                if _SKIPPED in line or _PRUNED in line:
+                if _PRUNED in line or any(status in line for status in _NOT_BEGUN):
                     found = _decoded(line)
-                    if found is not None and (found.get("status") == "skipped" or found.get("pruned")):
+                    if found is not None and (found.get("status") in NOT_BEGUN or found.get("pruned")):
                         yield found
     except OSError:
         return

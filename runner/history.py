@@ -10,7 +10,7 @@ from runner import record
 from runner.errors import UsageError, nearest
 from runner.rows import COLUMNS, entry_of
 from runner.store import Store
-from runner.tables import cells, durations
+from runner.tables import BEGUN, cells, durations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +112,7 @@ def _last(logs: Logs, name: str) -> str:
     agent, _, task = pair.partition("/")
     live = [found["run_id"] for found in running(logs) if agent in ("", found["agent"]) and task in ("", found["task"])]
     parts = [f"{key} = ?" for key, value in (("agent", agent), ("task", task)) if value]
-    where = " AND ".join(["status <> 'skipped'", *parts])
+    where = " AND ".join([f"status {BEGUN}", *parts])
     sql = f"SELECT run_id FROM runs WHERE {where} ORDER BY run_id DESC LIMIT 1"  # noqa: S608  # values are bound
     closed = [row[0] for row in Store(logs).rows(sql, [value for value in (agent, task) if value])]
     if not live and not closed:

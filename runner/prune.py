@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from runner import record
 from runner.files import append, unlink
 from runner.history import stamp
+from runner.reasons import NOT_BEGUN
 from runner.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def closed_runs(store: Store, logs: Logs, *, sizes: bool) -> list[Old]:
     found = []
     for run_id, task, agent, status in rows:
         place = os.path.join(task, agent, run_id)
-        size = _size(logs.path(place)) if sizes and status != "skipped" else 0
-        found.append(Old(run_id, place, status in ("success", "skipped"), size))
+        size = _size(logs.path(place)) if sizes and status not in NOT_BEGUN else 0
+        found.append(Old(run_id, place, status == "success" or status in NOT_BEGUN, size))
     return found
 
 

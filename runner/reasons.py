@@ -137,9 +137,21 @@ REASONS: dict[str, Reason] = {
         next_agent_helps=False,
     ),
     "lost": Reason("lost", None, "x", 5, "the run ended without closing its record", "read the end of the transcript"),
+    "missed": Reason(
+        "missed",
+        None,
+        "x",
+        4,
+        "a schedule's due time passed and nothing was started",
+        "see that the machine was on and that cron runs `runner heartbeat` each minute",
+    ),
     "interrupted": Reason("interrupted", 130, "x", 2, "the runner was told to stop", "run it again"),
     "internal": Reason("failed", 70, "x", 5, "the runner itself failed", "report it with logs/runner.log"),
 }
+
+
+NOT_BEGUN = frozenset(("skipped", "missed"))
+"""The statuses of what never began: a line in runs.jsonl and no folder."""
 
 
 def reason_of(name: str | None) -> Reason:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from runner.errors import RunnerError
 from runner.feed import Mark, closed_records, feed_lines, mark_of, read_from, skipped_lines
 from runner.rows import row_of
-from runner.tables import INDEXES, INSERT, KINDS, TABLES, UNIQUE, cells
+from runner.tables import BEGUN, INDEXES, INSERT, KINDS, TABLES, UNIQUE, cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -196,7 +196,8 @@ class Store:
             if row is not None:
                 self._db.execute(INSERT.replace("INSERT", "INSERT OR IGNORE"), row)
             elif isinstance(line.get("run_id"), str):
-                self._db.execute("DELETE FROM runs WHERE run_id = ? AND status = 'skipped'", (line["run_id"],))
+                sql = f"DELETE FROM runs WHERE run_id = ? AND NOT status {BEGUN}"  # noqa: S608  # our own names
+                self._db.execute(sql, (line["run_id"],))
 
     def _set_mark(self, mark: Mark) -> None:
         self._db.execute("DELETE FROM mark")

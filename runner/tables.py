@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from runner.reasons import NOT_BEGUN
 from runner.rows import COLUMNS
 
 KINDS = {"agent": "agent", "task": "task", "model": "model", "day": "substr(run_id, 1, 8)"}
-_TIMED = "status <> 'skipped' AND elapsed_ms IS NOT NULL"
+BEGUN = "NOT IN ({})".format(", ".join(f"'{status}'" for status in sorted(NOT_BEGUN)))
+_TIMED = f"status {BEGUN} AND elapsed_ms IS NOT NULL"
 _TYPES = {"cost_usd": "REAL"}
 TABLES = (
     "CREATE TABLE runs (" + ", ".join(f"{name} {_TYPES.get(name, '')}".strip() for name in COLUMNS) + ")",
@@ -21,12 +23,12 @@ def cells(kind: str, where: str = "1") -> str:
     A number that the agent did not report adds nothing; `with_…` counts the runs that began and did report it.
     """
     return f"""
-SELECT '{kind}' AS kind, {KINDS[kind]} AS name, substr(run_id, 1, 8) AS day, sum(status <> 'skipped') AS runs,
-    sum(status = 'success') AS successes, sum(status = 'skipped') AS skipped,
-    sum(status <> 'skipped' AND input_tokens IS NOT NULL) AS with_tokens,
+SELECT '{kind}' AS kind, {KINDS[kind]} AS name, substr(run_id, 1, 8) AS day, sum(status {BEGUN}) AS runs,
+    sum(status = 'success') AS successes, sum(NOT status {BEGUN}) AS skipped,
+    sum(status {BEGUN} AND input_tokens IS NOT NULL) AS with_tokens,
     sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
     sum(cache_read_tokens) AS cache_read_tokens,
-    sum(status <> 'skipped' AND cost_usd IS NOT NULL) AS with_cost, sum(cost_usd) AS cost_usd,
+    sum(status {BEGUN} AND cost_usd IS NOT NULL) AS with_cost, sum(cost_usd) AS cost_usd,
     sum(commits) AS commits, sum({_TIMED}) AS timed
 FROM runs WHERE {where} GROUP BY 1, 2, 3"""  # noqa: S608  # our own names
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.reasons import REASONS
-from runner.text import from_rfc3339, one_line
+from runner.reasons import NOT_BEGUN, REASONS
+from runner.text import from_rfc3339, one_line, rfc3339
+from runner.units import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from runner.model import JsonObject
 
-SECTIONS = ("silent", "configuration", "messages", "failures", "limits", "fine")
+SECTIONS = ("silent", "missed", "configuration", "messages", "failures", "limits", "fine")
 """Worst first; every finding belongs to one."""
 
 # How surely the next run fails as well: first what goes on until a person changes something, then work that was not
@@ -23,7 +24,7 @@ _SURELY = (
     "permission refusal context_overflow no_commits uncommitted_changes agent_error usage_limit rate_limit timeout "
     "first_output idle_timeout crashed no_terminal_event no_output server overloaded network"
 ).split()
-_NO_FAILURE = frozenset(("success", "running", "interrupted", "lost"))
+_NO_FAILURE = frozenset(("success", "running", "interrupted", "lost", "missed"))
 _QUIET_SKIPS = frozenset(("busy", "cooldown"))
 _LIMITS = frozenset(("usage_limit", "rate_limit"))
 _TEXT = 160
@@ -63,6 +64,53 @@ def _silent(run: JsonObject, text: str, advice: str) -> Finding:
         task=run["task"],
         reason="lost",
     )
+
+
+def missed(entries: Sequence[JsonObject]) -> list[Finding]:
+    """What schedules did not start, by agent and task; `entries` are newest first. A later success makes it good."""
+    groups: dict[tuple[str, str], list[JsonObject]] = {}
+    for entry in entries:
+        if entry["status"] == "missed":
+            groups.setdefault((entry["task"], entry["agent"]), []).append(entry)
+    well = _last_successes(entries)
+    return [_missed(runs, well) for runs in groups.values()]
+
+
+def _missed(runs: list[JsonObject], well: dict[tuple[str, str], str]) -> Finding:
+    newest = runs[0]
+    again = well.get((newest["agent"], newest["task"]), "") > newest["run_id"]
+    text = one_line((newest["error"] or {}).get("message") or "", _TEXT)
+    times = f"×{len(runs)}, at last " if len(runs) > 1 else ""
+    return Finding(
+        "missed",
+        f"{newest['agent']} {newest['task']}: {times}{text}{'; went well since' if again else ''}",
+        person=not again,
+        advice=None if again else REASONS["missed"].advice,
+        count=len(runs),
+        since=runs[-1]["started_at"],
+        run_id=newest["run_id"],
+        agent=newest["agent"],
+        task=newest["task"],
+        reason="missed",
+    )
+
+
+def no_heartbeat(schedules: int, last: float | None, now: float, longest: float) -> list[Finding]:
+    """Schedules that nobody starts: `longest` seconds without a heartbeat are too many."""
+    text = silence(last, now, longest)
+    if not schedules or text is None:
+        return []
+    advice = "`runner cron install` has cron run it each minute"
+    since = None if last is None else rfc3339(last)
+    return [Finding("missed", f"{_number(schedules, 'schedule')} and {text}", True, advice, schedules, since)]
+
+
+def silence(last: float | None, now: float, longest: float) -> str | None:
+    """How long there was no heartbeat, when that is too long."""
+    if last is None:
+        return "no heartbeat yet: nothing is started"
+    quiet = now - last
+    return f"no heartbeat for {format_duration(quiet)}: nothing is started" if quiet > longest else None
 
 
 def failures(entries: Sequence[JsonObject], now: float) -> list[Finding]:
@@ -127,7 +175,7 @@ def limits(entries: Sequence[JsonObject], now: float) -> list[Finding]:
     """Agents whose newest run met a limit that still holds."""
     newest: dict[str, JsonObject] = {}
     for entry in entries:
-        if entry["status"] != "skipped":
+        if entry["status"] not in NOT_BEGUN:
             newest.setdefault(entry["agent"], entry)
     return [
         Finding(

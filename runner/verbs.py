@@ -1,4 +1,4 @@
-"""The words of the commands that only look, as data: the door reads them without click, which shows them from here."""
+"""The words of the commands that look, or come each minute, as data: the door reads them without click."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Verb:
     examples: tuple[str, ...]
     options: tuple[Option, ...]
     argument: str | None = None
+    hidden: bool = False
 
 
 JSON = Option("--json", "as_json", "flag", "", "Print JSON.")
@@ -95,6 +96,15 @@ VERBS: Mapping[str, Verb] = {
         "Remove old runs, as `settings.retention` says; never one that runs or was not reported.",
         ("runner prune --dry-run",),
         (Option("--dry-run", "dry_run", "flag", "", "Say what would go, and remove nothing."), JSON),
+    ),
+    "heartbeat": Verb(
+        "heartbeat:heartbeat",
+        "Start what is due, close lost runs, send what waits: one line in a crontab, each minute.",
+        ("runner heartbeat",),
+        (),
+    ),
+    "occurrence": Verb(
+        "occurrence:occurrence", "What the heartbeat starts for a schedule.", (), (), "SCHEDULE", hidden=True
     ),
 }
 

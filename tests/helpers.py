@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 DOUBLE = ROOT / "tests" / "doubles" / "agent.py"
+CRONTAB = ROOT / "tests" / "doubles" / "crontab.py"
 DATA = ROOT / "tests" / "data"
 
 AGENTS = """\
@@ -224,6 +225,17 @@ def notifying(project: Project, url: str) -> Project:
     topic = "notify:\n  ntfy: {url: '" + url + "', topic: runs}\n"
     project.write("tasks.yaml", (project.root / "tasks.yaml").read_text() + topic)
     return project
+
+
+def with_crontab(project: Project) -> Path:
+    """A `crontab` program first on the project's PATH; returns the file that holds its table."""
+    folder = project.home.parent / "crontab"
+    folder.mkdir()
+    (folder / "crontab").write_text(f'#!/bin/sh\nexec {sys.executable} {CRONTAB} "$@"\n')
+    (folder / "crontab").chmod(0o755)
+    path = project.env.get("PATH", os.environ["PATH"])
+    project.env.update(PATH=f"{folder}{os.pathsep}{path}", CRONTAB_DOUBLE=str(folder / "table"))
+    return folder / "table"
 
 
 def make_project(folder: Path, *, stock: bool = False) -> Project:

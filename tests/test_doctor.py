@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from runner.process import command
 from runner.process.spawn import LaunchError
-from tests.helpers import ROOT, processes_with
+from tests.helpers import ROOT, make_project, processes_with, with_crontab
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -260,7 +260,39 @@ def test_no_crontab_command(stock_project: Project, tmp_path: Path) -> None:
     for name in ("git", "sh"):
         (tmp_path / "bin" / name).symlink_to(f"/usr/bin/{name}")
     check = machine(report(stock_project, "demo", env={"PATH": str(tmp_path / "bin")}), "cron")
-    assert check["found"] == "there is no `crontab` command here"
+    assert check["found"] == "`crontab` was not found on PATH"
+    assert check["advice"].startswith("install cron")
+
+
+def test_a_block_or_a_timer_or_nothing(stock_project: Project) -> None:
+    with_crontab(stock_project)
+    check = machine(report(stock_project, "demo"), "cron")
+    assert (check["level"], check["found"]) == ("warn", "no line of the crontab runs `runner`")
+    assert check["advice"].startswith("`runner cron install` ")
+    stock_project("cron", "install")
+    check = machine(report(stock_project, "demo"), "cron")
+    assert (check["level"], check["found"]) == ("ok", "a block of the crontab")
+    check = machine(report(stock_project, "demo", env={"PATH": f"{stock_project.env['PATH']}:/usr/sbin"}), "cron")
+    assert check["found"] == "a block of the crontab"
+
+
+def test_the_block_of_another_project_is_not_ours(stock_project: Project, tmp_path: Path) -> None:
+    table = with_crontab(stock_project)
+    stock_project("cron", "install")
+    other = make_project(tmp_path / "other", stock=True)
+    other.env = stock_project.env
+    check = machine(report(other, "demo"), "cron")
+    assert (check["level"], check["found"]) == ("warn", "no line of the crontab runs `runner`")
+    table.write_text(table.read_text() + "# >>> runner /x >>>\n")
+    check = machine(report(other, "demo"), "cron")
+    assert (check["level"], check["found"][:22]) == ("warn", "line 5 of the crontab ")
+
+
+def test_a_timer_counts(stock_project: Project) -> None:
+    with_crontab(stock_project)
+    stock_project("cron", "install", "--systemd")
+    check = machine(report(stock_project, "demo"), "cron")
+    assert (check["level"], check["found"]) == ("ok", "a systemd timer of this project is written")
 
 
 def test_without_git(stock_project: Project, tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_a_skipped_run(project: Project) -> None:
     check("show", shown)
     assert (shown["status"], shown["folder"]) == ("skipped", None)
     assert "dirty_workspace" in project("why", run_id).stdout
-    assert "was skipped and has no logs" in project("logs", run_id).stderr
+    assert "never began and has no logs" in project("logs", run_id).stderr
     assert "made no commits" in project("diff", run_id).stdout
     assert project("show", "last").returncode == 2  # no run began
 

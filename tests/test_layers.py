@@ -15,10 +15,10 @@ FLOORS = [
     {"commands"},
     {"doctor"},
     {"doctor"},
-    {"tries"},
-    {"run", "begun", "recover", "prune", "triage", "alarm"},
+    {"tries", "cron"},
+    {"run", "begun", "recover", "prune", "triage", "alarm", "schedules", "notices", "occurrence"},
     {"post", "fold", "history", "admission", "memory"},
-    {"plan", "preflight", "outbox", "progress", "words", "verbs", "policy", "watch", "store"},
+    {"ledger", "plan", "preflight", "outbox", "progress", "words", "verbs", "policy", "watch", "store"},
     {"config"},
     {"record", "workspace", "channels", "message", "cooldown", "sandbox"},
     {
@@ -36,8 +36,9 @@ FLOORS = [
         "feed",
         "attempts",
         "limits",
+        "due",
     },
-    {"checkout", "files", "evidence", "mask", "migrate", "rows", "tables", "events", "follow"},
+    {"checkout", "files", "evidence", "mask", "migrate", "rows", "tables", "events", "follow", "crontimes"},
     {"model", "reasons", "units", "text", "errors", "__init__"},
 ]
 FLOOR = {name: depth for depth, names in enumerate(FLOORS) for name in names}
@@ -53,10 +54,11 @@ EFFECTS = {
 }
 CALLS = {
     "os.fork": {"process"},
+    "os.posix_spawn": {"process"},
     "os.posix_spawnp": {"git.py", "standin.py"},
     "os.system": set(),
     "os.popen": set(),
-    "os.environ": {"commands", "cli", "standin.py"},
+    "os.environ": {"__main__.py", "commands", "cli", "standin.py"},
     "os.getenv": set(),
 }
 AGENTS = ("claude", "codex", "gemini", "kilo", "ollama", "opencode", "qwen", "amp")
@@ -144,7 +146,19 @@ def test_size_and_names(path: Path) -> None:
             assert (node.end_lineno or 0) - node.lineno < 50, f"{node.name} does not fit on a screen"
 
 
-HEAVY = ("click", "jinja2", "jsonschema", "requests", "yaml", "pathlib", "subprocess", "logging", "tempfile")
+HEAVY = (
+    "click",
+    "jinja2",
+    "jsonschema",
+    "requests",
+    "yaml",
+    "pathlib",
+    "subprocess",
+    "logging",
+    "tempfile",
+    "cronsim",
+    "zoneinfo",
+)
 
 
 def test_the_hot_path_imports_nothing_heavy() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers import ROOT
+from tests.helpers import ROOT, with_crontab
 
 if TYPE_CHECKING:
     from tests.helpers import Project
@@ -36,6 +36,8 @@ VARIABLE = [
 @pytest.mark.parametrize("body", CONSOLE, ids=lambda body: body.splitlines()[0][2:])
 def test_console_examples(stock_project: Project, body: str) -> None:
     """Each command ends well, or with the code that a comment behind it names; what is printed is what README shows."""
+    stock_project.env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with_crontab(stock_project)
     steps = re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]
     for step in steps:
         line, _, expected = step.partition("\n")
@@ -45,7 +47,7 @@ def test_console_examples(stock_project: Project, body: str) -> None:
         done = subprocess.run(
             shlex.split(command.removeprefix("uv run ")),
             cwd=stock_project.root,
-            env=stock_project.environment(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"),
+            env=stock_project.environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -86,5 +88,7 @@ def test_every_option_of_run_and_every_command_is_named() -> None:
     from runner.words import RUN_OPTIONS
 
     missing = [option.flag for option in RUN_OPTIONS if option.flag not in README]
-    missing += [name for name in app.commands if f"`runner {name}" not in README]
+    missing += [
+        name for name, command in app.commands.items() if not command.hidden and f"`runner {name}" not in README
+    ]
     assert missing == []

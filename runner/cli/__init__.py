@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from runner.cli import completion, configuration, history, messages, running
+from runner.cli import completion, configuration, cron, history, messages, running
 from runner.cli.app import app
 
-__all__ = ["app", "call", "completion", "configuration", "history", "messages", "running"]
+__all__ = ["app", "call", "completion", "configuration", "cron", "history", "messages", "running"]
 
 
 def call(words: list[str]) -> int:

@@ -32,7 +32,8 @@ def _command(name: str, verb: Verb) -> click.Command:
         params.append(click.Argument(["name"], metavar=verb.argument, shell_complete=names.runs))
     examples = "\n".join(f"  {example}" for example in verb.examples)
     noun = "Example" if len(verb.examples) == 1 else "Examples"
-    return click.Command(name, params=params, help=f"{verb.help}\n\n\b\n{noun}:\n{examples}", callback=_callback(verb))
+    text = f"{verb.help}\n\n\b\n{noun}:\n{examples}"
+    return click.Command(name, params=params, help=text, callback=_callback(verb), hidden=verb.hidden)
 
 
 def _callback(verb: Verb) -> Callable[..., int]:

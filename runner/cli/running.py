@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,12 +9,10 @@ import click
 from runner.cli import names as complete
 from runner.cli.app import app, json_option
 from runner.commands import doctor as doctor_command
-from runner.commands import heartbeat as heartbeat_command
 from runner.commands import live as live_command
 from runner.commands import parse as parse_command
 from runner.commands import run as run_command
-from runner.commands.open import Watch, open_project
-from runner.errors import ConfigError
+from runner.commands.open import open_project
 from runner.words import RUN_OPTIONS, RunWords, pairs, place_names
 
 if TYPE_CHECKING:
@@ -84,25 +81,6 @@ def parse(project: str | None, /, agent: str, stdout: str, **said: Any) -> int:
       runner parse demo stdout.log --stderr stderr.log --exit-code 1 --json
     """
     return parse_command.parse(open_project(project).config, agent, stdout, **said)
-
-
-@app.command()
-@click.pass_obj
-def heartbeat(project: str | None, /) -> int:
-    """Close lost runs and send what waits: one line in a crontab, each minute.
-
-    \b
-    Example:
-      runner heartbeat
-    """
-    watch = Watch(project, told=True, each=False)
-    try:
-        with watch:
-            return heartbeat_command.heartbeat(watch.open())
-    except ConfigError as error:
-        if watch.news or sys.stderr.isatty():
-            raise
-        return error.exit_code  # said before: cron would mail it each minute
 
 
 @app.command()

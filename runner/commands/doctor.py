@@ -37,7 +37,8 @@ def doctor(opened: Opened, names: Sequence[str], *, as_json: bool, is_deep: bool
     wanted = list(dict.fromkeys(names)) or sorted(config.agents)
     patients = agents.examine(config, opened.logs, wanted, world, asked=bool(names), now=time.time())
     tried = [_tried(opened, patient, is_deep=is_deep, is_live=is_live) for patient in patients]
-    found = [*machine.examine(config, opened.logs, Outbox(opened.logs, environ), environ), *unused(config, world)]
+    found = machine.examine(config, opened.logs, Outbox(opened.logs, environ), environ, time.time())
+    found += unused(config, world)
     if as_json:
         print(json.dumps(to_json(__version__, tried, found), ensure_ascii=False, indent=2))
     else:

@@ -1,40 +1,228 @@
-"""`runner heartbeat`: the one line in a crontab, each minute. Closes lost runs, sends what waits, prunes."""
+"""`runner heartbeat`: the one line in a crontab, each minute. Starts what is due, and looks after all that began."""
 
 from __future__ import annotations
 
-import fcntl
 import os
+import sys
 import time
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from runner import recover
-from runner.commands.prune import prune_daily
+from runner import due, files, ledger, recover, schedules
+from runner.commands.open import Watch
+from runner.errors import EXIT_INTERNAL, ConfigError, RunnerError
 from runner.files import make_folders
-from runner.text import rfc3339
+from runner.outbox import Outbox
+from runner.policy import Policy
+from runner.post import Post
+from runner.process.detached import start_detached
+from runner.text import one_line, rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runner.commands.open import Opened
+    from runner.due import Schedule
+    from runner.ledger import Ledger
+    from runner.logs import Logs
 
 _BUDGET = 20.0  # seconds for messages; the next beat goes on
+_DAILY = 86400.0
+_PING = 2.0  # seconds for one report to `settings.heartbeat_url`
+_LOG = ("heartbeat", "task.log")
+_LONGEST_LOG = 1 << 20  # bytes; some nine days
+_SET_BACK = 60.0  # seconds by which a clock is set back that are worth a line
 
 
-def heartbeat(opened: Opened) -> int:
-    """One beat; it never overlaps itself."""
-    logs = opened.logs
-    logs.prepare()
-    make_folders(logs.path("state"))
-    lock = os.open(logs.path("state", "heartbeat.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+class HeartbeatError(RunnerError):
+    """A part of the heartbeat failed; the others were done."""
+
+    exit_code = EXIT_INTERNAL
+
+
+def heartbeat(project: str | None) -> int:
+    """One beat; it never overlaps itself. Raises HeartbeatError, and ConfigError when the rest is done."""
+    watch = Watch(project, told=True, each=False)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return 0
-    began = time.monotonic()
-    lost = [*opened.lost, *recover.close_lost(logs, opened.post_of)]
-    delivered, waiting = recover.flush(logs, opened.post({}), _BUDGET, due_only=True)
-    pruned = prune_daily(opened, time.time())
-    took = time.monotonic() - began
-    did = f"lost {len(lost)} delivered {delivered} waiting {waiting} pruned {pruned}"
-    logs.append_line(("heartbeat", "task.log"), f"{rfc3339(time.time())} {did} took {took:.2f}s")
-    os.close(lock)
+        with watch:
+            # Its lost runs are closed in their turn: that sends messages, and what is due does not wait for a server.
+            opened = watch.open(close_lost=False)
+    except ConfigError as error:
+        _without_configuration(watch.logs(), error)
+        if watch.news or sys.stderr.isatty():
+            raise
+        return error.exit_code  # said before: cron would mail it each minute
+    opened.logs.prepare()
+    held = _alone(opened.logs)
+    if held is not None:
+        try:
+            _Beat(opened).beat()
+        finally:
+            os.close(held)
     return 0
+
+
+def _alone(logs: Logs) -> int | None:
+    make_folders(logs.path("state"))
+    return files.lock(logs.path("state", "heartbeat.lock"))
+
+
+@dataclass
+class _Beat:
+    """One beat over an open project. A part that fails leaves the others alone."""
+
+    opened: Opened
+    failures: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def beat(self) -> None:
+        began = time.monotonic()
+        self._part("the clock", self._look_at_the_clock)
+        self._part("schedules", self._schedules)
+        unheard = self._ping("start", "")
+        self._part("lost runs", self._lost)
+        self._part("messages", self._messages)
+        self._part("old runs", self._prune)
+        took = time.monotonic() - began
+        did = " ".join(f"{name} {number}" for name, number in self.counts.items())
+        line = " ".join((did, *(f"failed ({failure})" for failure in self.failures), f"took {took:.2f}s"))
+        # An address that was not heard once is not tried again.
+        unheard = unheard or self._ping(self._signal(), line)
+        self._part("its log", lambda: _write_line(self.opened.logs, line + (f" ping: {unheard}" if unheard else "")))
+        if self.failures:
+            raise HeartbeatError(f"the heartbeat is not complete: {'; '.join(self.failures)}", hint="see runner.log")
+
+    def _part(self, name: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except (OSError, RunnerError) as error:
+            why = files.reason(error) if isinstance(error, OSError) else error.message
+            self._failed(name, why, f"heartbeat: {name}: {why}")
+        except Exception as error:
+            # Heavy, and of no use to a beat that goes well.
+            import traceback  # noqa: PLC0415
+
+            self._failed(name, repr(error), f"heartbeat: {name}\n{traceback.format_exc()}")
+
+    def _failed(self, name: str, why: str, note: str) -> None:
+        self.failures.append(one_line(f"{name}: {why}"))
+        self.opened.logs.note(note, time.time())
+
+    def _look_at_the_clock(self) -> None:
+        last, now = ledger.last_beat(self.opened.logs), time.time()
+        if last is not None and now < last - _SET_BACK:
+            back = f"the clock was set back by {last - now:.0f} s"
+            self.opened.logs.note(
+                f"heartbeat: {back}; what was started until {rfc3339(last)} is not started again", now
+            )
+
+    def _schedules(self) -> None:
+        now = time.time()
+        configured = due.schedules_of(self.opened.config.tasks)
+        found: dict[str, Ledger] = {}
+        self.counts |= {"started": 0, "busy": 0, "missed": 0}
+        for schedule in configured:
+            self._part(f"schedule {schedule.name}", partial(self._advance, schedule, found, now))
+        found |= schedules.retire(self.opened.logs, {schedule.name for schedule in configured}, now)
+        untold = {name: kept for name, kept in found.items() if kept.untold}
+        if untold:
+            self._tell(untold, now)
+
+    def _advance(self, schedule: Schedule, found: dict[str, Ledger], now: float) -> None:
+        found[schedule.name], started = schedules.advance(schedule, self.opened.logs, now, self._start)
+        self.counts["started"] += started
+
+    def _start(self, name: str, held: int) -> None:
+        logs = self.opened.logs
+        make_folders(logs.path("heartbeat"))
+        log = logs.path("heartbeat", "occurrences.log")
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            argv = [*runner_words(self.opened.config.project.root), "occurrence", name]
+            start_detached(argv, self.opened.environ, output, kept=held)
+        finally:
+            os.close(output)
+
+    def _tell(self, untold: dict[str, Ledger], now: float) -> None:
+        logs = self.opened.logs
+        events = [event for kept in untold.values() for event in kept.untold]
+        for event in events:
+            if event.kind in self.counts:
+                self.counts[event.kind] += event.count
+        # For the few beats that have something to tell.
+        from runner import notices  # noqa: PLC0415
+
+        notices.record(events, logs, now)
+        notices.tell(events, self.opened.post({}).outbox, lambda task: self.opened.post_of(task).policy, now)
+        for name, kept in untold.items():
+            ledger.write(logs, name, replace(kept, untold=()))
+
+    def _lost(self) -> None:
+        self.counts["lost"] = len(recover.close_lost(self.opened.logs, self.opened.post_of))
+
+    def _messages(self) -> None:
+        delivered, waiting = recover.flush(self.opened.logs, self.opened.post({}), _BUDGET, due_only=True)
+        self.counts |= {"delivered": delivered, "waiting": waiting}
+
+    def _prune(self) -> None:
+        now = time.time()
+        self.counts["pruned"] = 0
+        if not 0 <= now - _pruned_at(self.opened.logs) < _DAILY:
+            # The index, once a day.
+            from runner.commands.prune import prune_daily  # noqa: PLC0415
+
+            self.counts["pruned"] = prune_daily(self.opened, now)
+
+    def _signal(self) -> str:
+        """What the address hears: the exit code of a beat that failed, `fail` when something needs a person."""
+        if self.failures:
+            return str(EXIT_INTERNAL)
+        return "fail" if self.counts.get("lost") or self.counts.get("missed") else ""
+
+    def _ping(self, signal: str, text: str) -> str | None:
+        address = self.opened.config.settings.get("heartbeat_url")
+        if not address:
+            return None
+        # requests, for those who use such a service.
+        from runner.channels.ping import ping  # noqa: PLC0415
+
+        return ping(address, signal, text, self.opened.environ, _PING)
+
+
+def runner_words(root: str) -> list[str]:
+    """The words before a command that starts this runner again; the folder it stands in is not to hide a module."""
+    return [sys.executable, "-P", "-m", "runner", "-C", root]
+
+
+def _pruned_at(logs: Logs) -> float:
+    try:
+        with open(logs.path("state", "pruned"), encoding="utf-8") as file:
+            return float(file.readline())
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _write_line(logs: Logs, line: str) -> None:
+    path = logs.path(*_LOG)
+    try:
+        if os.stat(path).st_size > _LONGEST_LOG:
+            os.replace(path, f"{path}.1")
+    except FileNotFoundError:
+        pass
+    logs.append_line(_LOG, f"{rfc3339(time.time())} {line}")
+
+
+def _without_configuration(logs: Logs, error: ConfigError) -> None:
+    """What needs none: runs that were lost are closed, messages that wait are sent, and the log says why no more."""
+    held = _alone(logs) if os.path.isdir(logs.root) else None
+    if held is None:
+        return
+    try:
+        post = Post(logs, Outbox(logs, os.environ), Policy())
+        lost = recover.close_lost(logs, lambda _: post)
+        delivered, waiting = recover.flush(logs, post, _BUDGET, due_only=True)
+        did = f"lost {len(lost)} delivered {delivered} waiting {waiting}"
+        _write_line(logs, f"configuration broken {did} ({one_line(str(error.problems[0]))})")
+    finally:
+        os.close(held)

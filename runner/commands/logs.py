@@ -31,7 +31,7 @@ def logs(project: str | None, name: str, *, follow: bool, stdout: bool, prompt: 
     place = open_logs(project)
     run = find(place, name)
     if run.folder is None:
-        raise RunnerError(f"run `{run.run_id}` was skipped and has no logs", hint=f"`runner why {run.run_id}`")
+        raise RunnerError(f"run `{run.run_id}` never began and has no logs", hint=f"`runner why {run.run_id}`")
     file = "prompt.md" if prompt else "stdout.log" if stdout else "transcript.log"
     path = os.path.join(run.folder, file)
     render = _as_it_came() if stdout or prompt or raw else _as_events()

@@ -66,9 +66,9 @@ class Watch:
         self._environ = dict(os.environ)
         self._cause = alarm.LOADING
 
-    def open(self, pair: str | None = None) -> Opened:
+    def open(self, pair: str | None = None, *, close_lost: bool = True) -> Opened:
         """As open_project. What goes wrong from then on is about `pair`, the agent and task."""
-        opened = open_project(self._project)
+        opened = open_project(self._project, close_lost=close_lost)
         self._cause = pair or self._cause
         start, root = _whereabouts(self._project, self._environ)
         gone = alarm.missing(state_home(self._environ), start, root)
@@ -78,21 +78,29 @@ class Watch:
             gone[0].forget()  # whoever sits there knows what is gone
         return opened
 
+    def logs(self) -> Logs:
+        """The project's logs, where the configuration cannot say it: by the last one that was valid."""
+        place, known = self._remembered()
+        return logs_of(known.logs, place.root, self._environ)
+
+    def _remembered(self) -> tuple[Place, Memory]:
+        state = state_home(self._environ)
+        start, root = _whereabouts(self._project, self._environ)
+        return nearest(state, start, root) or (Place(state or os.devnull, root), Memory())
+
     def __enter__(self) -> Watch:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None and not isinstance(error, (ConfigError, UsageError)):
             return
-        state = state_home(self._environ)
-        start, root = _whereabouts(self._project, self._environ)
-        place, known = nearest(state, start, root) or (Place(state or os.devnull, root), Memory())
+        place, _ = self._remembered()
         if error is None:
             alarm.well(place, self._cause)
         elif self._told:
             self.news = alarm.config_broken(place, error, self._cause, self._environ, time.time(), each=self._each)
         elif isinstance(error, ConfigError):
-            alarm.note(logs_of(known.logs, place.root, self._environ), error.lines(), time.time())
+            alarm.note(self.logs(), error.lines(), time.time())
 
 
 def _whereabouts(project: str | None, environ: dict[str, str]) -> tuple[str, str]:
@@ -105,8 +113,8 @@ def _whereabouts(project: str | None, environ: dict[str, str]) -> tuple[str, str
         return start, start
 
 
-def open_project(project: str | None) -> Opened:
-    """And close its lost runs. Raises UsageError for a folder that is none, and ConfigError."""
+def open_project(project: str | None, *, close_lost: bool = True) -> Opened:
+    """And close its lost runs, unless the caller does. Raises UsageError for a folder that is none, and ConfigError."""
     environ = dict(os.environ)
     found = find_project(os.getcwd(), project or environ.get("RUNNER_PROJECT"))
     state = state_home(environ)
@@ -115,7 +123,7 @@ def open_project(project: str | None) -> Opened:
         alarm.remember(Place(state, found.root), config, environ)
     config = replace(config, settings=_settings(config, environ))
     opened = Opened(config, Logs(os.path.join(found.root, config.settings.get("logs") or "logs")), environ)
-    return replace(opened, lost=_close_lost(opened))
+    return replace(opened, lost=_close_lost(opened)) if close_lost else opened
 
 
 def _settings(config: Config, environ: dict[str, str]) -> JsonObject:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from runner.commands.open import Opened
     from runner.prune import Old
 
-_DAILY = 86400.0
-
 
 def prune(project: str | None, *, dry_run: bool, as_json: bool) -> int:
     """Raises ConfigError: without sound settings nothing is removed."""
@@ -33,21 +31,13 @@ def prune(project: str | None, *, dry_run: bool, as_json: bool) -> int:
 
 
 def prune_daily(opened: Opened, now: float) -> int:
-    """For the heartbeat: once a day; how many runs went."""
-    path = opened.logs.path("state", "pruned")
-    try:
-        with open(path, encoding="utf-8") as file:
-            due = now - float(file.readline()) >= _DAILY
-    except (OSError, ValueError):
-        due = True
-    if not due:
-        return 0
+    """For the heartbeat, once a day; how many runs went."""
     try:
         gone = _prune(opened, dry_run=False)
     except (OSError, RunnerError) as error:
         opened.logs.note(f"cannot prune: {error}", now)
         gone = []
-    with open(path, "w", encoding="utf-8") as file:
+    with open(opened.logs.path("state", "pruned"), "w", encoding="utf-8") as file:
         file.write(f"{now}\n{rfc3339(now)} {len(gone)}\n")
     return len(gone)
 

@@ -13,6 +13,7 @@ from runner.errors import UsageError, did_you_mean
 from runner.history import Filter, entries, entry_of_live, running
 from runner.reasons import REASONS, SUCCESS
 from runner.store import Store
+from runner.summary import status_of
 from runner.text import json_text, moment, one_line, printable
 from runner.units import format_duration
 
@@ -98,13 +99,12 @@ def _live(logs: Logs, wanted: Filter) -> list[JsonObject]:
 
 
 def _row(entry: JsonObject) -> tuple[str, ...]:
-    result = f"{entry['status']} ({entry['reason']})" if entry["reason"] else entry["status"]
     took, commits = entry["elapsed_seconds"], entry["commits"]
     return (
         entry["run_id"],
         one_line(entry["agent"], 40),
         one_line(entry["task"], 60),
-        printable(result),
+        printable(status_of(entry)),
         "-" if not took else format_duration(took),
         "-" if not commits else str(commits),
     )

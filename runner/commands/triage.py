@@ -15,9 +15,12 @@ from runner.commands.look import open_logs
 from runner.commands.open import open_project
 from runner.commands.runs import read_moment
 from runner.config.project import state_home
+from runner.due import TOLERANCE, schedules_of
 from runner.errors import ConfigError, RunnerError
 from runner.history import Filter, entries, running
+from runner.ledger import last_beat
 from runner.outbox import YOUNG, Outbox
+from runner.reasons import NOT_BEGUN
 from runner.store import Store
 from runner.text import json_text, one_line, rfc3339
 from runner.triage import Finding
@@ -35,6 +38,7 @@ _BUDGET = 3.0  # seconds for the server
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
 _TITLES = {
     "silent": "silent runs",
+    "missed": "missed schedules",
     "configuration": "configuration",
     "messages": "messages not delivered",
     "failures": "failures",
@@ -67,6 +71,7 @@ def _findings(project: str | None, began: float, now: float) -> list[Finding]:
     return [
         *broken,
         *findings.silent(lost, unclosed),
+        *_unstarted(opened, recent, now),
         *([] if broken else _mended(logs, began)),
         *_undelivered(logs, recent, now),
         *(_missing_at_server(opened, logs, recent, began) if opened else []),
@@ -84,6 +89,13 @@ def _limits(logs: Logs, recent: list[JsonObject], now: float) -> list[Finding]:
         *(finding for finding in findings.limits(recent, now) if finding.agent not in names),
         *(findings.left_alone(found.agent, found.reason, str(found), found.run_id) for found in cooling),
     ]
+
+
+def _unstarted(opened: Opened | None, recent: list[JsonObject], now: float) -> list[Finding]:
+    """Schedules that nobody starts, and what was not started."""
+    schedules = len(schedules_of(opened.config.tasks)) if opened else 0
+    last = last_beat(opened.logs) if opened else None
+    return [*findings.no_heartbeat(schedules, last, now, TOLERANCE), *findings.missed(recent)]
 
 
 def _open(project: str | None) -> tuple[Opened | None, list[Finding]]:
@@ -161,7 +173,7 @@ def _states(logs: Logs, recent: list[JsonObject]) -> dict[str, str]:
     """What the records of the newest runs say of their messages, but for runs that are being closed."""
     found = {}
     for entry in recent[:_CHECKED]:
-        place = None if entry["status"] == "skipped" else logs.place_of(entry["run_id"])
+        place = None if entry["status"] in NOT_BEGUN else logs.place_of(entry["run_id"])
         kept = record.read_metadata(logs.path(place)) if place else None
         if kept is not None and not logs.is_live(entry["run_id"]):
             found[entry["run_id"]] = str((kept.get("notification") or {}).get("state"))
@@ -208,7 +220,11 @@ def _print(found: list[Finding]) -> None:
         for finding in here:
             mark = "!" if finding.person else " "
             print(f" {mark} {one_line(finding.text, 300)}")
-            why = f"`runner why {finding.run_id}`" if finding.section in ("silent", "failures") else ""
+            why = (
+                f"`runner why {finding.run_id}`"
+                if finding.section in ("silent", "missed", "failures") and finding.run_id
+                else ""
+            )
             hint = "; ".join(part for part in (finding.advice, why) if part)
             if hint and finding.person:
                 print(f"     {one_line(hint, 300)}")

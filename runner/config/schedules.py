@@ -11,6 +11,7 @@ from cronsim import CronSim, CronSimError
 
 from runner.config.messages import quote
 from runner.config.nearest import near
+from runner.crontimes import ALIASES
 from runner.errors import Problem
 
 if TYPE_CHECKING:
@@ -19,15 +20,6 @@ if TYPE_CHECKING:
     from runner.config.paths import Path
     from runner.config.value import Config
 
-ALIASES = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-}
 _FIELDS = ("minute", "hour", "day-of-month", "month", "day-of-week")
 _SOME_DAY = datetime(2026, 1, 1)
 

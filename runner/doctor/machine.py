@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
 from runner import __version__, git
 from runner.doctor.check import Check
+from runner.doctor.cron import cron_check
+from runner.due import TOLERANCE, schedules_of
 from runner.files import reason
+from runner.ledger import last_beat
 from runner.policy import read_policy
-from runner.process import command
-from runner.process.spawn import LaunchError
 from runner.process.tree import become_subreaper
 from runner.template import TemplateError
+from runner.triage import silence
+from runner.units import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,10 +26,9 @@ if TYPE_CHECKING:
     from runner.outbox import Outbox
 
 _LITTLE_ROOM, _NO_ROOM = 1 << 30, 16 << 20  # bytes
-_CRONTAB_SECONDS = 10.0
 
 
-def examine(config: Config, logs: Logs, outbox: Outbox, environ: Mapping[str, str]) -> list[Check]:
+def examine(config: Config, logs: Logs, outbox: Outbox, environ: Mapping[str, str], now: float) -> list[Check]:
     root = config.project.root
     return [
         Check("runner", "ok", f"{__version__}, Python {sys.version.split()[0]}, project {root}"),
@@ -36,7 +37,8 @@ def examine(config: Config, logs: Logs, outbox: Outbox, environ: Mapping[str, st
         _disk(logs),
         _yaml(),
         *_messages(config, outbox, environ),
-        _cron(environ),
+        cron_check(config, environ),
+        *_heartbeat(config, logs, now),
         _containment(),
     ]
 
@@ -141,35 +143,17 @@ def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Ite
         yield Check("outbox", "ok", f"{waiting} waiting" if waiting else "empty")
 
 
-def _cron(environ: Mapping[str, str]) -> Check:
-    """A systemd timer, or another user's crontab, is not seen."""
-    advice = "`runner heartbeat` each minute closes lost runs and sends what waits"
-    if shutil.which("crontab", path=environ.get("PATH", os.defpath)) is None:
-        return Check("cron", "warn", "there is no `crontab` command here", advice)
-    try:
-        said = command.finish(command.start(["crontab", "-l"], environ, "/"), _CRONTAB_SECONDS)
-    except LaunchError as error:
-        return Check("cron", "warn", str(error))
-    lines = said.out.decode(errors="replace").splitlines() if said.code == 0 else []
-    ours = [line for line in lines if _is_ours(line)]
-    if not ours:
-        return Check("cron", "warn", "no line of the crontab runs `runner`", advice)
-    beats = any("heartbeat" in line.split() for line in ours)
-    count = f"{len(ours)} line{'s' if len(ours) > 1 else ''} of the crontab"
-    return Check(
-        "cron",
-        "ok" if beats else "warn",
-        f"{count}{', heartbeat among them' if beats else ', no heartbeat'}",
-        None if beats else advice,
-    )
-
-
-def _is_ours(line: str) -> bool:
-    words = line.split()
-    if not words or words[0].startswith("#"):
-        return False
-    named = any(os.path.basename(word) == "runner" for word in words)
-    return named and bool({"heartbeat", "run"} & set(words))
+def _heartbeat(config: Config, logs: Logs, now: float) -> Iterator[Check]:
+    """Only of interest where something waits for it."""
+    number = len(schedules_of(config.tasks))
+    if number:
+        schedules = f"{number} schedule{'s' if number > 1 else ''}"
+        last = last_beat(logs)
+        quiet = silence(last, now, TOLERANCE)
+        if quiet is not None or last is None:
+            yield Check("heartbeat", "warn", f"{schedules} and {quiet}", "`runner cron install`")
+        else:
+            yield Check("heartbeat", "ok", f"{schedules}; the last one was {format_duration(max(0, now - last))} ago")
 
 
 def _containment() -> Check:

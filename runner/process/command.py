@@ -37,19 +37,19 @@ class Child:
     stderr: int
 
 
-def start(argv: Sequence[str], env: Mapping[str, str], cwd: str) -> Child:
-    """In a session of its own, with nothing on stdin. Raises LaunchError."""
-    stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+def start(argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: int | None = None) -> Child:
+    """In a session of its own, with an open file on stdin, or nothing. Raises LaunchError."""
+    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     pipes = Pipes()
     try:
-        return Child(spawn(argv, env, cwd, stdin, pipes), pipes.stdout, pipes.stderr)
+        return Child(spawn(argv, env, cwd, nothing if stdin is None else stdin, pipes), pipes.stdout, pipes.stderr)
     except BaseException:
         os.close(pipes.stdout)
         os.close(pipes.stderr)
         raise
     finally:
         pipes.close_writing()
-        os.close(stdin)
+        os.close(nothing)
 
 
 def finish(child: Child, seconds: float, grace: float = 0.5, stopped: Callable[[], bool] = bool) -> Said:

@@ -16,7 +16,8 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Signals:
     """While entered, SIGINT, SIGTERM and SIGHUP are collected instead of ending the process; `received` lists them.
 
-    A signal that the parent had ignored (nohup's SIGHUP, say) stays ignored. SIGCHLD only wakes the poll.
+    A signal that the parent had ignored (nohup's SIGHUP, say) stays ignored; one that it had blocked comes through, for
+    without them a run would never end. SIGCHLD only wakes the poll.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class Signals:
                 continue
             self._before[number] = before
             signal.signal(number, self._note)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*ENDING_SIGNALS, signal.SIGCHLD))
         return self
 
     def __exit__(

@@ -18,7 +18,7 @@ MAX_WORD = 128 * 1024  # the kernel's MAX_ARG_STRLEN: one argv word or one NAME=
 _F_SETPIPE_SZ = 1031
 _PIPE_SIZE = 1 << 20
 # The interpreter and a parent such as nohup ignore some of these, and an ignored signal stays ignored across exec.
-_RESET = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD)
+RESET = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD)
 
 
 class LaunchError(Exception):
@@ -135,7 +135,7 @@ def _become(
         os.setsid()
         for number, fd in enumerate(streams):
             os.dup2(fd, number)
-        for name in _RESET:
+        for name in RESET:
             signal.signal(name, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         step = "chdir"

@@ -1,0 +1,68 @@
+"""`runner cron next`: the coming starts of all schedules, in local time."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import time
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from runner import due
+from runner.commands.table import table
+from runner.text import rfc3339
+from runner.units import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runner.commands.open import Opened
+    from runner.due import Schedule
+    from runner.model import JsonObject
+
+
+def upcoming(opened: Opened, count: int, *, as_json: bool) -> int:
+    """Of all schedules together, soonest first."""
+    schedules = due.schedules_of(opened.config.tasks)
+    now = time.time()
+    starts = list(islice(_merged(schedules, now, count), count))
+    if as_json:
+        print(json.dumps([_described(when, schedule) for when, schedule in starts], ensure_ascii=False, indent=2))
+    elif starts:
+        print(
+            table(("START", "IN", "TASK", "AGENTS"), [_row(when, schedule, now) for when, schedule in starts]), end=""
+        )
+    elif schedules:
+        print("nothing will start: no schedule has a time to come")
+    else:
+        print("nothing will start: no task in tasks.yaml has a `schedule`")
+    return 0
+
+
+def _merged(schedules: Iterable[Schedule], now: float, count: int) -> Iterable[tuple[float, Schedule]]:
+    streams = ([(when, schedule) for when in due.next_times(schedule, now, count)] for schedule in schedules)
+    return heapq.merge(*streams, key=lambda start: start[0])
+
+
+def _described(when: float, schedule: Schedule) -> JsonObject:
+    return {
+        "at": rfc3339(when),
+        "local": _local(when).isoformat(),
+        "task": schedule.task,
+        "schedule": schedule.name,
+        "agents": list(schedule.agents),
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "jitter_seconds": schedule.jitter,
+    }
+
+
+def _row(when: float, schedule: Schedule, now: float) -> tuple[str, ...]:
+    later = f" +{format_duration(schedule.jitter)}" if schedule.jitter else ""
+    start = _local(when).strftime("%a %Y-%m-%d %H:%M %Z") + later
+    return start, format_duration(when - now), schedule.name, " ".join(schedule.chains)
+
+
+def _local(when: float) -> datetime:
+    return datetime.fromtimestamp(when).astimezone()
