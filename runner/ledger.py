@@ -106,18 +106,20 @@ def clear_notes(held: int) -> None:
     os.lseek(held, 0, os.SEEK_SET)
 
 
-def add_note(held: int, **facts: Any) -> None:
-    files.write_all(held, (json.dumps(facts) + "\n").encode())
+def add_note(held: int, occurrence: Occurrence, **facts: Any) -> None:
+    files.write_all(held, (json.dumps({"due": occurrence.due, **facts}) + "\n").encode())
 
 
-def notes(held: int) -> list[JsonObject]:
-    """What the last occurrence noted; a line that it did not finish is none."""
+def notes(held: int, occurrence: Occurrence) -> list[JsonObject]:
+    """What its process noted; a line that it did not finish is none, and those of an earlier one may still be there."""
     found = []
     for line in os.pread(held, 1 << 20, 0).split(b"\n"):
         try:
-            found.append(json.loads(line))
+            note = json.loads(line)
         except ValueError:
             continue
+        if note["due"] == occurrence.due:
+            found.append(note)
     return found
 
 

@@ -35,10 +35,10 @@ def carry_out(
         return
     for turn, chain in enumerate(occurrence.chains):
         began = clock()
-        ledger.add_note(KEPT, turn=turn, at=began)
+        ledger.add_note(KEPT, occurrence, turn=turn, at=began)
         code, said = _run([*runner, *words(occurrence, chain)], environ, logs, name)
         ran = code not in (None, EXIT_USAGE, EXIT_CONFIG) and ledger.left_a_trace(logs, occurrence.task, began)
-        ledger.add_note(KEPT, done=turn, code=code, refused=None if ran else said or f"exit code {code}")
+        ledger.add_note(KEPT, occurrence, done=turn, code=code, refused=None if ran else said or f"exit code {code}")
 
 
 def words(occurrence: Occurrence, chain: str) -> list[str]:

@@ -71,7 +71,7 @@ def _settled(logs: Logs, found: Ledger, held: int, now: float) -> Ledger:
     """When no process holds the lock: without the last occurrence, but with what it left undone as events."""
     if found.occurrence is None:
         return found
-    undone = _undone(logs, found.occurrence, ledger.notes(held), now)
+    undone = _undone(logs, found.occurrence, ledger.notes(held, found.occurrence), now)
     return found if undone is None else replace(found, occurrence=None, untold=(*found.untold, *undone))
 
 
