@@ -79,7 +79,7 @@ def _locked(
     stderr: TextIO | None,
 ) -> Finished:
     """The run itself, alone in its checkout."""
-    before = git.snapshot(world.repo, dict(world.environ))
+    before = git.snapshot(world.repo, dict(world.environ), identity=True)
     world = replace(world, identity=before.identity)
     claim, planned = admission.claim(entries, request, world, logs)
     if isinstance(planned, Invocation):
