@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pwd
 import sys
+from typing import TYPE_CHECKING
 
 from runner.errors import EXIT_INTERNAL, RunnerError
 from runner.verbs import call_verb, read_verb
 from runner.words import implied_run, read_run
+
+if TYPE_CHECKING:
+    from runner.words import RunWords
 
 _EXIT_INTERRUPTED = 130
 
@@ -52,9 +57,7 @@ def dispatch(words: list[str]) -> int:
 def _call(words: list[str]) -> int:
     said = read_run(words)
     if said is not None:
-        from runner.commands.run import run  # noqa: PLC0415  # the other commands need none of it
-
-        return run(said)
+        return _run(said)
     verb = read_verb(words)
     if verb is not None:
         return call_verb(*verb)
@@ -62,6 +65,16 @@ def _call(words: list[str]) -> int:
     from runner.cli import call  # noqa: PLC0415
 
     return call(words)
+
+
+def _run(said: RunWords) -> int:
+    # What an import leaves stays for good: to look for garbage in it is a tenth of the start.
+    gc.disable()
+    from runner.commands.run import run  # noqa: PLC0415  # the other commands need none of it
+
+    gc.freeze()
+    gc.enable()
+    return run(said)
 
 
 def _open_standard_streams() -> None:

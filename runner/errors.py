@@ -8,7 +8,6 @@ RunnerError                 exit   printed once, by `__main__`
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -75,6 +74,9 @@ class ConfigError(RunnerError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` was probably meant to be."""
+    # 1 ms of import, for a wrong word alone.
+    from difflib import get_close_matches  # noqa: PLC0415
+
     found = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return found[0] if found else None
 

@@ -117,17 +117,14 @@ def _finish(pid: int, out: bytes, err: bytes) -> Result:
     return Result(os.waitstatus_to_exitcode(status), out, err)
 
 
-def snapshot(repo: str, env: dict[str, str]) -> Snapshot:
-    """What the checkout around `repo` holds now."""
-    status, refs, identity = run_all(
-        [
-            ["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal"],
-            ["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/remotes"],
-            ["config", "--get-regexp", r"^user\.(name|email)$"],
-        ],
-        repo,
-        env,
-    )
+def snapshot(repo: str, env: dict[str, str], *, identity: bool = False) -> Snapshot:
+    """What the checkout around `repo` holds now, and who is configured to commit there if that is asked for."""
+    commands = [
+        ["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal"],
+        ["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/remotes"],
+        ["config", "--get-regexp", r"^user\.(name|email)$"],
+    ]
+    status, refs, *user = run_all(commands if identity else commands[:2], repo, env)
     if status.code != 0:
         message = status.err.decode(errors="replace").strip()
         gone = "not a git repository" in message
@@ -140,7 +137,7 @@ def snapshot(repo: str, env: dict[str, str]) -> Snapshot:
         branch=branch,
         refs=_parse_refs(refs.out.decode(errors="replace")),
         dirt=frozenset(_signature(top, path) for path in paths),
-        identity=_identity(identity.out.decode(errors="replace")),
+        identity=_identity(user[0].out.decode(errors="replace")) if user else {},
     )
 
 

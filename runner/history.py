@@ -10,7 +10,7 @@ from runner import record
 from runner.errors import UsageError, nearest
 from runner.rows import COLUMNS, entry_of
 from runner.store import Store
-from runner.tables import BEGUN, cells, durations
+from runner.tables import ALWAYS, BEGUN, SUMS, cells, durations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,55 +147,53 @@ def _nearest(store: Store, name: str) -> list[str]:
     return sorted({row[0] for row in (*before, *after)} | ({like} if like else set()))
 
 
-_SUMS = (
-    "name, sum(runs), sum(successes), sum(skipped), sum(with_tokens), sum(input_tokens), sum(output_tokens), "
-    "sum(cache_read_tokens), sum(with_cost), sum(cost_usd), sum(commits), sum(timed)"
-)
+_CELLS = "SELECT * FROM cells WHERE kind = ? AND day"
 
 
 def statistics(store: Store, by: str, since: float | None, last: int | None = None) -> list[JsonObject]:
     """Runs added up by agent, task, model or day, with the number of runs of each day, or of the `last` ones."""
-    source, values = _cells(by, since)
-    days: dict[Any, dict[str, int]] = {}
-    if by != "day":
-        sql = "SELECT DISTINCT day FROM cells WHERE kind = 'day' ORDER BY day DESC LIMIT ?"
-        first = min((day for (day,) in store.rows(sql, (last,))), default="") if last is not None else ""
-        sql = f"SELECT name, day, sum(runs) FROM ({source}) WHERE day >= ? GROUP BY 1, 2"  # noqa: S608
-        for owner, day, number in store.rows(sql, (*values, first)):
-            days.setdefault(owner, {})[day] = number
-    groups = store.rows(f"SELECT {_SUMS} FROM ({source}) GROUP BY name", values)  # noqa: S608  # our own names
+    source, values = (f"{_CELLS} = ?", [by, ALWAYS]) if since is None else _cells_since(by, since)
+    sums = ", ".join(f"sum({name})" for name in SUMS)
+    groups = store.rows(f"SELECT name, {sums} FROM ({source}) GROUP BY name", values)  # noqa: S608  # our own names
+    days = {} if by == "day" else _days(store, by, since, last)
     return [_statistic(by, row, *_quantiles(store, by, row[0], since, row[-1]), days.get(row[0], {})) for row in groups]
 
 
-def _cells(kind: str, since: float | None) -> tuple[str, list[str]]:
+def _days(store: Store, by: str, since: float | None, last: int | None) -> dict[str | None, dict[str, int]]:
+    """How many runs of a name began on which day."""
+    sql = "SELECT DISTINCT day FROM cells WHERE kind = 'day' AND day > ? ORDER BY day DESC LIMIT ?"
+    first = min(store.rows(sql, (ALWAYS, -1 if last is None else last)), default=("0",))[0]
+    source, values = (f"{_CELLS} >= ?", [by, first]) if since is None else _cells_since(by, since)
+    days: dict[str | None, dict[str, int]] = {}
+    sql = f"SELECT name, day, sum(runs) FROM ({source}) WHERE day >= ? GROUP BY 1, 2"  # noqa: S608  # our own names
+    for name, day, number in store.rows(sql, (*values, first)):
+        days.setdefault(name, {})[day] = number
+    return days
+
+
+def _cells_since(kind: str, since: float) -> tuple[str, list[str]]:
     """Whole days as they were added up before, the first day from the moment on."""
-    if since is None:
-        return "SELECT * FROM cells WHERE kind = ?", [kind]
     began = stamp(since)
     part = cells(kind, "run_id BETWEEN ? AND ? || '~'")
-    whole = "SELECT * FROM cells WHERE kind = ? AND day > ?"
-    return f"{whole} UNION ALL {part}", [kind, began[:8], began, began[:8]]
+    return f"{_CELLS} > ? UNION ALL {part}", [kind, began[:8], began, began[:8]]
 
 
 def _statistic(
     kind: str, row: tuple[Any, ...], median: float | None, p95: float | None, days: dict[str, int]
 ) -> JsonObject:
-    name, runs, successes, skipped, with_tokens, sent, received, cached, with_cost, cost, commits, _ = row
+    name, found = row[0], dict(zip(SUMS, row[1:], strict=True))
+    runs, cost = found["runs"], found["cost_usd"]
     return {
         "name": name if kind != "day" else f"{name[:4]}-{name[4:6]}-{name[6:]}",
-        "runs": runs,
-        "successes": successes,
-        "success_rate": successes / runs if runs else None,
-        "skipped": skipped,
+        **{key: found[key] for key in ("runs", "successes", "skipped")},
+        "success_rate": found["successes"] / runs if runs else None,
         "median_seconds": median,
         "p95_seconds": p95,
-        "input_tokens": sent,
-        "output_tokens": received,
-        "cache_read_tokens": cached,
-        "runs_without_tokens": runs - with_tokens,
+        **{key: found[key] for key in ("input_tokens", "output_tokens", "cache_read_tokens")},
+        "runs_without_tokens": runs - found["with_tokens"],
         "cost_usd": None if cost is None else round(cost, 6),
-        "runs_without_cost": runs - with_cost,
-        "commits": commits or 0,
+        "runs_without_cost": runs - found["with_cost"],
+        "commits": found["commits"] or 0,
         "days": days,
     }
 

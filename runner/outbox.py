@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -173,8 +172,9 @@ class Outbox:
 def _failed(target: Target, result: Failed, attempts: int, now: float) -> Target:
     if result.permanent:
         return replace(target, state="dead", attempts=attempts, last_error=result.error)
-    # Jitter, so that the runners of one machine do not all come back at once.
-    wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempts - 1, 10)) * random.uniform(0.8, 1.2)  # noqa: S311
+    # Jitter, so that the runners of one machine do not all come back at once; `random` is 1 ms of import.
+    jitter = 0.8 + 0.4 * os.urandom(1)[0] / 255
+    wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempts - 1, 10)) * jitter
     asked = now + result.retry_after if result.retry_after else 0.0
     return replace(target, attempts=attempts, last_error=result.error, next_at=now + wait, not_before=asked)
 

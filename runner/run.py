@@ -70,7 +70,7 @@ def _locked(
     after: Callable[[JsonObject], list[str]],
 ) -> Finished:
     """The run itself, alone in its checkout."""
-    before = git.snapshot(world.repo, dict(world.environ))
+    before = git.snapshot(world.repo, dict(world.environ), identity=True)
     world = replace(world, identity=before.identity)
     claim, planned = admission.claim(entries, request, world, logs)
     if isinstance(planned, Invocation):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from runner.errors import RunnerError
 from runner.feed import Mark, closed_records, feed_lines, mark_of, read_from, skipped_lines
 from runner.rows import row_of
-from runner.tables import BEGUN, INDEXES, INSERT, KINDS, TABLES, UNIQUE, cells
+from runner.tables import ALWAYS, BEGUN, INDEXES, INSERT, KINDS, TABLES, UNIQUE, all_days, cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -156,12 +156,17 @@ class Store:
             self._db.execute("DELETE FROM cells")
             for kind in KINDS:
                 self._db.execute(f"INSERT INTO cells {cells(kind)}")
+            self._db.execute(f"INSERT INTO cells {all_days()}")
             return
+        drop = "DELETE FROM cells WHERE kind = ? AND day = ? AND name IS ?"
         for kind, day, name in touched:
-            self._db.execute("DELETE FROM cells WHERE kind = ? AND day = ? AND name IS ?", (kind, day, name))
+            self._db.execute(drop, (kind, day, name))
             # `~` sorts behind everything that an id may hold.
             where = f"run_id BETWEEN ? AND ? || '~' AND {KINDS[kind]} IS ?"
             self._db.execute(f"INSERT INTO cells {cells(kind, where)}", (day, day, name))
+        for kind, name in {(kind, name) for kind, _, name in touched}:
+            self._db.execute(drop, (kind, ALWAYS, name))
+            self._db.execute(f"INSERT INTO cells {all_days('kind = ? AND name IS ?')}", (kind, name))
 
     def _fill(self) -> None:
         """Everything, from the folders and the lines of runs without one."""

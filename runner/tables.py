@@ -17,20 +17,35 @@ UNIQUE = "CREATE UNIQUE INDEX runs_id ON runs (run_id)"
 INSERT = f"INSERT INTO runs VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608  # our own names
 
 
-def cells(kind: str, where: str = "1") -> str:
-    """What statistics add up: a cell for each name of this kind and day.
+# A cell is what the runs of one name on one day add up to. A number that the agent did not report adds nothing;
+# `with_…` counts the runs that began and did report it, `timed` those of which is known how long they took.
+SUMS = {
+    "runs": f"status {BEGUN}",
+    "successes": "status = 'success'",
+    "skipped": f"NOT status {BEGUN}",
+    "with_tokens": f"status {BEGUN} AND input_tokens IS NOT NULL",
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read_tokens": "cache_read_tokens",
+    "with_cost": f"status {BEGUN} AND cost_usd IS NOT NULL",
+    "cost_usd": "cost_usd",
+    "commits": "commits",
+    "timed": _TIMED,
+}
+ALWAYS = ""  # the day of a cell of all days
 
-    A number that the agent did not report adds nothing; `with_…` counts the runs that began and did report it.
-    """
-    return f"""
-SELECT '{kind}' AS kind, {KINDS[kind]} AS name, substr(run_id, 1, 8) AS day, sum(status {BEGUN}) AS runs,
-    sum(status = 'success') AS successes, sum(NOT status {BEGUN}) AS skipped,
-    sum(status {BEGUN} AND input_tokens IS NOT NULL) AS with_tokens,
-    sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
-    sum(cache_read_tokens) AS cache_read_tokens,
-    sum(status {BEGUN} AND cost_usd IS NOT NULL) AS with_cost, sum(cost_usd) AS cost_usd,
-    sum(commits) AS commits, sum({_TIMED}) AS timed
-FROM runs WHERE {where} GROUP BY 1, 2, 3"""  # noqa: S608  # our own names
+
+def cells(kind: str, where: str = "1") -> str:
+    """The cells of one kind, from the runs."""
+    sums = ", ".join(f"sum({what}) AS {name}" for name, what in SUMS.items())
+    names = f"'{kind}' AS kind, {KINDS[kind]} AS name, substr(run_id, 1, 8) AS day"
+    return f"SELECT {names}, {sums} FROM runs WHERE {where} GROUP BY 1, 2, 3"  # noqa: S608  # our own names
+
+
+def all_days(where: str = "1") -> str:
+    """The cells of all days, from those of each."""
+    sums = ", ".join(f"sum({name})" for name in SUMS)
+    return f"SELECT kind, name, '{ALWAYS}', {sums} FROM cells WHERE day > '{ALWAYS}' AND {where} GROUP BY 1, 2"  # noqa: S608
 
 
 def durations(kind: str, *, descending: bool, since: bool) -> str:
@@ -47,7 +62,8 @@ INDEXES = (
     "CREATE INDEX runs_task ON runs (task, run_id)",
     "CREATE INDEX runs_reason ON runs (status, reason, run_id) WHERE status <> 'success'",
     "CREATE TABLE cells AS " + " UNION ALL ".join(cells(kind) for kind in KINDS),
-    "CREATE INDEX cells_name ON cells (kind, name, day)",
+    f"INSERT INTO cells {all_days()}",
+    "CREATE INDEX cells_day ON cells (kind, day, name)",
     *(
         f"CREATE INDEX runs_{kind}_elapsed ON runs ({of}, elapsed_ms, run_id) WHERE {_TIMED}"
         for kind, of in KINDS.items()

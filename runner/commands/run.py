@@ -153,7 +153,7 @@ def _located(fault: TemplateFaultError, config: Config, request: Request) -> Con
 
 
 def _dry_run(entries: Entries, request: Request, world: World, *, as_json: bool) -> int:
-    world = replace(world, identity=git.snapshot(world.repo, dict(world.environ)).identity)
+    world = replace(world, identity=git.snapshot(world.repo, dict(world.environ), identity=True).identity)
     planned = plan(entries, request, world, next(candidate_ids(time.time())))
     if isinstance(planned, Skip):
         _print(f"would be skipped ({planned.reason}): {planned.message}")
