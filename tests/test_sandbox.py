@@ -250,7 +250,7 @@ def test_the_end_passes_through(
 @pytest.mark.parametrize("sandbox", ["bubblewrap", "nicely"])
 def test_an_agent_that_is_ended_has_its_grace(boxed: Project, sandbox: str) -> None:
     """Also in a sandbox that becomes the agent itself, as `nice` does."""
-    script = 'trap "echo tidied; exit 0" TERM; echo up; while :; do sleep 0.05; done'
+    script = 'trap "sleep 0.3; echo tidied; exit 0" TERM; echo up; while :; do sleep 0.05; done'
     agent = f"  tidy: {{binary: sh, argv: [-c, '{script}'], parser: text, sandbox: {sandbox}, grace: 20s}}\n"
     boxed.write("agents.yaml", AGENTS + agent + "sandboxes: {nicely: [nice, -n, '1']}\n")
     assert boxed("run", "tidy", "free", "--timeout", "1s").returncode == 11
