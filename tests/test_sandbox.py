@@ -228,7 +228,7 @@ def test_nothing_outlives_it(boxed: Project, mode: str, rung: str) -> None:
         ("exit_with", ["--set", "argument=145"], 1, "agent_error", 145, None),
         ("kill_myself", [], 1, "crashed", None, signal.SIGKILL),
         ("hang", ["--timeout", "1s"], 11, "timeout", 143, None),
-        ("ignore_term", ["--timeout", "1s"], 11, "timeout", None, signal.SIGKILL),
+        ("ignore_term", ["--timeout", "2s"], 11, "timeout", None, signal.SIGKILL),
     ],
 )
 def test_the_end_passes_through(
@@ -250,10 +250,10 @@ def test_the_end_passes_through(
 @pytest.mark.parametrize("sandbox", ["bubblewrap", "nicely"])
 def test_an_agent_that_is_ended_has_its_grace(boxed: Project, sandbox: str) -> None:
     """Also in a sandbox that becomes the agent itself, as `nice` does."""
-    script = 'trap "echo tidied; exit 0" TERM; echo up; while :; do sleep 0.05; done'
+    script = 'trap "sleep 0.3; echo tidied; exit 0" TERM; echo up; while :; do sleep 0.05; done'
     agent = f"  tidy: {{binary: sh, argv: [-c, '{script}'], parser: text, sandbox: {sandbox}, grace: 20s}}\n"
     boxed.write("agents.yaml", AGENTS + agent + "sandboxes: {nicely: [nice, -n, '1']}\n")
-    assert boxed("run", "tidy", "free", "--timeout", "1s").returncode == 11
+    assert boxed("run", "tidy", "free", "--timeout", "2s").returncode == 11
     assert boxed.record()["text"].split() == ["up", "tidied"]
 
 
@@ -380,3 +380,18 @@ def test_without_any_right(boxed: Project, nobody: dict[str, Any]) -> None:
     uid = str(os.stat(repo).st_uid)
     assert (done.returncode, done.stdout.split()) == (0, [uid, uid]), done.stderr
     assert os.stat(f"{repo}/new").st_uid == int(uid)
+
+
+@pytest.mark.parametrize(
+    ("held", "advice"), [("0", "allow it"), ("1", None), (None, None)], ids=["forbidden", "permitted", "not known"]
+)
+def test_doctor_knows_a_kernel_that_forbids_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str | None, advice: str | None
+) -> None:
+    from runner.doctor import sandbox
+
+    path = tmp_path / "unprivileged_userns_clone"
+    if held is not None:
+        path.write_text(f"{held}\n")
+    monkeypatch.setattr(sandbox, "_FORBIDDEN", ((str(path), "0", "allow it"),))
+    assert sandbox._permitted() == advice
