@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from typing import TYPE_CHECKING
 
@@ -98,21 +97,11 @@ def _run(words: list[str], planned: Invocation, signals: Signals) -> tuple[str |
         said = command.finish(child, limit, _GRACE, lambda: bool(signals.received))
     finally:
         kill_marked(planned.run_dir)
-        _reap()
     if said.code is None:
         return f"did not end within {format_duration(limit)}", said
     if said.code < 0:
         return f"was ended by signal {-said.code}", said
     return f"ended with exit code {said.code}" if said.code else None, said
-
-
-def _reap() -> None:
-    """What daemonised away may have become a child of ours, which the run to come must not find."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        pass
 
 
 def _tail(said: command.Said, secrets: list[bytes]) -> list[str]:

@@ -163,6 +163,8 @@ def test_the_exit_code_is_the_last_runs(project: Project) -> None:
     script(project, one=failing("auth"), two=failing(f"usage limit until {TWO_HOURS}"))
     assert project("run", "one,two", "free").returncode == 10
     assert project("run", "two,one", "free").returncode == 12, "both are in cooldown now"
+    before, last = project.feed()[-2:]
+    assert (last["reason"], last["attempt"], last["previous_run"]) == ("cooldown", 2, before["run_id"])
 
 
 def test_json_is_the_last_record(project: Project) -> None:
@@ -262,13 +264,19 @@ def test_retry_then_fallback(project: Project) -> None:
 
 
 def test_retry_waits_for_the_reset(project: Project) -> None:
-    """And is not turned away by the cooldown that its own limit set."""
     script(project, one=until(project, 2, failing("slow down for 1500 ms")))
     tasks(project, "    retry: {count: 1, wait: reset}\n")
     done = project("run", "one", "free", "--unattended")
     assert done.returncode == 0, done.stdout + done.stderr
     first, second = project.feed()
     assert first["error"]["retry_at"] <= second["started_at"]
+
+
+def test_a_retry_is_not_turned_away_by_the_cooldown_of_its_own_agent(project: Project) -> None:
+    script(project, one=until(project, 2, failing("rate_limit")))
+    tasks(project, "    retry: {count: 1, wait: 10ms}\n")
+    assert project("run", "one", "free", "--unattended").returncode == 0
+    assert lines(project) == [("one", "rate_limited", "rate_limit"), ("one", "success", None)]
 
 
 def test_a_signal_ends_the_wait_and_starts_nothing(project: Project) -> None:

@@ -136,6 +136,7 @@ def test_the_real_pytest(project: Project) -> None:
     assert "sums are wrong" in message
     assert "1 failed in" in message.splitlines()[-1]
     assert "1 failed in" in done.stdout
+    assert any(line.startswith("            FAILED test_it.py::test_it") for line in done.stdout.splitlines())
     assert "1 failed in" in project("show", project.feed()[-1]["run_id"]).stdout
     test.write_text("def test_it():\n    assert 1 + 1 == 2, 'sums are right again'\n")
     assert project(*SCHEDULED).returncode == 0
