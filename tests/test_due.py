@@ -10,6 +10,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from runner.due import MOST, TOLERANCE, Decision, Schedule, State, is_due, next_times, schedules_of, step
 
@@ -294,6 +296,37 @@ def test_a_clock_that_is_wrong_by_decades_ends() -> None:
     assert missed.startswith("missed 1-") and int(missed.rpartition("×")[2]) >= MOST
     assert (start, len(busy)) == (f"start {far - 4}", 4)
     assert clock.at(1) == ["start 1"]
+
+
+@given(
+    jumps=st.lists(st.tuples(st.integers(-700, 700), st.integers(1, 150)), max_size=6),
+    catch_up=st.sampled_from(["skip", "once"]),
+    overlap=st.sampled_from(["skip", "wait"]),
+    length=st.integers(0, 90),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_clock_does(jumps: list[tuple[int, int]], catch_up: str, overlap: str, length: int) -> None:
+    """Jumps of hours, each followed by minutes that pass well: nothing starts twice, and nothing is lost."""
+    schedule = Schedule("t", "t", "0,20 * * * *", "UTC", ("a",), catch_up=catch_up, overlap=overlap)
+    state: State | None = None
+    now, busy = NOON, 0.0
+    elapsed = 0.0
+    fates: list[tuple[str, float]] = []
+    for jump, minutes in [(0, 60), *jumps, (0, 1440)]:
+        now += jump * 60
+        quiet_since = now
+        for _ in range(minutes):
+            now, elapsed = now + 60, elapsed + 60
+            state, decisions = step(schedule, state, now, alive=elapsed < busy)
+            for found in decisions:
+                fates.append((found.kind, found.first))
+                busy = elapsed + length * 60 if found.kind == "start" else busy
+    started = [due for kind, due in fates if kind == "start"]
+    assert len(started) == len(set(started))
+    told = {due for kind, due in fates if kind in ("start", "busy", "wait")}
+    # From the last jump on, whatever was not started before is decided in its time.
+    due_now = next_times(schedule, quiet_since + TOLERANCE, 2 * 24 - 2)
+    assert [due for due in due_now if due not in told] == []
 
 
 @pytest.mark.parametrize("jitter", [60.0, 600.0, 7200.0])
