@@ -242,6 +242,19 @@ def test_a_schedule_that_is_never_due() -> None:
             [(60, ["start 60"]), (250, ["missed 120-240 ×3"]), (150, []), (180, ["start 180"]), (240, ["start 240"])],
         ),
         (
+            "ahead, and back twice",
+            {},
+            [
+                (60, ["start 60"]),
+                (610, ["missed 120-600 ×9"]),
+                (61, []),
+                (120, ["start 120"]),
+                (61, []),
+                (120, []),
+                (180, ["start 180"]),
+            ],
+        ),
+        (
             "ahead twice",
             {},
             [
