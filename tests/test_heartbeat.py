@@ -333,6 +333,19 @@ def test_a_part_that_fails_leaves_the_others_alone(project: Project) -> None:
     assert "heartbeat: schedule nightly" in (project.root / "logs" / "runner.log").read_text()
 
 
+def test_an_error_of_our_own_is_70_with_its_traceback(project: Project) -> None:
+    code = (
+        "import sys; from runner import recover, __main__; recover.flush = lambda *a, **k: 1 / 0;"
+        "sys.argv = ['runner', 'heartbeat']; __main__.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project.root, env=project.environment(), check=False, capture_output=True
+    )
+    assert (done.returncode, b"messages: ZeroDivisionError" in done.stderr) == (70, True)
+    assert "Traceback" in (project.root / "logs" / "runner.log").read_text()
+    assert "pruned 0 failed (messages: " in lines(project)[-1]
+
+
 def test_a_message_that_cannot_be_written_is_written_later(project: Project) -> None:
     """And the feed has its lines once."""
     with Ntfy() as server:
