@@ -4,8 +4,8 @@ A due time is decided once: it is started, skipped because the last occurrence s
 its end, missed because no heartbeat came in time, or folded into a later one that stands for it (`catch_up: once`).
 
 Decided is decided: a clock that is set back starts nothing again. But while a clock is wrong, and ahead, due times look
-missed that are still to come; so a schedule remembers the last stretch of due times of which none was started, and a
-clock that is set back into it finds them due again. The time before the schedule was first seen is such a stretch, too.
+missed that are still to come; so a schedule remembers the last stretches of due times of which none was started, and
+a clock that is set back into one finds them due again. The time before it was first seen is such a stretch, too.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
     from runner.model import JsonObject
 
+    Stretch: TypeAlias = tuple[float, float]  # after the first time, up to the second
     Kind: TypeAlias = Literal["start", "busy", "wait", "missed", "folded"]
 
 TOLERANCE = 300.0  # seconds after which a start that no heartbeat saw is late
 MOST = 10_000  # due times in a row that are looked at; a clock can be wrong by decades
 _MINUTE = 60.0
+_GAPS = 16  # that are remembered
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,7 @@ class State:
     """How far a schedule has got: every due time up to `handled` is decided.
 
     `next_due` begins at `next_start`, later by its jitter; None: never again. `waiting` is the due time that waits.
-    In `gap` (after the first time, up to the second) no due time was started; those in `ahead` are decided, although
-    they come after `handled`.
+    In `gaps`, before `handled`, no due time was started; those in `ahead`, behind it, are decided already.
     """
 
     fingerprint: str
@@ -75,8 +76,8 @@ class State:
     next_due: float | None = None
     next_start: float | None = None
     waiting: float | None = None
-    gap: tuple[float, float] = (0.0, 0.0)
-    ahead: tuple[tuple[float, float], ...] = ()
+    gaps: tuple[Stretch, ...] = ()
+    ahead: tuple[Stretch, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,8 @@ def step(schedule: Schedule, state: State | None, now: float, *, alive: bool) ->
     if late:
         kind: Kind = "folded" if schedule.catch_up == "once" else "missed"
         decisions.append(Decision(kind, late[0], late[-1], len(late)))
-        begin = max(state.handled, *(end for _, end in state.ahead if end < late[-1]), 0.0)
-        state = replace(state, gap=(begin, late[-1]))
+        gaps = (*state.gaps, *_without(state.ahead, (state.handled, late[-1])))
+        state = replace(state, gaps=gaps[-_GAPS:])
     more, waiting = _timely(schedule, timely, waiting, alive=alive)
     handled = past[-1][0] if past else state.handled
     ahead = tuple(stretch for stretch in state.ahead if stretch[1] > handled)
@@ -195,7 +196,7 @@ def _begun(schedule: Schedule, before: State | None, now: float) -> State:
     """A schedule is seen for the first time, or was changed: it begins with the current minute."""
     begin = _before_this_minute(now)
     if before is None:
-        return State(schedule.fingerprint, begin, gap=(0.0, begin))
+        return State(schedule.fingerprint, begin, gaps=((0.0, begin),))
     return replace(before, fingerprint=schedule.fingerprint, handled=max(before.handled, begin))
 
 
@@ -204,15 +205,26 @@ def _before_this_minute(now: float) -> float:
 
 
 def _is_set_back(state: State, now: float) -> bool:
-    return state.gap[0] < state.gap[1] <= state.handled and now < state.gap[1]
+    return any(_before_this_minute(now) < end for _, end in state.gaps)
 
 
 def _set_back(state: State, now: float) -> State:
-    """What was called missed comes again, from the current minute on; what was decided behind it stays decided."""
-    begin, end = state.gap
-    handled = max(begin, _before_this_minute(now))
-    decided = ((end, state.handled),) if end < state.handled else ()
-    return replace(state, handled=handled, gap=(begin, handled), ahead=(*state.ahead, *decided))
+    """What was called missed comes again, from the current minute on; all else until `handled` stays decided."""
+    handled = _before_this_minute(now)
+    decided = _without(state.gaps, (handled, state.handled))
+    gaps = tuple((begin, min(end, handled)) for begin, end in state.gaps if begin < handled)
+    return replace(state, handled=handled, gaps=gaps, ahead=(*decided, *state.ahead))
+
+
+def _without(stretches: Sequence[Stretch], whole: Stretch) -> list[Stretch]:
+    """What is left of the whole."""
+    left = []
+    at, last = whole
+    for begin, end in sorted(stretches):
+        if at < min(begin, last):
+            left.append((at, min(begin, last)))
+        at = max(at, end)
+    return [*left, (at, last)] if at < last else left
 
 
 def _past(schedule: Schedule, state: State, now: float) -> tuple[list[tuple[float, float]], tuple[float, float] | None]:

@@ -37,7 +37,10 @@ class Occurrence:
 
 @dataclass(frozen=True)
 class Event:
-    """Due times that were not started: `kind` is missed, busy or folded. `message` is for people."""
+    """Due times that were not started: `kind` is missed, busy or folded. `message` is for people.
+
+    `recorded`: the feed has it, and only its message is not in the outbox yet.
+    """
 
     kind: str
     task: str
@@ -46,6 +49,7 @@ class Event:
     first: float
     last: float
     count: int = 1
+    recorded: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,16 +155,19 @@ def _from_json(found: Any) -> Ledger:
 
 
 def _state(found: JsonObject) -> State:
-    begin, end = found["gap"]
     return State(
         fingerprint=str(found["fingerprint"]),
         handled=float(found["handled"]),
         next_due=_optional(found["next_due"]),
         next_start=_optional(found["next_start"]),
         waiting=_optional(found["waiting"]),
-        gap=(float(begin), float(end)),
-        ahead=tuple((float(begin), float(end)) for begin, end in found["ahead"]),
+        gaps=_stretches(found["gaps"]),
+        ahead=_stretches(found["ahead"]),
     )
+
+
+def _stretches(found: Any) -> tuple[tuple[float, float], ...]:
+    return tuple((float(begin), float(end)) for begin, end in found)
 
 
 def _optional(value: Any) -> float | None:

@@ -50,7 +50,7 @@ def last_seen(project: Project, days: float) -> None:
     """As if the schedule had been looked at for the last time so many days ago."""
     path = project.root / "logs" / "state" / "schedules" / "nightly.json"
     kept = json.loads(path.read_text())
-    kept["state"] |= {"handled": time.time() - days * DAY, "next_due": 0, "next_start": 0, "gap": [0, 0]}
+    kept["state"] |= {"handled": time.time() - days * DAY, "next_due": 0, "next_start": 0, "gaps": []}
     path.write_text(json.dumps(kept))
 
 
@@ -331,6 +331,42 @@ def test_a_part_that_fails_leaves_the_others_alone(project: Project) -> None:
         assert server.signals == ["/start", "/70"]
     assert " lost 0 delivered 0 waiting 0 pruned 0 failed (schedule nightly: " in lines(project)[-1]
     assert "heartbeat: schedule nightly" in (project.root / "logs" / "runner.log").read_text()
+
+
+def test_an_error_of_our_own_is_70_with_its_traceback(project: Project) -> None:
+    code = (
+        "import sys; from runner import recover, __main__; recover.flush = lambda *a, **k: 1 / 0;"
+        "sys.argv = ['runner', 'heartbeat']; __main__.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project.root, env=project.environment(), check=False, capture_output=True
+    )
+    assert (done.returncode, b"messages: ZeroDivisionError" in done.stderr) == (70, True)
+    assert "Traceback" in (project.root / "logs" / "runner.log").read_text()
+    assert "pruned 0 failed (messages: " in lines(project)[-1]
+
+
+def test_a_message_that_cannot_be_written_is_written_later(project: Project) -> None:
+    """And the feed has its lines once."""
+    with Ntfy() as server:
+        schedule(project, minutes_ago=30)
+        configure(project, notify={"ntfy": {"url": server.url, "topic": "runs"}})
+        outbox = project.root / "logs" / "outbox"
+        outbox.write_text("no folder")
+        assert [project("heartbeat").returncode for _ in range(2)] == [70, 70]
+        outbox.unlink()
+        beat(project)
+        assert len(server.delivered("runs")) == 1
+    assert told(project) == [("double", "missed", "missed")]
+
+
+def test_a_log_folder_that_cannot_be_made(project: Project) -> None:
+    with Pings() as server:
+        project.write("logs", "no folder")
+        project.write("tasks.yaml", json.dumps({"settings": {"heartbeat_url": server.url}}))
+        done = project("heartbeat")
+        assert (done.returncode, "the heartbeat is not complete" in done.stderr) == (70, True)
+        assert server.signals == ["/70"]
 
 
 def test_the_dead_mans_switch(project: Project) -> None:

@@ -226,6 +226,16 @@ def test_a_schedule_that_is_gone(machine: Machine) -> None:
     assert os.listdir(machine.logs.path("state", "schedules")) == []
 
 
+def test_a_start_that_waits_for_a_schedule_that_is_gone(logs: Logs) -> None:
+    machine = Machine(logs, overlap="wait")
+    for minute in (1, 60, 120):
+        machine.beat(minute)
+    machine.run_turns(*WELL)
+    assert schedules.retire(logs, [], NOON) == {"t": Ledger()}
+    with open(logs.path("runner.log"), encoding="utf-8") as file:
+        assert "the schedule t is gone; its start of 2026-02-19T14:00Z waited, and is not made" in file.read()
+
+
 MISSED = Event("missed", "t", ("a", "b"), "3 starts: no heartbeat came in time", NOON, NOON + 7200, 3)
 
 

@@ -53,17 +53,22 @@ def heartbeat(project: str | None) -> int:
         if watch.news or sys.stderr.isatty():
             raise
         return error.exit_code  # said before: cron would mail it each minute
-    opened.logs.prepare()
-    held = _alone(opened.logs)
+    beat = _Beat(opened)
+    try:
+        opened.logs.prepare()
+        held = _alone(opened.logs)
+    except (OSError, RunnerError) as error:
+        raise beat.give_up(error) from None
     if held is not None:
         try:
-            _Beat(opened).beat()
+            beat.beat()
         finally:
             os.close(held)
     return 0
 
 
 def _alone(logs: Logs) -> int | None:
+    """The descriptor that holds the heartbeat's lock; None while another beat goes on."""
     make_folders(logs.path("state"))
     return files.lock(logs.path("state", "heartbeat.lock"))
 
@@ -91,14 +96,23 @@ class _Beat:
         unheard = unheard or self._ping(self._signal(), line)
         self._part("its log", lambda: _write_line(self.opened.logs, line + (f" ping: {unheard}" if unheard else "")))
         if self.failures:
-            raise HeartbeatError(f"the heartbeat is not complete: {'; '.join(self.failures)}", hint="see runner.log")
+            raise self._error()
+
+    def give_up(self, error: OSError | RunnerError) -> HeartbeatError:
+        """Where there is no log folder, all that is left is to say so elsewhere."""
+        self.failures.append(_why(error))
+        self._ping(self._signal(), self.failures[0])
+        return self._error()
+
+    def _error(self) -> HeartbeatError:
+        log = self.opened.logs.path("runner.log")
+        return HeartbeatError(f"the heartbeat is not complete: {'; '.join(self.failures)}", hint=f"see `{log}`")
 
     def _part(self, name: str, work: Callable[[], None]) -> None:
         try:
             work()
         except (OSError, RunnerError) as error:
-            why = files.reason(error) if isinstance(error, OSError) else error.message
-            self._failed(name, why, f"heartbeat: {name}: {why}")
+            self._failed(name, _why(error), f"heartbeat: {name}: {_why(error)}")
         except Exception as error:
             # Heavy, and of no use to a beat that goes well.
             import traceback  # noqa: PLC0415
@@ -145,15 +159,18 @@ class _Beat:
             os.close(output)
 
     def _tell(self, untold: dict[str, Ledger], now: float) -> None:
+        # For the few beats that have something to tell.
+        from runner import notices  # noqa: PLC0415
+
         logs = self.opened.logs
         events = [event for kept in untold.values() for event in kept.untold]
         for event in events:
             if event.kind in self.counts:
                 self.counts[event.kind] += event.count
-        # For the few beats that have something to tell.
-        from runner import notices  # noqa: PLC0415
-
-        notices.record(events, logs, now)
+        notices.record([event for event in events if not event.recorded], logs, now)
+        for name, kept in untold.items():
+            recorded = tuple(replace(event, recorded=True) for event in kept.untold)
+            ledger.write(logs, name, replace(kept, untold=recorded))
         notices.tell(events, self.opened.post({}).outbox, lambda task: self.opened.post_of(task).policy, now)
         for name, kept in untold.items():
             ledger.write(logs, name, replace(kept, untold=()))
@@ -188,6 +205,10 @@ class _Beat:
         from runner.channels.ping import ping  # noqa: PLC0415
 
         return ping(address, signal, text, self.opened.environ, _PING)
+
+
+def _why(error: OSError | RunnerError) -> str:
+    return files.reason(error) if isinstance(error, OSError) else error.message
 
 
 def runner_words(root: str) -> list[str]:
