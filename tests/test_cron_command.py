@@ -52,7 +52,7 @@ def block(project: Project, path: str | None = None) -> str:
     return (
         f"# >>> runner {project.root} >>>\n"
         "# `runner cron install` writes this block anew, and `runner cron remove` takes it out.\n"
-        f"* * * * * cd / && /usr/bin/env PATH={path} {sys.executable} -m runner -C {project.root} heartbeat"
+        f"* * * * * /usr/bin/env PATH={path} {sys.executable} -P -m runner -C {project.root} heartbeat"
         " >/dev/null 2>&1\n"
         f"# <<< runner {project.root} <<<\n"
     )
@@ -372,7 +372,7 @@ def test_the_units(plain: Project, table: Path) -> None:
         first + "[Unit]\n"
         f"Description=runner heartbeat of {plain.root}\n\n"
         "[Service]\nType=oneshot\nWorkingDirectory=/\n"
-        f"ExecStart=/usr/bin/env PATH=/usr/local/bin:/usr/bin:/bin {sys.executable} -m runner -C {plain.root} heartbeat\n"
+        f"ExecStart=/usr/bin/env PATH=/usr/local/bin:/usr/bin:/bin {sys.executable} -P -m runner -C {plain.root} heartbeat\n"
         "KillMode=process\nDelegate=yes\nStandardInput=null\nStandardOutput=null\n",
     )
     assert printed(plain, "install", "--systemd").startswith("unchanged: it is installed as it should be\n")
