@@ -81,7 +81,7 @@ def test_from_nothing_to_nothing(plain: Project, table: Path) -> None:
     assert calls(table)[-1] == "-l"
 
 
-@pytest.mark.parametrize("before", [b"0 3 * * * backup\n", b"# caf\xe9\r\n\n\n", b"\n"])
+@pytest.mark.parametrize("before", [b"0 3 * * * backup\n", b"# caf\xe9\r\n\n\n", b"\n", b"# \\r \r \b\n", b"# \\b\n"])
 def test_every_other_line_stays(plain: Project, table: Path, before: bytes) -> None:
     table.write_bytes(before)
     printed(plain, "install")
@@ -185,6 +185,14 @@ def test_two_projects_at_once(plain: Project, table: Path, tmp_path: Path) -> No
     started = [other.start("cron", "install") for other in others]
     assert [(process.communicate(timeout=60), process.returncode)[1] for process in started] == [0] * 4
     assert table.read_text().count(">>> runner") == 4
+
+
+def test_a_carriage_return_that_cannot_be_read_is_not_lost(plain: Project, table: Path) -> None:
+    script = (table.parent / "crontab").read_text()
+    (table.parent / "crontab").write_text(script.replace("\n", '\ntest "$1" != -e || exit 1\n', 1))
+    table.write_bytes(b"* * * * * true\r\n")
+    assert "error: the crontab holds a carriage return or a backspace" in refused(plain, "install")
+    assert table.read_bytes() == b"* * * * * true\r\n"
 
 
 # what the heartbeat finds
