@@ -52,7 +52,7 @@ def block(project: Project, path: str | None = None) -> str:
     return (
         f"# >>> runner {project.root} >>>\n"
         "# `runner cron install` writes this block anew, and `runner cron remove` takes it out.\n"
-        f"* * * * * cd / && /usr/bin/env PATH={path} {sys.executable} -m runner -C {project.root} heartbeat"
+        f"* * * * * /usr/bin/env PATH={path} {sys.executable} -P -m runner -C {project.root} heartbeat"
         " >/dev/null 2>&1\n"
         f"# <<< runner {project.root} <<<\n"
     )
@@ -81,7 +81,7 @@ def test_from_nothing_to_nothing(plain: Project, table: Path) -> None:
     assert calls(table)[-1] == "-l"
 
 
-@pytest.mark.parametrize("before", [b"0 3 * * * backup\n", b"# caf\xe9\r\n\n\n", b"\n"])
+@pytest.mark.parametrize("before", [b"0 3 * * * backup\n", b"# caf\xe9\r\n\n\n", b"\n", b"# \\r \r \b\n", b"# \\b\n"])
 def test_every_other_line_stays(plain: Project, table: Path, before: bytes) -> None:
     table.write_bytes(before)
     printed(plain, "install")
@@ -185,6 +185,14 @@ def test_two_projects_at_once(plain: Project, table: Path, tmp_path: Path) -> No
     started = [other.start("cron", "install") for other in others]
     assert [(process.communicate(timeout=60), process.returncode)[1] for process in started] == [0] * 4
     assert table.read_text().count(">>> runner") == 4
+
+
+def test_a_carriage_return_that_cannot_be_read_is_not_lost(plain: Project, table: Path) -> None:
+    script = (table.parent / "crontab").read_text()
+    (table.parent / "crontab").write_text(script.replace("\n", '\ntest "$1" != -e || exit 1\n', 1))
+    table.write_bytes(b"* * * * * true\r\n")
+    assert "error: the crontab holds a carriage return or a backspace" in refused(plain, "install")
+    assert table.read_bytes() == b"* * * * * true\r\n"
 
 
 # what the heartbeat finds
@@ -372,7 +380,7 @@ def test_the_units(plain: Project, table: Path) -> None:
         first + "[Unit]\n"
         f"Description=runner heartbeat of {plain.root}\n\n"
         "[Service]\nType=oneshot\nWorkingDirectory=/\n"
-        f"ExecStart=/usr/bin/env PATH=/usr/local/bin:/usr/bin:/bin {sys.executable} -m runner -C {plain.root} heartbeat\n"
+        f"ExecStart=/usr/bin/env PATH=/usr/local/bin:/usr/bin:/bin {sys.executable} -P -m runner -C {plain.root} heartbeat\n"
         "KillMode=process\nDelegate=yes\nStandardInput=null\nStandardOutput=null\n",
     )
     assert printed(plain, "install", "--systemd").startswith("unchanged: it is installed as it should be\n")

@@ -35,7 +35,7 @@ PATHS = {
 @pytest.mark.parametrize(("project", "word"), PATHS.items())
 def test_a_path_in_a_unit(project: str, word: str) -> None:
     timer, service = units_of(Beat("/py", project, ("/bin",))).values()
-    assert f"ExecStart=/usr/bin/env PATH=/bin /py -m runner -C {word} heartbeat\n" in service
+    assert f"ExecStart=/usr/bin/env PATH=/bin /py -P -m runner -C {word} heartbeat\n" in service
     assert (timer.count("\n"), service.count("\n")) == (11, 12), "nothing broke a line"
 
 

@@ -18,7 +18,7 @@ from runner.errors import RunnerError
 BEAT = Beat("/venv/bin/python", "/p", ("/usr/bin", "/bin"))
 OTHER = Beat("/venv/bin/python", "/other", ("/usr/bin", "/bin"))
 BLOCK, OTHERS = block_of(BEAT), block_of(OTHER)
-LINE = b"* * * * * cd / && /usr/bin/env PATH=/usr/bin:/bin /venv/bin/python -m runner -C /p heartbeat >/dev/null 2>&1\n"
+LINE = b"* * * * * /usr/bin/env PATH=/usr/bin:/bin /venv/bin/python -P -m runner -C /p heartbeat >/dev/null 2>&1\n"
 BEGIN, END = b"# >>> runner /p >>>\n", b"# <<< runner /p <<<\n"
 UNENDED = b"# The line above this block had no newline at its end.\n"
 
@@ -42,8 +42,8 @@ def test_a_command_reaches_the_shell_as_it_was_meant(project: str) -> None:
     assert b"%" not in command.replace(rb"\%", b"")
     words = shlex.split(os.fsdecode(command.replace(rb"\%", b"%")))
     assert words == [
-        *("cd", "/", "&&", "/usr/bin/env", "PATH=/usr/bin:/home/50%/bin"),
-        *("/venv/my bin/python", "-m", "runner", "-C", project, "heartbeat", ">/dev/null", "2>&1"),
+        *("/usr/bin/env", "PATH=/usr/bin:/home/50%/bin"),
+        *("/venv/my bin/python", "-P", "-m", "runner", "-C", project, "heartbeat", ">/dev/null", "2>&1"),
     ]
     assert take(put(b"# x\n", block), os.fsencode(project)) == b"# x\n"
 
@@ -53,7 +53,7 @@ def test_every_shell_understands_the_command(shell: str, tmp_path: os.PathLike[s
     """A crontab may name any shell by SHELL."""
     program = os.path.join(tmp_path, "it's a python")
     with open(program, "w") as file:
-        file.write(f'#!/bin/sh\nprintf "%s|" "$PWD" "$PATH" "$@" >{shlex.quote(str(tmp_path))}/said\n')
+        file.write(f'#!/bin/sh\nprintf "%s|" "$PATH" "$@" >{shlex.quote(str(tmp_path))}/said\n')
     os.chmod(program, 0o755)
     line = block_of(Beat(program, "/a $b", ("/usr/bin", "/bin"))).splitlines()[2]
     command = os.fsdecode(line.removeprefix(b"* * * * * "))
@@ -62,7 +62,7 @@ def test_every_shell_understands_the_command(shell: str, tmp_path: os.PathLike[s
     except FileNotFoundError:
         pytest.skip(f"no {shell} here")
     with open(os.path.join(tmp_path, "said")) as file:
-        assert file.read() == "/|/usr/bin:/bin|-m|runner|-C|/a $b|heartbeat|"
+        assert file.read() == "/usr/bin:/bin|-P|-m|runner|-C|/a $b|heartbeat|"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_every_shell_understands_the_command(shell: str, tmp_path: os.PathLike[s
         (Beat("/py\r", "/p", ()), "holds a line break"),
         (Beat("/py", "/p", ("/bin\0",)), "holds a line break"),
         (Beat("/py", r"/a\%b", ()), r"holds `\\%`"),
-        (Beat("/py", "/p", tuple(f"/{'x' * 90}{n}" for n in range(10))), r"would have 1,\d+ bytes, and cron takes 998"),
+        (Beat("/py", "/p", tuple(f"/{'x' * 90}{n}" for n in range(11))), r"would have 1,\d+ bytes, and cron takes 998"),
     ],
     ids=["newline", "return", "nul", "backslash-percent", "long"],
 )

@@ -170,6 +170,16 @@ def test_a_missing_token_keeps_the_message(project: Project, server: Ntfy) -> No
     assert len(delivered(server)) == 1
 
 
+@pytest.mark.parametrize("token", [None, "", "tk_test"])
+def test_a_topic_is_enough_and_a_token_is_used(stock_project: Project, token: str | None) -> None:
+    """With the stock configuration: no YAML at all."""
+    with Ntfy(token=token or None) as server:
+        stock_project.env |= {"RUNNER_NTFY_URL": server.url, "RUNNER_NTFY_TOPIC": TOPIC}
+        stock_project.env |= {} if token is None else {"RUNNER_NTFY_TOKEN": token}
+        stock_project("run", "demo", "debug_hello_simple")
+        assert delivered(server) == {stock_project.record()["run_id"]: 1}
+
+
 def test_no_topic_is_said_once_and_fails_nothing(project: Project) -> None:
     done = project("run", "double", "free")
     assert done.returncode == 0

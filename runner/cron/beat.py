@@ -20,11 +20,14 @@ class Beat:
     path: tuple[str, ...]
 
     def words(self) -> list[str]:
-        """By `env`, because a crontab may name any shell. Raises RunnerError for a path that no line can hold."""
+        """By `env`, because a crontab may name any shell, and without the folder it starts in on Python's own path.
+
+        Raises RunnerError for a path that no line can hold.
+        """
         for place in (self.python, self.project, *self.path):
             if any(mark in place for mark in _BROKEN):
                 raise RunnerError(
                     f"the path `{one_line(place)}` holds a line break", hint="no crontab and no unit can name it"
                 )
         path = f"PATH={os.pathsep.join(self.path)}"
-        return ["/usr/bin/env", path, self.python, "-m", "runner", "-C", self.project, "heartbeat"]
+        return ["/usr/bin/env", path, self.python, "-P", "-m", "runner", "-C", self.project, "heartbeat"]

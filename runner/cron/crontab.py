@@ -39,7 +39,7 @@ class Block:
 
 def block_of(beat: Beat) -> bytes:
     """The whole block of a project. Raises RunnerError for what no crontab can hold."""
-    command = f"cd / && {shlex.join(beat.words())} >/dev/null 2>&1"
+    command = f"{shlex.join(beat.words())} >/dev/null 2>&1"
     if "\\%" in command:
         raise RunnerError(r"a path holds `\%`, which no crontab can name", hint="`runner cron install --systemd` can")
     # To cron a bare percent sign is the end of the command.

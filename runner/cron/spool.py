@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 10.0
 _NONE = (b"no crontab for", b"No such file")  # the second is busybox's
+_SHOWN = {b"\r": rb"\r", b"\b": rb"\b"}
 _HINT = "install cron (Debian: `apt install cron`), or use `runner cron install --systemd`"
 
 
@@ -28,7 +29,7 @@ def read(environ: Mapping[str, str]) -> bytes:
     """Empty where there is no crontab. Raises RunnerError."""
     said = _crontab(["-l"], environ)
     if said.code == 0:
-        return said.out
+        return _exact(said.out, environ) if any(words in said.out for words in _SHOWN.values()) else said.out
     if said.out == b"" and any(words in said.err for words in _NONE):
         return b""
     raise RunnerError(f"`crontab -l` failed: {_told(said)}")
@@ -50,18 +51,36 @@ def alter(change: Callable[[bytes], bytes], environ: Mapping[str, str], state: s
     return before, after
 
 
+def _exact(shown: bytes, environ: Mapping[str, str]) -> bytes:
+    """Debian's `crontab -l` shows a carriage return as two characters; an editor gets the table as it is."""
+    said = _crontab(["-e"], {**environ, "VISUAL": "cat", "EDITOR": "cat"})
+    seen = said.out
+    for byte, words in _SHOWN.items():
+        seen = seen.replace(byte, words)
+    if said.code != 0 or shown not in (seen, said.out):
+        raise RunnerError(
+            "the crontab holds a carriage return or a backspace, which `crontab -l` does not print",
+            hint="delete it by `crontab -e`: nothing was changed",
+        )
+    return said.out
+
+
 @contextmanager
 def _alone(state: str | None) -> Iterator[None]:
-    if state is None:
-        yield
-        return
-    make_folders(state)
-    fd = os.open(os.path.join(state, "crontab.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    """As far as that can be had: a home that nobody can write to is no reason to refuse."""
+    fd = None
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        if state is not None:
+            make_folders(state)
+            fd = os.open(os.path.join(state, "crontab.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+    except OSError:
+        pass
+    try:
         yield
     finally:
-        os.close(fd)
+        if fd is not None:
+            os.close(fd)
 
 
 def _write(table: bytes, environ: Mapping[str, str]) -> None:

@@ -174,6 +174,11 @@ def ntfy() -> Iterator[Ntfy]:
         yield server
 
 
+def spooled() -> bytes:
+    """The table as cron reads it, without the three lines that `crontab` puts before it; `crontab -l` shows no `\\r`."""
+    return Path("/var/spool/cron/crontabs", NAME).read_bytes().split(b"\n", 3)[3]
+
+
 def records(project: Path) -> dict[str, dict[str, Any]]:
     """The newest finished record of each agent."""
     found = [json.loads(path.read_text()) for path in sorted(project.glob("logs/*/*/*/metadata.json"))]
@@ -194,6 +199,7 @@ def test_an_installed_schedule_and_a_plain_line(user: User, cron: None, ntfy: Nt
     line = f"* * * * * cd {plain} && {shlex.quote(user.runner)} run demo debug_hello_simple >/dev/null 2>&1\n"
     before = BEFORE + line.encode()
     user("crontab", "-", data=before)
+    assert spooled() == before
     path = f"{user.home}/.local/bin:{user.home}/interpreters:/usr/bin:/bin"
 
     installed = user(user.runner, "-C", str(ours), "cron", "install", path=path)
@@ -206,7 +212,7 @@ def test_an_installed_schedule_and_a_plain_line(user: User, cron: None, ntfy: Nt
     wait_until(lambda: len(delivered(ntfy, "scheduled")) >= 2 and delivered(ntfy, "plain"), limit=limit - time.time())
     removed = user(user.runner, "-C", str(ours), "cron", "remove")
     assert removed.startswith(b"removed:\n")
-    assert user("crontab", "-l") == before
+    assert spooled() == before
 
     assert {record["status"] for record in (*records(ours).values(), *records(plain).values())} == {"success"}
     assert {record["trigger"] for record in records(ours).values()} == {"schedule"}
