@@ -10,6 +10,7 @@ from runner.logs import RecordError, candidate_ids
 from runner.model import Skip
 from runner.plan import plan
 from runner.progress import say
+from runner.units import signal_name
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -59,7 +60,7 @@ def busy(world: World, signal: int | None) -> Skip:
     """Another run works in the checkout, and still does after the wait, or until the runner was told to stop."""
     who = workspace.holder(world.repo, world.state) or "another run"
     if signal is not None:
-        message = f"the runner received signal {signal} while it waited for {who} in `{world.repo}`"
+        message = f"the runner received {signal_name(signal)} while it waited for {who} in `{world.repo}`"
         return Skip("interrupted", message, 128 + signal)
     return Skip("busy", f"{who} works in `{world.repo}`")
 

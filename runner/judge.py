@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.model import Fault, Verdict
 from runner.reasons import REASONS, reason_of
 from runner.text import one_line
-from runner.units import format_duration
+from runner.units import format_duration, signal_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def _ended_by_runner(outcome: Outcome, reply: Reply) -> Verdict | None:
     ended_by = outcome.ended_by
     if ended_by == "signal":
         number = outcome.runner_signal or _SIGINT
-        return Verdict("interrupted", "interrupted", 128 + number, f"the runner received signal {number}")
+        return Verdict("interrupted", "interrupted", 128 + number, f"the runner received {signal_name(number)}")
     if ended_by == "launch_failed":
         return _verdict("launch_failed", outcome.launch_error)
     if ended_by == "watch":
@@ -67,7 +67,7 @@ def _ended_badly(outcome: Outcome, reply: Reply) -> Verdict | None:
         return named or _verdict("no_terminal_event", _without_event(outcome, reply), reply.stderr_end)
     meaningless = reply.ignore_exit_code or outcome.ended_by == "linger"  # then the signal was the runner's own
     if outcome.signal is not None and not meaningless:
-        return _verdict("crashed", f"the agent was ended by signal {outcome.signal}", reply.stderr_end)
+        return _verdict("crashed", f"the agent was ended by {signal_name(outcome.signal)}", reply.stderr_end)
     if outcome.exit_code and not meaningless:
         return named or _verdict("agent_error", _with_stderr(_ending(outcome), reply), reply.stderr_end)
     if reply.terminal == "undeclared" and not reply.text.strip():
@@ -106,7 +106,7 @@ def _ending(outcome: Outcome) -> str:
     if outcome.ended_by == "linger":
         return "the agent did not exit and was ended"
     if outcome.signal is not None:
-        return f"the agent was ended by signal {outcome.signal}"
+        return f"the agent was ended by {signal_name(outcome.signal)}"
     return "the agent's end is not known" if outcome.exit_code is None else f"exit code {outcome.exit_code}"
 
 

@@ -161,8 +161,8 @@ class Store:
         drop = "DELETE FROM cells WHERE kind = ? AND day = ? AND name IS ?"
         for kind, day, name in touched:
             self._db.execute(drop, (kind, day, name))
-            # `~` sorts behind everything that an id may hold.
-            where = f"run_id BETWEEN ? AND ? || '~' AND {KINDS[kind]} IS ?"
+            # `~` sorts behind everything that an id may hold; `+` has the planner look through the day, not the name.
+            where = f"run_id BETWEEN ? AND ? || '~' AND +{KINDS[kind]} IS ?"
             self._db.execute(f"INSERT INTO cells {cells(kind, where)}", (day, day, name))
         for kind, name in {(kind, name) for kind, _, name in touched}:
             self._db.execute(drop, (kind, ALWAYS, name))

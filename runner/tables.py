@@ -64,6 +64,7 @@ INDEXES = (
     "CREATE TABLE cells AS " + " UNION ALL ".join(cells(kind) for kind in KINDS),
     f"INSERT INTO cells {all_days()}",
     "CREATE INDEX cells_day ON cells (kind, day, name)",
+    "CREATE INDEX cells_name ON cells (kind, name, day)",
     *(
         f"CREATE INDEX runs_{kind}_elapsed ON runs ({of}, elapsed_ms, run_id) WHERE {_TIMED}"
         for kind, of in KINDS.items()

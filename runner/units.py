@@ -1,8 +1,9 @@
-"""Durations and sizes as people write them. Pure."""
+"""Durations, sizes and signals as people write them. Pure."""
 
 from __future__ import annotations
 
 import re
+import signal
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|sec|s|min|m|h|d|w)")
@@ -63,3 +64,11 @@ def format_duration(seconds: float) -> str:
 
 def format_count(number: int) -> str:
     return f"{number:,}"
+
+
+def signal_name(number: int) -> str:
+    """`SIGTERM`; a number without a name as `signal 40`."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from runner.mask import mask_shapes
 from runner.reasons import REASONS
 from runner.text import one_line
-from runner.units import format_count, format_duration
+from runner.units import format_count, format_duration, signal_name
 
 if TYPE_CHECKING:
     from runner.model import JsonObject
@@ -68,7 +68,7 @@ def _ended(record: JsonObject) -> str:
     if by in _ENDED:
         return _ENDED[by]
     if record.get("agent_signal") is not None:
-        return f"signal {record['agent_signal']} ended the agent"
+        return f"{signal_name(record['agent_signal'])} ended the agent"
     code = record.get("agent_exit_code")
     return f"the agent ended by itself with exit code {code}" if code is not None else ""
 

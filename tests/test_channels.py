@@ -465,7 +465,7 @@ def test_a_command_gets_the_body_and_the_rest(script: Any, tmp_path: Path) -> No
         ("sys.exit(126)", "exit 126", True),
         ("sys.exit(127)", "exit 127", True),
         ("sys.exit('no \\x1b[31mroute\\n to host')", "exit 1: to host", False),
-        ("os.kill(os.getpid(), 9)", "signal 9", False),
+        ("os.kill(os.getpid(), 9)", "SIGKILL", False),
         ("sys.stderr.write('x' * 100000); sys.exit(2)", "exit 2: " + "x" * 199 + "…", False),
     ],
 )

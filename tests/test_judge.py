@@ -48,7 +48,7 @@ NOTHING = said(text="I looked.\nNOTHING TO DO: all is well")
 # what is expected, how it ended, what it said, what it left → reason, message
 ROWS: list[tuple[Expectations, Outcome, Reply, Changes, str | None, str | None]] = [
     # ended by the runner, whatever else is true
-    (FREE, ended(ended_by="signal", runner_signal=15), GOOD, CLEAN, "interrupted", "the runner received signal 15"),
+    (FREE, ended(ended_by="signal", runner_signal=15), GOOD, CLEAN, "interrupted", "the runner received SIGTERM"),
     (COMMIT, TIMEOUT, GOOD, COMMITTED, "timeout", "the run took longer than its timeout (1m01s)"),
     (FREE, TIMEOUT, BAD, CLEAN, "timeout", "the run took longer than its timeout (1m01s)"),
     (FREE, TIMEOUT, said(failure=AUTH, fault=AUTH), CLEAN, "timeout", "the run took longer than its timeout (1m01s)"),
@@ -74,7 +74,7 @@ ROWS: list[tuple[Expectations, Outcome, Reply, Changes, str | None, str | None]]
     (FREE, FAILED, said(terminal="bad", fault=LIMIT), CLEAN, "rate_limit", "slow down"),
     (COMMIT, OK, ABSENT, COMMITTED, "no_terminal_event", "the output ends without its terminal event, exit code 0"),
     (FREE, FAILED, ABSENT, CLEAN, "no_terminal_event", "the output ends without its terminal event, exit code 1"),
-    (FREE, KILLED, ABSENT, CLEAN, "no_terminal_event", "the output ends without its terminal event, the agent was ended by signal 9"),
+    (FREE, KILLED, ABSENT, CLEAN, "no_terminal_event", "the output ends without its terminal event, the agent was ended by SIGKILL"),
     (FREE, LINGER, ABSENT, CLEAN, "no_terminal_event", "the output ends without its terminal event, the agent did not exit and was ended"),
     (FREE, FAILED, said(terminal="absent", stderr_end=STDERR), CLEAN, "no_terminal_event", "the output ends without its terminal event, exit code 1; stderr ends with: Error: no such flag"),
     (FREE, FAILED, said(terminal="absent", fault=AUTH), CLEAN, "auth", "log in"),
@@ -90,8 +90,9 @@ ROWS: list[tuple[Expectations, Outcome, Reply, Changes, str | None, str | None]]
     (FREE, FAILED, EMPTY, CLEAN, "agent_error", "exit code 1"),
     (FREE, ended(exit_code=41), said(exit_classes={41: "auth"}), CLEAN, "auth", "exit code 41"),
     (FREE, ended(exit_code=42), said(exit_classes={41: "auth"}), CLEAN, "agent_error", "exit code 42"),
-    (FREE, KILLED, GOOD, CLEAN, "crashed", "the agent was ended by signal 9"),
-    (FREE, KILLED, EMPTY, CLEAN, "crashed", "the agent was ended by signal 9"),
+    (FREE, KILLED, GOOD, CLEAN, "crashed", "the agent was ended by SIGKILL"),
+    (FREE, KILLED, EMPTY, CLEAN, "crashed", "the agent was ended by SIGKILL"),
+    (FREE, ended(signal=40), EMPTY, CLEAN, "crashed", "the agent was ended by signal 40"),
     (FREE, FAILED, said(ignore_exit_code=True), CLEAN, None, None),
     (FREE, KILLED, said(ignore_exit_code=True), CLEAN, None, None),
     (FREE, FAILED, said(text="", terminal="undeclared", ignore_exit_code=True), CLEAN, "no_output", "the agent ended well but said nothing"),

@@ -97,7 +97,7 @@ def test_a_success_as_json(stock_project: Project) -> None:
             ["--exit-code", "-9"],
             {
                 "class": "no_terminal_event",
-                "message": "the output ends without its terminal event, the agent was ended by signal 9",
+                "message": "the output ends without its terminal event, the agent was ended by SIGKILL",
                 "retry_at": None,
                 "evidence": None,
             },

@@ -64,7 +64,7 @@ SITUATIONS = [
     ("idle", "no_commits", ["requires a commit", "read what the agent says it did"]),
     ("spent", "usage_limit", ["limit reached", "wait until the reset"]),
     ("slow", "timeout", ["at its timeout", "raise the timeout"]),
-    ("crash", "crashed", ["Signal 11 ended the agent", "check memory"]),
+    ("crash", "crashed", ["SIGSEGV ended the agent", "check memory"]),
 ]
 
 

@@ -94,7 +94,7 @@ def test_a_wait_has_an_end(project: Project) -> None:
     waiting = project.start("run", "double", "free", "--wait", "1h")
     wait_until(lambda: catches(waiting.pid, signal.SIGTERM))
     waiting.terminate()
-    assert "received signal 15 while it waited" in waiting.communicate(timeout=30)[0]
+    assert "received SIGTERM while it waited" in waiting.communicate(timeout=30)[0]
     assert waiting.returncode == 143
     process.terminate()
     process.communicate(timeout=30)

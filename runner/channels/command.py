@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from runner.channels.base import Failed, Sent
 from runner.text import one_line
+from runner.units import signal_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +80,7 @@ def _wait(process: subprocess.Popen[bytes], stderr: IO[bytes], timeout: float) -
     if code == 0:
         return Sent(None)
     said = _last_line(stderr)
-    ending = f"exit {code}" if code > 0 else f"signal {-code}"
+    ending = f"exit {code}" if code > 0 else signal_name(-code)
     return Failed(f"{ending}: {said}" if said else ending, permanent=code in _PERMANENT)
 
 
