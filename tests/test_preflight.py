@@ -72,7 +72,10 @@ def test_templates(project: Project) -> None:
     wrong = project(*SCHEDULED)
     assert (wrong.returncode, "unknown variable `agnt`" in wrong.stderr) == (3, True)
     checked(project, agent='[run, "{{ settings.test_comand }}"]')
-    assert project("validate").returncode == 3
+    wrong = project("validate")
+    assert (wrong.returncode, "there is the word `{{ settings.test_command }}` alone" in wrong.stdout) == (3, True), (
+        wrong.stdout
+    )
 
 
 FAKE = "#!/bin/sh\necho tests ran\necho >> {home}/tests\nexit {code}\n"
@@ -296,7 +299,17 @@ def test_one_command_of_both_runs_once(project: Project) -> None:
     assert (project.home / "often").read_text() == "\n"
 
 
-def test_the_stock_agent_that_hangs_has_one(stock_project: Project) -> None:
+def test_the_stock_agent_that_hangs_has_one(stock_project: Project, tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    fake(programs, "pytest", 1, stock_project.home)
+    words = ("run", "gemini", "debug_hello_simple", "--unattended")
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    done = stock_project(*words, env={"PATH": path, "RUNNER_GEMINI_BIN": "/bin/true"})
+    assert (done.returncode, lines(stock_project)) == (12, [("gemini", "skipped", "preflight")]), done.stdout
+    fake(programs, "pytest", 5, stock_project.home)
+    stock_project(*words, env={"PATH": path, "RUNNER_GEMINI_BIN": "/bin/true"})
+    assert stock_project.record()["agent"] == "gemini", "no tests: it ran"
+
     shown = json.loads(stock_project("agents", "show", "gemini", "--json").stdout)
     assert shown["entry"]["preflight"] == [["{{ settings.test_command }}"]]
     others = [

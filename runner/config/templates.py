@@ -24,6 +24,7 @@ VARIABLES = frozenset(
 )
 SHARED_VARIABLES = frozenset(("env",))
 DEEP_VARIABLES = frozenset(("server",))
+_ONLY_SETTING = "of the settings there is the word `{{ settings.test_command }}` alone"
 _TEST_COMMAND = re.compile(r"\{\{\s*settings\.test_command\s*\}\}")
 
 
@@ -159,4 +160,5 @@ def _check(config: Config, templates: Iterable[tuple[Path, str]], names: Set[str
 
 def _problem(config: Config, path: Path, error: template.TemplateError) -> Problem:
     place = config.inside(path, error.line, error.column)
-    return Problem(*place, error.message, config.show(*path), error.hint)
+    hint = _ONLY_SETTING if "preflight" in path and "`settings`" in error.message else error.hint
+    return Problem(*place, error.message, config.show(*path), hint)
