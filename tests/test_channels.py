@@ -211,6 +211,7 @@ def test_a_name_server_that_hangs_is_given_up_for_good(server: Ntfy, monkeypatch
         ({"url": None}, True, "no http or https address"),
         ({"url": "http://[broken"}, True, "no http or https address"),
         ({"url": "http://127.0.0.1:99999"}, False, "cannot reach"),
+        ({"token_env": "GONE"}, False, "the variable GONE is not set"),
         ({"user_env": "ME", "password_env": "GONE"}, False, "the variable GONE is not set"),
         ({"token_env": "ODD"}, False, "cannot reach"),
     ],
@@ -223,17 +224,6 @@ def test_settings_that_cannot_work(server: Ntfy, settings: dict[str, Any], perma
     assert "tk_" not in failed.error
     assert failed.permanent == permanent
     assert server.messages == []
-
-
-def test_a_topic_may_do_without_a_token(server: Ntfy) -> None:
-    """The stock tasks.yaml names a variable for one, which not everybody sets."""
-    assert isinstance(timed("ntfy", target(server, token_env="GONE"), {}), Sent)
-    with Ntfy(token="tk_right") as closed:
-        failed = timed("ntfy", target(closed, token_env="GONE"), {})
-    assert isinstance(failed, Failed)
-    assert "403" in failed.error
-    assert failed.error.endswith("; the variable GONE is not set")
-    assert not failed.permanent
 
 
 @pytest.mark.parametrize(

@@ -82,18 +82,12 @@ def _ask(
     if not _TOPIC.fullmatch(str(topic)):
         return Failed("the topic is not 1 to 64 letters, digits, `-` and `_`", permanent=True)
     login = _login(target, environ)
-    missing = login if isinstance(login, Failed) else None
-    if missing and not target.get("token_env"):
-        return missing
-    headers = {} if isinstance(login, Failed) else login
-    headers |= {"Content-Type": "application/json"} if body else {}
+    if isinstance(login, Failed):
+        return login
+    headers = {"Content-Type": "application/json", **login} if body else login
     url = f"{str(target.get('url') or '').rstrip('/')}/{path}"
     limit = HISTORY_LIMIT if method == "GET" else 64 * 1024
-    answer = exchange(Request(method, url, body, headers, limit), environ, timeout)
-    if missing and isinstance(answer, Failed) and answer.permanent:
-        # Most topics need no token; this one may, and the variable may be there for the next try.
-        return Failed(f"{answer.error}; {missing.error}", permanent=False)
-    return answer
+    return exchange(Request(method, url, body, headers, limit), environ, timeout)
 
 
 def _login(target: JsonObject, environ: Mapping[str, str]) -> dict[str, str] | Failed:
