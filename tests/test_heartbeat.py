@@ -308,6 +308,16 @@ def test_broken_configuration(project: Project) -> None:
     settled(project)
 
 
+def test_broken_templates_stop_no_schedule(project: Project) -> None:
+    """They are rendered when somebody is to hear of something."""
+    schedule(project)
+    configure(project, notify={"ntfy": {"url": "{{ nonsense }}", "topic": "runs"}})
+    done = project("heartbeat")
+    assert (done.returncode, "nonsense" in done.stderr) == (3, True)
+    assert "started 1 " in lines(project)[-1]
+    settled(project)
+
+
 def test_a_heartbeat_of_a_project_without_logs_and_with_broken_configuration(project: Project) -> None:
     project.write("tasks.yaml", BROKEN)
     assert project("heartbeat").returncode == 3
