@@ -414,6 +414,15 @@ def test_a_clock_that_is_set_back_is_noted_once(project: Project) -> None:
     assert (project.root / "logs" / "runner.log").read_text().count("the clock was set back by 7") == 1
 
 
+def test_only_a_person_is_told_what_was_done(project: Project) -> None:
+    assert project("heartbeat").stdout == ""
+    reading, writing = os.openpty()
+    assert project("heartbeat", stdout=writing).returncode == 0
+    os.close(writing)
+    assert os.read(reading, 1000).startswith(b"started 0 busy 0 missed 0 lost 0 ")
+    os.close(reading)
+
+
 def test_the_log_of_heartbeats_stays_short(project: Project) -> None:
     beat(project)
     log = project.root / "logs" / "heartbeat" / "task.log"

@@ -93,6 +93,8 @@ class _Beat:
         # An address that was not heard once is not tried again.
         unheard = unheard or self._ping(self._signal(), line)
         self._part("its log", lambda: _write_line(self.opened.logs, line + (f" ping: {unheard}" if unheard else "")))
+        if sys.stdout.isatty():
+            print(line)  # cron would mail it
         if self.failures:
             raise self._error()
 
