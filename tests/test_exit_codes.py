@@ -48,6 +48,16 @@ def test_verdicts(
     assert os.listdir(project.root / "logs" / "live") == []
 
 
+@pytest.mark.parametrize(
+    "section", ["notify: {ntfy: {url: '{{ nonsense }}', topic: t}}", "settings: {heartbeat_url: '{{ nonsense }}'}"]
+)
+def test_a_broken_template_of_a_section_is_3(project: Project, section: str) -> None:
+    """It is rendered when it is used, long after the files were checked."""
+    project.write("tasks.yaml", (project.root / "tasks.yaml").read_text() + section + "\n")
+    done = project("run", "double", "free")
+    assert (done.returncode, "tasks.yaml:16:" in done.stderr, "nonsense" in done.stderr) == (3, True, True), done.stderr
+
+
 LIMITED = """\
 stock: false
 agents:

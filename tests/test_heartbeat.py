@@ -308,6 +308,16 @@ def test_broken_configuration(project: Project) -> None:
     settled(project)
 
 
+def test_broken_templates_stop_no_schedule(project: Project) -> None:
+    """They are rendered when somebody is to hear of something."""
+    schedule(project)
+    configure(project, notify={"ntfy": {"url": "{{ nonsense }}", "topic": "runs"}})
+    done = project("heartbeat")
+    assert (done.returncode, "nonsense" in done.stderr) == (3, True)
+    assert "started 1 " in lines(project)[-1]
+    settled(project)
+
+
 def test_a_heartbeat_of_a_project_without_logs_and_with_broken_configuration(project: Project) -> None:
     project.write("tasks.yaml", BROKEN)
     assert project("heartbeat").returncode == 3
@@ -402,6 +412,15 @@ def test_a_clock_that_is_set_back_is_noted_once(project: Project) -> None:
     beat(project)
     beat(project)
     assert (project.root / "logs" / "runner.log").read_text().count("the clock was set back by 7") == 1
+
+
+def test_only_a_person_is_told_what_was_done(project: Project) -> None:
+    assert project("heartbeat").stdout == ""
+    reading, writing = os.openpty()
+    assert project("heartbeat", stdout=writing).returncode == 0
+    os.close(writing)
+    assert os.read(reading, 1000).startswith(b"started 0 busy 0 missed 0 lost 0 ")
+    os.close(reading)
 
 
 def test_the_log_of_heartbeats_stays_short(project: Project) -> None:

@@ -80,6 +80,7 @@ class _Beat:
     opened: Opened
     failures: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    broken: ConfigError | None = None
 
     def beat(self) -> None:
         began = time.monotonic()
@@ -95,16 +96,20 @@ class _Beat:
         # An address that was not heard once is not tried again.
         unheard = unheard or self._ping(self._signal(), line)
         self._part("its log", lambda: _write_line(self.opened.logs, line + (f" ping: {unheard}" if unheard else "")))
+        if sys.stdout.isatty():
+            print(line)  # cron would mail it
         if self.failures:
             raise self._error()
 
-    def give_up(self, error: OSError | RunnerError) -> HeartbeatError:
+    def give_up(self, error: OSError | RunnerError) -> RunnerError:
         """Where there is no log folder, all that is left is to say so elsewhere."""
         self.failures.append(_why(error))
         self._ping(self._signal(), self.failures[0])
         return self._error()
 
-    def _error(self) -> HeartbeatError:
+    def _error(self) -> RunnerError:
+        if self.broken is not None:
+            return self.broken
         log = self.opened.logs.path("runner.log")
         return HeartbeatError(f"the heartbeat is not complete: {'; '.join(self.failures)}", hint=f"see `{log}`")
 
@@ -112,6 +117,7 @@ class _Beat:
         try:
             work()
         except (OSError, RunnerError) as error:
+            self.broken = error if isinstance(error, ConfigError) else self.broken
             self._failed(name, _why(error), f"heartbeat: {name}: {_why(error)}")
         except Exception as error:
             # Heavy, and of no use to a beat that goes well.
@@ -194,7 +200,7 @@ class _Beat:
     def _signal(self) -> str:
         """What the address hears: the exit code of a beat that failed, `fail` when something needs a person."""
         if self.failures:
-            return str(EXIT_INTERNAL)
+            return str(self._error().exit_code)
         return "fail" if self.counts.get("lost") or self.counts.get("missed") else ""
 
     def _ping(self, signal: str, text: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.config.paths import show_path
@@ -55,7 +55,7 @@ class Positions:
         return origin, _written(origin.layer.document, (*origin.path, *path[length:]))
 
     def _nearest(self, path: Path) -> tuple[Origin, int]:
-        """The origin of the longest beginning of `path` that has one, and its length."""
+        """The origin of the longest beginning of `path` that has one, else of something in it; and its length."""
         origins = self.merged.origins
         for length in range(len(path), 0, -1):
             origin = origins.get(path[:length])
@@ -63,6 +63,10 @@ class Positions:
                 origin = origins.get(("defaults", *path[2:length]))
             if origin is not None:
                 return origin, length
+        # A section is merged key by key, and has no origin of its own.
+        for known, origin in origins.items():
+            if known[: len(path)] == path:
+                return replace(origin, path=origin.path[: len(path)]), len(path)
         raise LookupError(path)
 
 
