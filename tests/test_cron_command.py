@@ -255,12 +255,15 @@ def test_what_settings_path_finds_needs_no_folder_but_its_interpreters(homely: P
     assert installed_path(homely, PATH=path) == f"{node}:/usr/local/bin:/usr/bin:/bin"
 
 
-def test_the_folders_of_preflight_commands(homely: Project) -> None:
+def test_the_folders_of_what_runs_before_an_agent(homely: Project) -> None:
     tasks = (homely.root / "tasks.yaml").read_text()
     homely.write("tasks.yaml", tasks.replace("{description: nothing", "{preflight: [check, -x], description: nothing"))
+    agents = (homely.root / "agents.yaml").read_text()
+    homely.write("agents.yaml", f"{agents}sandboxes: {{box: [jail, --quiet]}}\n")
     check, pytest_ = program(homely.home / "c/check").parent, program(homely.home / "t/pytest").parent
-    path = f"{check}:{homely.env['PATH']}:{pytest_}"
-    assert installed_path(homely, PATH=path) == f"{check}:/usr/local/bin:/usr/bin:/bin:{pytest_}"
+    jail = program(homely.home / "j/jail").parent
+    path = f"{check}:{homely.env['PATH']}:{pytest_}:{jail}"
+    assert installed_path(homely, PATH=path) == f"{check}:/usr/local/bin:/usr/bin:/bin:{pytest_}:{jail}"
 
 
 def scheduled(project: Project) -> Project:

@@ -44,8 +44,9 @@ def _programs(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
             yield found
     entries = [*config.agents.values(), *config.tasks.values(), config.defaults]
     commands = [command for entry in entries for command in entry.get("preflight") or ()]
-    for command in (*commands, config.settings.get("test_command") or ["pytest"]):
-        if "/" not in command[0]:
+    commands += [config.settings.get("test_command") or ["pytest"], *(box["argv"] for box in config.sandboxes.values())]
+    for command in commands:
+        if command and isinstance(command[0], str) and os.sep not in command[0]:
             yield command[0]
 
 
