@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import os
 import sys
 import time
@@ -293,6 +294,26 @@ def test_a_timer_counts(stock_project: Project) -> None:
     stock_project("cron", "install", "--systemd")
     check = machine(report(stock_project, "demo"), "cron")
     assert (check["level"], check["found"]) == ("ok", "a systemd timer of this project is written")
+
+
+@pytest.mark.parametrize(
+    ("forced", "level", "found"),
+    [
+        (None, "ok", "(cgroup|subreaper): nothing"),
+        ("subreaper", "ok", "subreaper: nothing that an agent starts outlives its run, but a storm"),
+        ("group", "warn", "group: what an agent starts"),
+        ("goup", "fail", "RUNNER_CONTAINMENT is `goup`"),
+    ],
+)
+def test_the_rung_that_a_run_would_have(stock_project: Project, forced: str | None, level: str, found: str) -> None:
+    env = {"RUNNER_CONTAINMENT": forced} if forced else {}
+    words = [] if level == "fail" else ["demo"]
+    check = machine(report(stock_project, *words, env=env), "containment")
+    assert check["level"] == level
+    assert re.match(found, check["found"])
+    if forced is None:
+        stock_project("run", "demo", "debug_hello_simple")
+        assert check["found"].startswith(stock_project.record()["containment"])
 
 
 def test_without_git(stock_project: Project, tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from runner import __version__, git
 from runner.doctor.check import Check
 from runner.doctor.cron import cron_check
 from runner.due import TOLERANCE, schedules_of
+from runner.errors import UsageError
 from runner.files import reason
 from runner.ledger import last_beat
 from runner.policy import read_policy
-from runner.process.tree import become_subreaper
+from runner.process.containment import CONTAINMENT_VARIABLE, Containment, check_rung
 from runner.template import TemplateError
 from runner.triage import silence
 from runner.units import format_duration
@@ -39,7 +40,7 @@ def examine(config: Config, logs: Logs, outbox: Outbox, environ: Mapping[str, st
         *_messages(config, outbox, environ),
         cron_check(config, environ),
         *_heartbeat(config, logs, now),
-        _containment(),
+        _containment(environ),
     ]
 
 
@@ -156,9 +157,20 @@ def _heartbeat(config: Config, logs: Logs, now: float) -> Iterator[Check]:
             yield Check("heartbeat", "ok", f"{schedules}; the last one was {format_duration(max(0, now - last))} ago")
 
 
-def _containment() -> Check:
-    if become_subreaper():
-        return Check("containment", "ok", "subreaper: nothing that an agent starts outlives its run")
-    return Check(
-        "containment", "warn", "group: what an agent starts in a session of its own can outlive the run", "use Linux"
-    )
+def _containment(environ: Mapping[str, str]) -> Check:
+    """The rung that a run here would have, found as a run finds it."""
+    forced = environ.get(CONTAINMENT_VARIABLE)
+    try:
+        check_rung(forced)
+    except UsageError as error:
+        return Check("containment", "fail", error.message, error.hint)
+    box = Containment("doctor", forced, lambda _: None)
+    rung = box.rung
+    box.close()
+    if rung == "group":
+        advice = f"unset {CONTAINMENT_VARIABLE}" if forced else "use Linux"
+        return Check(
+            "containment", "warn", "group: what an agent starts in a session of its own can outlive the run", advice
+        )
+    least = "" if rung == "cgroup" else ", but a storm of forks may be only counted"
+    return Check("containment", "ok", f"{rung}: nothing that an agent starts outlives its run{least}")
