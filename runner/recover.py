@@ -70,6 +70,7 @@ def _resume(
         _finish_message(post, found, logs.path(place))
     elif found["notification"]["state"] == "delivered":
         post.outbox.remove(claim.run_id)
+    record.tidy(logs.path(place))
     logs.release(claim, keep_id=True)
     return found if running else None
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DOUBLES = Path(__file__).resolve().parent / "doubles"
 TOPIC = "runs"
 SIDE_BY_SIDE = 3
+_BESIDE = (0, *(0, 1, -1, 2, -2) * 4)
 
 
 class Pulse:
@@ -60,7 +61,7 @@ def sweep(points: list[Point], strike: Callable[[Point], tuple[str | None, list[
             what, found = None, [repr(error)]
         return what, [f"{point}: {line}" for line in found]
 
-    for beside in (0, 0, 1, -1, 2, -2):
+    for beside in _BESIDE:
         left = [replace(point, number=max(1, point.number + beside)) for point in points if point.what not in met]
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             for what, found in pool.map(one, left):
