@@ -54,9 +54,19 @@ class Finished:
 def run(entries: Entries, request: Request, world: World, logs: Logs, post: Post, stderr: TextIO | None) -> Finished:
     """Plan, claim, begin, execute, judge, record. Raises RunnerError before the run has begun, never after."""
     full = admission.no_room(logs)
-    if full is not None:
-        run_id, reserved = admission.refuse(full, request, logs)
-        return _skip(full, request, run_id, reserved, logs, post)
+    if full is None:
+        try:
+            return _admitted(entries, request, world, logs, post, stderr)
+        except RecordError as error:
+            full = Skip("disk_full", error.message)  # there was no room for an id
+    run_id, reserved = admission.refuse(full, request, logs)
+    return _skip(full, request, run_id, reserved, logs, post)
+
+
+def _admitted(
+    entries: Entries, request: Request, world: World, logs: Logs, post: Post, stderr: TextIO | None
+) -> Finished:
+    """When it is this run's turn in the checkout. Raises RecordError when no id can be claimed."""
     with Signals() as signals:
         lock = workspace.take(world.repo, world.state, request.wait, signals.pause)
         if lock is None:
@@ -109,10 +119,7 @@ def _locked(
 def _skip(skip: Skip, request: Request, run_id: str, claim: Claim | None, logs: Logs, post: Post) -> Finished:
     try:
         line = metadata.skipped(skip, admission.identity(request, run_id), time.time())
-        try:
-            logs.append_run(line)
-        except (OSError, RecordError) as error:
-            logs.note(f"cannot record the skipped run {run_id}: {error}", time.time())
+        logs.append_run(line)
         notification = post.tell_skip(line)
     finally:
         if claim is not None:
@@ -267,10 +274,7 @@ class _Run:
             closed = False
             why = files.reason(error) if isinstance(error, OSError) else error.message
             final = {**final, "notes": [*final["notes"], f"the record could not be written: {why}"]}
-        try:
-            self.logs.append_run(metadata.line_of(final))
-        except (OSError, RecordError) as error:
-            self.logs.note(f"run {final['run_id']} is not recorded in every log: {error}", time.time())
+        closed = self.logs.append_run(metadata.line_of(final)) and closed
         return {**final, "notification": self.post.conclude(final, self._shown)}, closed
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 # What changes something outside the process. Of openat, that which makes a file.
@@ -35,17 +36,18 @@ class Point:
     what: str
     file: str | None
     nth: int
+    refused: bool = False
 
-    def hit(self, fault: str, folder: Path | None = None, run_id: str = "") -> tuple[str, ...]:
+    def hit(self, fault: str, folder: Path, run_ids: Iterable[str]) -> tuple[str, ...]:
         """The words for strace that have this point, and no other, struck.
 
-        Of a life in which the number of files opened is not the same twice (a look at /proc) the folder and the run
-        must be known.
+        Of all calls only those on files of the project can be counted without those that signals and looks at /proc
+        make, which are not as many in each life; `run_ids` are the names that the run may have.
         """
-        if self.call == "openat" and folder is not None and self.file is not None and self.file.startswith("/project/"):
-            path = f"{folder}{self.file}".replace("RUN", run_id)
-            return ("-P", path, "-e", f"inject={self.call}:{fault}:when={self.nth}")
-        return ("-e", f"inject={self.call}:{fault}:when={self.number}")
+        number, paths = self.number, []
+        if self.file is not None and self.file.startswith("/project/"):
+            number, paths = self.nth, sorted({f"{folder}{self.file}".replace("RUN", run_id) for run_id in run_ids})
+        return (*(word for path in paths for word in ("-P", path)), "-e", f"inject={self.call}:{fault}:when={number}")
 
     @property
     def folder(self) -> str:
@@ -80,7 +82,7 @@ def points(log: Path, root: Path) -> list[Point]:
         same[what] += 1
         # How often a signal wakes a process up, or a cgroup is not empty yet, is not the same twice.
         what = what if file == _PIPE or call == "rmdir" else f"{what} {same[what]}"
-        found.append(Point(call, calls[call], what, file, about[call, file]))
+        found.append(Point(call, calls[call], what, file, about[call, file], line.endswith("(INJECTED)")))
     return found
 
 
@@ -95,11 +97,6 @@ def _file(rest: str, root: Path) -> str | None:
 
 def killed(log: Path) -> bool:
     return "+++ killed by SIGKILL +++" in _lines(log)
-
-
-def groups(log: Path) -> set[str]:
-    """The cgroups that were made."""
-    return set(re.findall(r'mkdir\("([^"]*/runner-[^"/]+)"', "\n".join(_lines(log))))
 
 
 def last(log: Path) -> str:

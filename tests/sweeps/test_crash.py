@@ -16,7 +16,7 @@ from tests.doubles.ntfy import Ntfy
 from tests.helpers import ROOT, children_of, kill_both, wait_until
 from tests.sweeps import faults
 from tests.sweeps.doubles.talker import LINES
-from tests.sweeps.helpers import broken_promises, settled, sweep, talking
+from tests.sweeps.helpers import broken_promises, coming_ids, settled, sweep, talking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +32,6 @@ pytestmark = pytest.mark.sweep
 RUN = ("run", "double", "free", "--var")
 HELD = ROOT / "tests" / "doubles" / "held.py"
 NEXT = (("runs",), ("heartbeat",), ("agents",))
-KILL = "signal=KILL"
 GENEROUS = 1000  # messages that the server takes
 
 
@@ -50,7 +49,7 @@ def test_the_runner_is_killed_at_every_point(tmp_path: Path, figures: Figures) -
 
 
 def run_it(log: Path, project: Project, point: Point | None = None) -> None:
-    project(*RUN, "mode=go", before=faults.words(log, *(point.hit(KILL) if point else ())))
+    project(*RUN, "mode=go", before=faults.words(log, *struck(project, point, coming_ids())))
 
 
 def test_the_guardian_is_killed_at_every_point_of_a_good_run(tmp_path: Path, figures: Figures) -> None:
@@ -91,7 +90,10 @@ def guarded(log: Path, project: Project, mode: str, point: Point | None) -> Iter
     try:
         wait_until(lambda: any(state(pid) == "T" for pid in children_of(process.pid)))
         (guardian,) = (pid for pid in children_of(process.pid) if state(pid) == "T")
-        tracer = Popen([*faults.words(log, *known(project, point)), "-p", str(guardian)], stderr=DEVNULL)
+        tracer = Popen(
+            [*faults.words(log, *struck(project, point, [project.folders()[0].name])), "-p", str(guardian)],
+            stderr=DEVNULL,
+        )
         wait_until(lambda: "TracerPid:\t0\n" not in Path(f"/proc/{guardian}/status").read_text())
         os.kill(guardian, signal.SIGCONT)
         yield process, tracer
@@ -120,12 +122,11 @@ def come_next(log: Path, project: Project, point: Point | None = None) -> None:
     process = project.start(*RUN, "mode=stay")
     wait_until((project.root / "waiting").exists)
     kill_both(process)
-    project("heartbeat", before=faults.words(log, *known(project, point)))
+    project("heartbeat", before=faults.words(log, *struck(project, point, [project.folders()[0].name])))
 
 
-def known(project: Project, point: Point | None) -> tuple[str, ...]:
-    """The point's words for a run that has begun."""
-    return point.hit(KILL, project.root.parent, project.folders()[0].name) if point else ()
+def struck(project: Project, point: Point | None, run_ids: list[str]) -> tuple[str, ...]:
+    return point.hit("signal=KILL", project.root.parent, run_ids) if point else ()
 
 
 def crash(tmp_path: Path, figures: Figures, whom: str, live: Live) -> None:
@@ -149,7 +150,7 @@ def crash(tmp_path: Path, figures: Figures, whom: str, live: Live) -> None:
             begun = len(project.folders())
             wrong = lost_lines(project, faults.last(log), live is take_over)
             after = project(*NEXT[point.number % len(NEXT)])
-            wrong += broken_promises(project, server, begun, faults.groups(log))
+            wrong += broken_promises(project, server, begun)
         if after.returncode != 0:
             wrong.append(f"the next command: {after.stderr}")
         met = faults.points(log, folder)[-1].what if faults.killed(log) else None
