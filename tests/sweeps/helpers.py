@@ -17,12 +17,12 @@ import pytest
 
 from runner.logs import candidate_ids
 from runner.process.cgroup import own_folder
+from tests.doubles.ntfy import Ntfy
 from tests.helpers import AGENTS, make_project, notifying, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.doubles.ntfy import Ntfy
     from tests.helpers import Project
     from tests.sweeps.faults import Point
 
@@ -89,6 +89,13 @@ def talking(folder: Path, server: Ntfy) -> Project:
     project = notifying(make_project(folder), server.url)
     project.write("agents.yaml", AGENTS.replace("DOUBLE", str(DOUBLES / "talker.py")))
     return project
+
+
+def warm(folder: Path) -> None:
+    """Modules are compiled once; what is counted afterwards does not see it."""
+    with Ntfy() as server:
+        project = talking(folder, server)
+        assert project("run", "double", "free", "--var", "mode=go").returncode == project("heartbeat").returncode == 0
 
 
 def settled(project: Project) -> None:

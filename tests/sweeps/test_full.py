@@ -11,23 +11,29 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.doubles.ntfy import Ntfy
-from tests.sweeps import faults
-from tests.sweeps.helpers import broken_promises, coming_ids, settled, sweep, talking
+from tests.sweeps import faults, lives
+from tests.sweeps.helpers import broken_promises, settled, sweep, talking, warm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from subprocess import CompletedProcess
 
-    from tests.helpers import Project
     from tests.sweeps.conftest import Figures
     from tests.sweeps.faults import Point
 
 pytestmark = pytest.mark.sweep
 
-RUN = ("run", "double", "free", "--var", "mode=go")
 NEEDS_ROOM = ("write", "pwrite64", "fsync", "rename", "mkdir", "openat", "ftruncate", "fallocate", "unlink")
 LOGS = ("transcript.log", "stdout.log")
-CODES = {0, 12}  # the agent does well, and what becomes of its logs is no failure of it; or nothing begins
+# The agent does well, and what becomes of its logs is no failure of it; or nothing begins. Other commands say what
+# could not be written.
+CODES = {"run": {0, 12}, "heartbeat": {0, 1}}
+LIVES: dict[str, Callable[..., CompletedProcess[str] | None]] = {
+    "the runner": lives.runner,
+    "the guardian that closes a run": lives.closing_guardian,
+    "the next comer": lives.next_comer,
+}
 
 
 def takes_room(point: Point) -> bool:
@@ -38,24 +44,30 @@ def is_log(point: Point) -> bool:
     return point.call in ("write", "fsync") and (point.file or "").endswith(LOGS)
 
 
-@pytest.mark.parametrize(
-    ("error", "chosen"), [("ENOSPC", takes_room), ("EIO", is_log)], ids=["no room", "a broken log"]
-)
-def test_every_call_is_refused(tmp_path: Path, figures: Figures, error: str, chosen: Callable[[Point], bool]) -> None:
+@pytest.mark.parametrize("who", LIVES)
+def test_no_room_at_every_point(tmp_path: Path, figures: Figures, who: str) -> None:
+    refuse(tmp_path, figures, who, "ENOSPC", takes_room)
+
+
+def test_a_log_that_is_broken_at_every_point(tmp_path: Path, figures: Figures) -> None:
+    refuse(tmp_path, figures, "the runner", "EIO", is_log)
+
+
+def refuse(tmp_path: Path, figures: Figures, who: str, error: str, chosen: Callable[[Point], bool]) -> None:
+    live = LIVES[who]
+    warm(tmp_path / "warm")
     with Ntfy() as server:
-        talking(tmp_path / "warm", server)(*RUN)  # modules are compiled once
-        project = talking(tmp_path / "whole", server)
-        assert project(*RUN, before=faults.words(tmp_path / "log")).returncode == 0
-        found = [point for point in faults.points(tmp_path / "log", tmp_path / "whole") if chosen(point)]
-    figures.say(f"{error} at {len(found)} points")
+        live(tmp_path / "log", talking(tmp_path / "whole", server))
+    found = [point for point in faults.points(tmp_path / "log", tmp_path / "whole") if chosen(point)]
+    figures.say(f"{who} has {error} at {len(found)} points")
 
     def strike(point: Point) -> tuple[str | None, list[str]]:
         folder = tmp_path / point.folder
+        log = folder / "log"
         with Ntfy() as server:
             project = talking(folder, server)
-            log = folder / "log"
-            done = project(*RUN, before=faults.words(log, *point.hit(f"error={error}", folder, coming_ids())))
-            wrong = outcome(project, done.returncode, done.stdout, done.stderr)
+            done = live(log, project, (f"error={error}", point))
+            wrong = [] if done is None else said(done)
             settled(project)
             after = project("heartbeat")
             wrong += [] if project.feed() else ["no run, closed or skipped"]
@@ -69,11 +81,8 @@ def test_every_call_is_refused(tmp_path: Path, figures: Figures, error: str, cho
     sweep(found, strike)
 
 
-def outcome(project: Project, code: int, out: str, err: str) -> list[str]:
+def said(done: CompletedProcess[str]) -> list[str]:
     """What is wrong at once, before anybody else comes."""
-    wrong = []
-    if code not in CODES:
-        wrong.append(f"exit code {code}: {out}{err}")
-    if "Traceback" in err + out:
-        wrong.append(f"a traceback: {err}{out}")
-    return wrong
+    text = done.stdout + done.stderr
+    wrong = [] if done.returncode in CODES[done.args[0]] else [f"exit code {done.returncode}: {text}"]
+    return [*wrong, f"a traceback: {text}"] if "Traceback" in text else wrong
