@@ -8,7 +8,7 @@ import pwd
 import sys
 from typing import TYPE_CHECKING
 
-from runner.errors import EXIT_INTERNAL, RunnerError
+from runner.errors import DISK_ERRORS, EXIT_INTERNAL, RunnerError
 from runner.verbs import call_verb, read_verb
 from runner.words import implied_run, read_run
 
@@ -44,14 +44,26 @@ def dispatch(words: list[str]) -> int:
         # The reader of our output went away; what it did read was right.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except OSError as error:
+        return _no_room(error) if error.errno in DISK_ERRORS else _internal()
     except Exception:
-        # Heavy, and of no use to a run that goes well.
-        import traceback  # noqa: PLC0415
+        return _internal()
 
-        # Here, too, is the one place that prints errors.
-        print(traceback.format_exc(), file=sys.stderr, end="")  # noqa: T201
-        print("error: internal error; please report it with the text above", file=sys.stderr)  # noqa: T201
-        return EXIT_INTERNAL
+
+def _no_room(error: OSError) -> int:
+    what = f"cannot write `{error.filename}`" if error.filename else "cannot write"
+    print(f"error: {what}: {(error.strerror or str(error)).lower()}", file=sys.stderr)  # noqa: T201  # the same place
+    return RunnerError.exit_code
+
+
+def _internal() -> int:
+    # Heavy, and of no use to a run that goes well.
+    import traceback  # noqa: PLC0415
+
+    # Here, too, is the one place that prints errors.
+    print(traceback.format_exc(), file=sys.stderr, end="")  # noqa: T201
+    print("error: internal error; please report it with the text above", file=sys.stderr)  # noqa: T201
+    return EXIT_INTERNAL
 
 
 def _call(words: list[str]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from runner import cooldown, files, git, metadata, record, recover
-from runner.errors import EXIT_INTERNAL
+from runner.errors import DISK_ERRORS, EXIT_INTERNAL
 from runner.evidence import line_number
 from runner.judge import judge
 from runner.logs import RecordError
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from runner.process.signals import Signals
 
 _CLOSING = 30.0  # seconds for the commit check and the record
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _DELETED = "the run's folder was deleted while the agent ran; it was written again, earlier runs' may be gone"
 _MAX_REPORT = 16 << 20
 _WRITTEN_BY_OTHERS = ("argv", "text", "notes", "error", "commits")
@@ -87,7 +85,7 @@ class Begun:
                 changes, verdict = self._conclude(outcome, reply)
                 final = self._noted(metadata.closed(self.opened, outcome, reply, changes, verdict, self._show))
             except OSError as error:
-                verdict, final = self._full(error) if error.errno in _FULL else self._broken(error)
+                verdict, final = self._full(error) if error.errno in DISK_ERRORS else self._broken(error)
             except Exception as error:
                 verdict, final = self._broken(error)
             line = mask_text(verdict.evidence.text, self.secrets) if verdict.evidence else None
@@ -211,10 +209,7 @@ class Begun:
             closed = False
             why = files.reason(error) if isinstance(error, OSError) else error.message
             final = {**final, "notes": [*final["notes"], f"the record could not be written: {why}"]}
-        try:
-            self.logs.append_run(metadata.line_of(final))
-        except (OSError, RecordError) as error:
-            self.logs.note(f"run {final['run_id']} is not recorded in every log: {error}", time.time())
+        closed = self.logs.append_run(metadata.line_of(final)) and closed
         return {**final, "notification": self.post.conclude(final, self._shown)}, closed
 
     @property

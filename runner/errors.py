@@ -7,6 +7,7 @@ RunnerError                 exit   printed once, by `__main__`
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 EXIT_USAGE = 2
 EXIT_CONFIG = 3
 EXIT_INTERNAL = 70
+# What a disk says that takes nothing more: no defect of ours, whatever we meant to write.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 class RunnerError(Exception):

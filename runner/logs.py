@@ -186,16 +186,29 @@ class Logs:
             return False
 
     def release(self, claim: Claim, *, keep_id: bool) -> None:
-        """The last step of closing; without `keep_id` the run never began and its id is free again."""
-        if not keep_id:
-            unlink(self.path("ids", claim.run_id))
-        unlink(self.path("live", claim.run_id))
+        """The last step of closing; without `keep_id` the run never began and its id is free again.
+
+        Whoever comes next repeats what cannot be done now.
+        """
+        try:
+            if not keep_id:
+                unlink(self.path("ids", claim.run_id))
+            unlink(self.path("live", claim.run_id))
+        except OSError:
+            pass
         os.close(claim.lock)
 
-    def append_run(self, line: Mapping[str, Any]) -> None:
-        """One line in the feed runs.jsonl and one in the task's log."""
-        append(self.path("runs.jsonl"), b"\n" + json.dumps(line, ensure_ascii=False).encode(errors="replace") + b"\n")
-        self.append_line((line["task"], "task.log"), _task_line(line))
+    def append_run(self, line: Mapping[str, Any]) -> bool:
+        """One line in the feed runs.jsonl, and one in the task's log; False when the feed could not be written."""
+        recorded = False
+        try:
+            data = json.dumps(line, ensure_ascii=False).encode(errors="replace")
+            append(self.path("runs.jsonl"), b"\n" + data + b"\n")
+            recorded = True
+            self.append_line((line["task"], "task.log"), _task_line(line))
+        except (OSError, RecordError) as error:
+            self.note(f"run {line['run_id']} is not recorded in every log: {error}", time.time())
+        return recorded
 
     def append_line(self, place: tuple[str, ...], text: str) -> None:
         """One line at the end of a log for people."""

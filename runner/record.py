@@ -109,6 +109,11 @@ def read_metadata(run_dir: str) -> JsonObject | None:
     return upgrade(found) if isinstance(found, dict) else None
 
 
+def tidy(run_dir: str) -> None:
+    """Remove what somebody who was killed had begun to write."""
+    unlink(os.path.join(run_dir, "metadata.json.new"))
+
+
 def set_notification(run_dir: str, notification: Mapping[str, Any]) -> None:
     """Write what became of the run's message; not brought to the disk, for the outbox file is the truth until then."""
     metadata = read_metadata(run_dir)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner import metadata, record
+from runner.errors import RunnerError
 from runner.evidence import line_number
 from runner.fold import PREFIX, fold_oldest
 from runner.logs import boot_id
@@ -39,10 +40,17 @@ def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[JsonObject]:
     closed = []
     for run_id in logs.live_ids():
         claim = logs.lock(run_id, make=False)
-        if claim is not None:
+        if claim is None:
+            continue
+        try:
             lost = _resume(logs, claim, post_of)
-            if lost is not None:
-                closed.append(lost)
+        except (RunnerError, OSError) as error:
+            # Nor does it stop the others from being closed.
+            os.close(claim.lock)
+            logs.note(f"cannot close the lost run {run_id}: {error}", time.time())
+            continue
+        if lost is not None:
+            closed.append(lost)
     return closed
 
 
@@ -64,13 +72,17 @@ def _resume(
     running = found["status"] == "running"
     if running:
         found = _lost(logs, place, {**found, **facts})
-    logs.append_run(metadata.line_of(found))
+    recorded = logs.append_run(metadata.line_of(found))
     post = post_of(found["task"])
     if running or found["notification"]["state"] == "pending":
         _finish_message(post, found, logs.path(place))
     elif found["notification"]["state"] == "delivered":
         post.outbox.remove(claim.run_id)
-    logs.release(claim, keep_id=True)
+    record.tidy(logs.path(place))
+    if recorded:
+        logs.release(claim, keep_id=True)
+    else:
+        os.close(claim.lock)  # the next to come has it in the feed
     return found if running else None
 
 

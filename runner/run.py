@@ -43,9 +43,25 @@ def run(
     `after` gets the closed record of a run that began, before anybody hears of it, and returns notes for it.
     """
     full = admission.no_room(logs)
-    if full is not None:
-        run_id, reserved = admission.refuse(full, request, logs)
-        return _skip(full, request, run_id, reserved, logs, post)
+    if full is None:
+        try:
+            return _admitted(entries, request, world, logs, post, stderr, after)
+        except RecordError as error:
+            full = Skip("disk_full", error.message)  # there was no room for an id
+    run_id, reserved = admission.refuse(full, request, logs)
+    return _skip(full, request, run_id, reserved, logs, post)
+
+
+def _admitted(
+    entries: Entries,
+    request: Request,
+    world: World,
+    logs: Logs,
+    post: Post,
+    stderr: TextIO | None,
+    after: Callable[[JsonObject], list[str]],
+) -> Finished:
+    """When it is this run's turn in the checkout. Raises RecordError when no id can be claimed."""
     with Signals() as signals:
         lock = workspace.take(world.repo, world.state, request.wait, signals.pause)
         if lock is None:
@@ -134,10 +150,7 @@ def _begin(
 def _skip(skip: Skip, request: Request, run_id: str, claim: Claim | None, logs: Logs, post: Post) -> Finished:
     try:
         line = metadata.skipped(skip, admission.identity(request, run_id), time.time())
-        try:
-            logs.append_run(line)
-        except (OSError, RecordError) as error:
-            logs.note(f"cannot record the skipped run {run_id}: {error}", time.time())
+        logs.append_run(line)
         notification = post.tell_skip(line)
     finally:
         if claim is not None:

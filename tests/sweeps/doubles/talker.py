@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 LINES = 3
+_PATIENCE = 2.0  # where the log takes nothing more
 _LIFE = 60.0
 
 
@@ -37,7 +38,7 @@ def taken(line):
 def main():
     for number in range(LINES):
         line = say(number)
-        wait_for(lambda line=line: taken(line), 5.0)
+        wait_for(lambda line=line: taken(line), _PATIENCE)
     if sys.argv[1] == "stay":
         Path("waiting").touch()
         wait_for(Path("more").exists, _LIFE)
