@@ -28,7 +28,7 @@ NEEDS_ROOM = ("write", "pwrite64", "fsync", "rename", "mkdir", "openat", "ftrunc
 LOGS = ("transcript.log", "stdout.log")
 # The agent does well, and what becomes of its logs is no failure of it; or nothing begins. Other commands say what
 # could not be written.
-CODES = {"run": {0, 12}, "heartbeat": {0, 1}}
+CODES = {"run": {0, 12}, "heartbeat": {0, 70}}
 LIVES: dict[str, Callable[..., CompletedProcess[str] | None]] = {
     "the runner": lives.runner,
     "the guardian that closes a run": lives.closing_guardian,
