@@ -184,8 +184,17 @@ def flush(logs: Logs, post: Post, budget: float, *, due_only: bool) -> tuple[int
             delivered += state == "delivered"
             failures = failures + 1 if state == "pending" and _tried(pending, sent) else 0
         finally:
-            logs.release(claim, keep_id=True)
+            if _is_open(logs, message_id):
+                os.close(claim.lock)  # a lost run that could not be closed: whoever comes next finds it here
+            else:
+                logs.release(claim, keep_id=True)
     return delivered, len(post.outbox.ids())
+
+
+def _is_open(logs: Logs, message_id: str) -> bool:
+    place = logs.place_of(message_id)
+    found = record.read_metadata(logs.path(place)) if place else None
+    return found is not None and found["status"] == "running"
 
 
 def _delivered_already(logs: Logs, pending: Pending) -> bool:
