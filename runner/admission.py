@@ -41,7 +41,8 @@ def refuse(skip: Skip, request: Request, logs: Logs) -> tuple[str, Claim | None]
                 return run_id, claimed
     except RecordError:
         logs.note(f"{request.agent} {request.task}: {skip.message}", time.time())
-    return next(candidate_ids(time.time())), None
+    # Its message must not take the place of another run's.
+    return next(run_id for run_id in candidate_ids(time.time()) if not logs.is_taken(run_id)), None
 
 
 def no_room(logs: Logs) -> Skip | None:

@@ -83,7 +83,7 @@ class Logs:
         self.check_place("ids")
         self.check_place("live")
         path = self.path("ids", run_id)
-        claim = None if os.path.lexists(path) else self.lock(run_id)
+        claim = None if self.is_taken(run_id) else self.lock(run_id)
         if claim is None:
             return None
         try:
@@ -97,9 +97,12 @@ class Logs:
         self.sign(claim, f"{os.getpid()} {boot_id()}")
         return claim
 
+    def is_taken(self, run_id: str) -> bool:
+        return os.path.lexists(self.path("ids", run_id))
+
     def restore(self, claim: Claim, task: str, agent: str) -> None:
         """Make again what an agent deleted of the log folder, so that the run's id stays taken. Raises OSError."""
-        if not os.path.lexists(self.path("ids", claim.run_id)):
+        if not self.is_taken(claim.run_id):
             self.prepare()
             write_new(self.path("ids", claim.run_id), f"{task}/{agent}\n".encode())
 
