@@ -81,8 +81,8 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     project.write("agents.yaml", MORE)
     page = ThreadingHTTPServer(("127.0.0.1", 0), Page)
     threading.Thread(target=page.serve_forever).start()
-    with Ntfy() as server:
-        project.env |= {"RUNNER_NTFY_URL": server.url, "RUNNER_NTFY_TOPIC": "runs"}
+    with Ntfy(token="tk_test") as server:
+        project.env |= {"RUNNER_NTFY_URL": server.url, "RUNNER_NTFY_TOPIC": "runs", "RUNNER_NTFY_TOKEN": "tk_test"}
         assert project("run", "demo", "debug_hello_simple").returncode == 0
         shutil.copy(project.folders()[0] / "stdout.log", project.root)
         project.write("stderr.log", "")
