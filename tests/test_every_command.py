@@ -17,7 +17,7 @@ from runner.cli import app
 from runner.commands.schema import NAMES
 from runner.verbs import VERBS
 from tests.doubles.ntfy import Ntfy
-from tests.helpers import make_project, wait_until
+from tests.helpers import make_project, wait_until, with_crontab
 from tests.test_history import check
 
 if TYPE_CHECKING:
@@ -29,14 +29,22 @@ if TYPE_CHECKING:
 MORE = """\
 agents:
   slow: {binary: /bin/sh, argv: [-c, "echo begun; exec sleep 60"], parser: text}
+  broke: {binary: /bin/sh, argv: [-c, "echo 401; exit 1"], parser: plain}
   choosy: {binary: /bin/true, argv: ["{{ model }}"], parser: text, model: {required: true}}
+parsers:
+  plain: {format: text, errors: [{in: stdout, match: "401", class: auth}]}
+"""
+SCHEDULED = """\
+tasks:
+  nightly: {extends: debug_hello_simple, schedule: {cron: "0 3 * * *", agents: [demo]}}
 """
 NOWHERE = "http://127.0.0.1:9"
 
 
 def walk(group: click.Group, trail: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
     for name, command in group.commands.items():
-        yield " ".join((*trail, name)), command
+        if not command.hidden:
+            yield " ".join((*trail, name)), command
         if isinstance(command, click.Group):
             yield from walk(command, (*trail, name))
 
@@ -76,14 +84,17 @@ class Page(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A stock project that has a run, its recorded output, two more agents, a topic, and a page."""
+    """A stock project that has runs, a recorded output, more agents, a schedule, a crontab, a topic, and a page."""
     project = make_project(tmp_path_factory.mktemp("used"), stock=True)
     project.write("agents.yaml", MORE)
+    project.write("tasks.yaml", SCHEDULED)
+    with_crontab(project)
     page = ThreadingHTTPServer(("127.0.0.1", 0), Page)
     threading.Thread(target=page.serve_forever).start()
     with Ntfy(token="tk_test") as server:
         project.env |= {"RUNNER_NTFY_URL": server.url, "RUNNER_NTFY_TOPIC": "runs", "RUNNER_NTFY_TOKEN": "tk_test"}
         assert project("run", "demo", "debug_hello_simple").returncode == 0
+        assert project("run", "broke", "debug_hello_simple").returncode == 1
         shutil.copy(project.folders()[0] / "stdout.log", project.root)
         project.write("stderr.log", "")
         project.write("page", f"http://127.0.0.1:{page.server_port}/")
@@ -122,6 +133,7 @@ JSON = [
     ("parse", "parse demo stderr.log --exit-code 1 --json", 0),
     ("agent-list", "agents --json", 0),
     ("entry", "agents show demo --json", 0),
+    ("entry", "agents show broke --json", 0),
     ("task-list", "tasks --json", 0),
     ("entry", "tasks show debug_hello_simple --json", 0),
     ("validate", "validate --format json", 0),
@@ -135,6 +147,9 @@ JSON = [
     ("stats", "stats --json", 0),
     ("triage", "triage --json", 1),
     ("prune", "prune --dry-run --json", 0),
+    ("cron", "cron show --json", 0),
+    ("cron", "cron show --systemd --json", 0),
+    ("cron-next", "cron next --json", 0),
 ]
 
 

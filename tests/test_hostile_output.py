@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.doubles.ntfy import Ntfy
-from tests.helpers import AGENTS, DOUBLE, make_project, wait_until
+from tests.helpers import AGENTS, DOUBLE, make_project, wait_until, with_crontab
 from tests.test_every_command import COMMANDS as EVERY
 
 if TYPE_CHECKING:
@@ -96,6 +96,13 @@ notify history --json
 notify test
 notify flush
 heartbeat
+agents clear hostile
+cron show
+cron show --json
+cron next
+cron next --json
+cron install
+cron remove
 """
 COMMANDS = [line.split() for line in WORDS.splitlines()]
 OTHERS = [line.split() for line in OTHER_WORDS.splitlines()]
@@ -167,7 +174,12 @@ def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     agents = agents.replace("parsers:\n", f"  hostile: {entry}\nparsers:\n")
     project.write("agents.yaml", agents)
     tasks = (project.root / "tasks.yaml").read_text()
-    project.write("tasks.yaml", f"{tasks}  odd: {{description: {text}, prompt: prompts/free.md}}\n{NOTIFY}")
+    project.write(
+        "tasks.yaml",
+        f"{tasks}  odd: {{description: {text}, prompt: prompts/free.md, schedule: {{cron: '@daily', agents: hostile}}}}\n{NOTIFY}",
+    )
+    line = ESCAPED[attack].replace("\0", "").replace("\u2028", "")
+    with_crontab(project).write_text(f"# >>> runner {project.root} >>>\n{line}\n# <<< runner {project.root} <<<\n")
     project.write("wrong/agents.yaml", f"agents:\n  {text}: {{}}\n  mine: {{{text}: {text}}}\n")
     (project.root / "attack.bin").write_bytes(ATTACKS[attack] + b"\n")
     project.write("attack.json", event(attack) + "\n")
