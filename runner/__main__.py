@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from runner.errors import DISK_ERRORS, EXIT_INTERNAL, RunnerError
+from runner.text import printable
 from runner.verbs import call_verb, read_verb
 from runner.words import implied_run, read_run
 
@@ -36,7 +37,8 @@ def dispatch(words: list[str]) -> int:
     try:
         return _call(implied_run(words))
     except RunnerError as error:
-        print("\n".join(error.lines()), file=sys.stderr)  # noqa: T201  # the one place that prints errors
+        # Names in it may be anybody's. Here is the one place that prints errors.
+        print(printable("\n".join(error.lines())), file=sys.stderr)  # noqa: T201
         return error.exit_code
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner.cli.completion import complete, words_of_bash
+from runner.commands.schema import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +64,7 @@ def values(*words: str) -> list[str]:
         (["validate", "--format", ""], ["text", "json", "github", "junit"]),
         (["validate", "--format", "j"], ["json", "junit"]),
         (["validate", "--format=g"], ["--format=github"]),
-        (["schema", ""], ["agents", "tasks", "metadata", "doctor", "runs", "show", "stats", "triage", "prune"]),
+        (["schema", ""], list(NAMES)),
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["nonsense", ""], []),
         (["-C", "/nowhere/at/all", "run", ""], []),

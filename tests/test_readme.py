@@ -83,6 +83,14 @@ def test_yaml_examples(stock_project: Project, body: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_every_promise_names_its_tests() -> None:
+    rows = re.findall(r"^\| \*\*.+", README.partition("## Promises")[2], re.MULTILINE)
+    named = [re.findall(r"`(tests/\S+\.py)`", row) for row in rows]
+    assert len(rows) == 7
+    assert all(named)
+    assert [name for names in named for name in names if not (ROOT / name).exists()] == []
+
+
 def test_every_option_of_run_and_every_command_is_named() -> None:
     from runner.cli import app
     from runner.words import RUN_OPTIONS

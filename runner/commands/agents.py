@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -17,7 +16,7 @@ from runner.cooldown import all_of, clear, read
 from runner.errors import RunnerError
 from runner.files import reason
 from runner.plan import binary_variable
-from runner.text import rfc3339
+from runner.text import json_text, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +36,7 @@ def list_agents(
 ) -> int:
     agents = [_described(config, name, environ, cooling.get(name)) for name in sorted(config.agents)]
     if as_json:
-        print(json.dumps(agents, indent=2))
+        print(json_text(agents, 2))
     elif agents:
         head = ("AGENT", "MODEL", "PARSER", "DEFINED IN", "BINARY")
         print(table(head, [_row(agent) for agent in agents]), end="")

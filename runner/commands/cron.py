@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import shlex
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from runner import due
 from runner.config import find_project
 from runner.config.project import state_home
 from runner.cron import crontab, needs, spool, systemd, unitfiles
-from runner.text import printable
+from runner.text import json_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +42,7 @@ def show(opened: Opened, *, by_systemd: bool, as_json: bool) -> int:
     """Whether the heartbeat is installed, and as it should be. Raises RunnerError."""
     found = _state(opened, by_systemd=by_systemd)
     if as_json:
-        print(json.dumps(_described(found), ensure_ascii=False, indent=2))
+        print(json_text(_described(found), 2))
         return 0
     command = f"`runner cron install{' --systemd' if by_systemd else ''}`"
     if not found.old:

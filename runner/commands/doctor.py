@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import replace
@@ -16,6 +15,7 @@ from runner.doctor.sandbox import unused
 from runner.errors import UsageError
 from runner.outbox import Outbox
 from runner.plan import World
+from runner.text import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ def doctor(opened: Opened, names: Sequence[str], *, as_json: bool, is_deep: bool
     found = machine.examine(config, opened.logs, Outbox(opened.logs, environ), environ, time.time())
     found += unused(config, world)
     if as_json:
-        print(json.dumps(to_json(__version__, tried, found), ensure_ascii=False, indent=2))
+        print(json_text(to_json(__version__, tried, found), 2))
     else:
         print(to_text(tried, found, colour=sys.stdout.isatty() and not environ.get("NO_COLOR")))
     return 1 if names and not (all(patient.can_run for patient in tried) and _fit(found)) else 0

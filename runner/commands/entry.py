@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from runner.text import printable
+from runner.text import json_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ def show_entry(
     if as_json:
         origins = {".".join(map(str, keys)): where(config, (*path, *keys)) for keys in _leaves(entry, ())}
         shown = {"name": name, "defined": where(config, path), "entry": entry, "origins": origins, **(more or {})}
-        print(json.dumps(shown, indent=2))
+        print(json_text(shown, 2))
         return 0
     print(_noted(f"{name}:", where(config, path)))
     for line in _lines(config, entry, path, 1):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -14,7 +13,7 @@ from runner.commands.table import table
 from runner.errors import RunnerError, UsageError, did_you_mean
 from runner.process import look
 from runner.summary import headline
-from runner.text import from_rfc3339, one_line
+from runner.text import from_rfc3339, json_text, one_line
 from runner.units import format_duration
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ _INTERVAL = 0.05
 def ps(logs: Logs, *, as_json: bool) -> int:
     runs = [run for run_id in logs.live_ids() if (run := _described(logs, run_id, time.time())) is not None]
     if as_json:
-        print(json.dumps(runs, ensure_ascii=False, indent=2))
+        print(json_text(runs, 2))
     elif runs:
         head = ("RUN", "AGENT", "TASK", "ELAPSED", "PROCESSES", "QUIET", "LAST OUTPUT")
         print(table(head, [_row(run) for run in runs]), end="")

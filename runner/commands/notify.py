@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from runner.channels import send
 from runner.channels.base import Message, Sent
 from runner.errors import RunnerError
 from runner.post import NO_CHANNEL
-from runner.text import one_line, printable, rfc3339
+from runner.text import json_text, one_line, printable, rfc3339
 
 if TYPE_CHECKING:
     from runner.commands.open import Opened
@@ -53,7 +52,7 @@ def list_messages(opened: Opened, *, as_json: bool) -> int:
     rows += [(True, outbox.read(name, dead=True)) for name in outbox.dead_ids()]
     found = [(dead, pending) for dead, pending in rows if pending is not None]
     if as_json:
-        print(json.dumps([_described(pending, dead=dead) for dead, pending in found], ensure_ascii=False, indent=2))
+        print(json_text([_described(pending, dead=dead) for dead, pending in found], 2))
     elif not found:
         print("no message waits")
     else:
@@ -87,7 +86,7 @@ def history(opened: Opened, since: str, *, as_json: bool) -> int:
             raise RunnerError(f"{_shown(target)}: {one_line(found.error)}")
         messages += found
     if as_json:
-        print(json.dumps(messages, ensure_ascii=False, indent=2))
+        print(json_text(messages, 2))
         return 0
     for message in messages:
         when = message.get("time")

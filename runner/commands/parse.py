@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from runner.evidence import line_number
 from runner.judge import judge
 from runner.model import Changes, Expectations, Outcome
 from runner.parsers import RuleError, compile_parser
-from runner.text import one_line, printable, rfc3339
+from runner.text import json_text, one_line, printable, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,7 +60,7 @@ def parse(
     found = _conclusion(reply, verdict, files)
     explanation = _explained(config, name, reader, files) if explain else ""
     if as_json:
-        print(json.dumps(found, ensure_ascii=False, indent=2))
+        print(json_text(found, 2))
         print(explanation, end="", file=sys.stderr)
     else:
         print(_for_people(found) + explanation, end="")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from runner.text import printable
+from runner.text import json_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +43,7 @@ def _count(number: int, noun: str) -> str:
 def _json(report: Report) -> str:
     problems = [asdict(problem) for problem in report.problems]
     shown = {"ok": report.ok, "agents": report.agents, "tasks": report.tasks, "problems": problems}
-    return json.dumps(shown, indent=2) + "\n"
+    return json_text(shown, 2) + "\n"
 
 
 def _github(report: Report) -> str:

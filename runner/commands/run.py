@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -20,6 +19,7 @@ from runner.plan import PROMPT_TASK, TemplateFaultError, World, plan
 from runner.process.containment import CONTAINMENT_VARIABLE, check_rung
 from runner.run import run as run_steps
 from runner.summary import headline
+from runner.text import json_text, printable
 from runner.units import parse_duration
 from runner.words import agents_of
 
@@ -66,7 +66,7 @@ def _runs(words: RunWords, watch: Watch) -> int:
     except TemplateFaultError as fault:
         raise _located(fault, config, request) from None
     if words.json:
-        _print(json.dumps(told[-1].record, ensure_ascii=False, indent=2))
+        _print(json_text(told[-1].record, 2))
     return code
 
 
@@ -156,9 +156,11 @@ def _dry_run(entries: Entries, request: Request, world: World, *, as_json: bool)
     world = replace(world, identity=git.snapshot(world.repo, dict(world.environ), identity=True).identity)
     planned = plan(entries, request, world, next(candidate_ids(time.time())))
     if isinstance(planned, Skip):
-        _print(f"would be skipped ({planned.reason}): {planned.message}")
+        skipped = {"status": "skipped", "reason": planned.reason, "message": planned.message}
+        said = f"would be skipped ({planned.reason}): {planned.message}"
+        _print(json_text(skipped, 2) if as_json else printable(said))
         return 12
-    _print(json.dumps(_described(planned), ensure_ascii=False, indent=2) if as_json else _shown(planned))
+    _print(json_text(_described(planned), 2) if as_json else printable(_shown(planned)))
     return 0
 
 

@@ -7,7 +7,10 @@ import os
 from runner.config import stock_dir
 from runner.errors import UsageError, did_you_mean
 
-NAMES = ("agents", "tasks", "metadata", "doctor", "runs", "show", "stats", "triage", "prune")
+NAMES = (
+    *("agents", "tasks", "metadata", "runs", "show", "stats", "triage", "prune", "ps", "parse", "run", "dry-run"),
+    *("agent-list", "task-list", "entry", "validate", "doctor", "messages", "held", "cron", "cron-next"),
+)
 
 
 def print_schema(name: str) -> int:

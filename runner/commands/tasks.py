@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
 from runner.commands.entry import short_place, show_entry, where
 from runner.commands.table import table
+from runner.text import json_text
 
 if TYPE_CHECKING:
     from runner.config import Config
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def list_tasks(config: Config, as_json: bool) -> int:
     tasks = [_described(config, name) for name in sorted(config.tasks)]
     if as_json:
-        print(json.dumps(tasks, indent=2))
+        print(json_text(tasks, 2))
     elif tasks:
         head = ("TASK", "PROMPT", "COMMIT", "DEFINED IN")
         print(table(head, [_row(task) for task in tasks]), end="")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 import time
 from datetime import datetime
 from itertools import islice
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from runner import due
 from runner.commands.table import table
-from runner.text import rfc3339
+from runner.text import json_text, rfc3339
 from runner.units import format_duration
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def upcoming(opened: Opened, count: int, *, as_json: bool) -> int:
     now = time.time()
     starts = list(islice(_merged(schedules, now, count), count))
     if as_json:
-        print(json.dumps([_described(when, schedule) for when, schedule in starts], ensure_ascii=False, indent=2))
+        print(json_text([_described(when, schedule) for when, schedule in starts], 2))
     elif starts:
         print(
             table(("START", "IN", "TASK", "AGENTS"), [_row(when, schedule, now) for when, schedule in starts]), end=""
