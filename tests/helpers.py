@@ -159,6 +159,14 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def state(pid: int) -> str:
+    """`T` for stopped; `t` while it is traced."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+    except OSError:
+        return ""
+
+
 _NAMED = ("rate_limit", "usage_limit", "auth", "billing", "server", "network", "overloaded", "refusal")
 _RULE = '      - {{in: {{when: {{type: result}}, at: result}}, match: "{}", class: {}}}\n'
 SCRIPTED = """\

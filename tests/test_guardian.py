@@ -12,7 +12,7 @@ import pytest
 
 from runner.process.cgroup import make, own_folder
 from tests.doubles.ntfy import Ntfy
-from tests.helpers import ROOT, children_of, kill_both, notifying, wait_until
+from tests.helpers import ROOT, children_of, kill_both, notifying, state, wait_until
 
 if TYPE_CHECKING:
     import subprocess
@@ -118,7 +118,7 @@ def test_a_guardian_that_is_killed_before_the_agent_starts(project: Project, ser
     process = notifying(project, server.url).start(
         "run", "double", "free", "--var", "mode=hang", door=(HELD,), start_new_session=True
     )
-    wait_until(lambda: any(") T " in Path(f"/proc/{pid}/stat").read_text() for pid in children_of(process.pid)))
+    wait_until(lambda: any(state(pid) == "T" for pid in children_of(process.pid)))
     os.kill(guardian_of(process), signal.SIGKILL)
     out, err = process.communicate(timeout=30)
     record = project.record()

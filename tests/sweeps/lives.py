@@ -9,7 +9,7 @@ from pathlib import Path
 from subprocess import DEVNULL, CompletedProcess, Popen
 from typing import TYPE_CHECKING
 
-from tests.helpers import ROOT, children_of, kill_both, wait_until
+from tests.helpers import ROOT, children_of, kill_both, state, wait_until
 from tests.sweeps import faults
 from tests.sweeps.helpers import coming_ids
 
@@ -77,14 +77,6 @@ def guarded(log: Path, project: Project, mode: str, blow: Blow) -> Iterator[tupl
         if tracer is not None and tracer.poll() is None:
             tracer.kill()
             tracer.wait()
-
-
-def state(pid: int) -> str:
-    """`T` for stopped; `t` while it is traced."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
-    except OSError:
-        return ""
 
 
 def begun(project: Project) -> str:
