@@ -146,7 +146,8 @@ def test_what_no_database_takes(logs: Logs) -> None:
     assert ids(logs) == ALL
     error = {"class": "crashed", "message": "x" * 10_000, "retry_at": 7, "evidence": None}
     strange = {"error": error, "tool_calls": 2**70, "cost_usd": 1e300, "session_id": "\ud800", "commits": []}
-    logs.append_run(metadata.line_of(record("20260219_175046", **strange)) | {"elapsed_seconds": float("inf")})
+    line = metadata.line_of(record("20260219_175046", **strange)) | {"elapsed_seconds": float("inf")}
+    append(logs, b"\n" + json.dumps(line).encode() + b"\n")
     (found,) = entries(Store(logs), Filter(limit=1))
     assert found["run_id"] == "20260219_175046"
     assert len(found["error"]["message"]) == 500
