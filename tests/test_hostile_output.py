@@ -9,6 +9,7 @@ import re
 import select
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -195,7 +196,7 @@ def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         server.mode = "well"
         # Anyone who knows the topic may have sent it.
         server.messages.append(
-            {"id": "x", "time": 0, "event": "message", "topic": "runs", "sequence_id": "x", "title": ESCAPED[attack]}
+            {"id": "x", "time": int(time.time()), "event": "message", "topic": "runs", "title": ESCAPED[attack]}
         )
         yield project
 

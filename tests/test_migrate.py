@@ -37,6 +37,11 @@ def test_old_records_become_present_ones(path: Path) -> None:
     assert [commit["sha"] for commit in new["commits"]] == old.get("commits", [])
 
 
+def test_what_was_known_of_a_message_stays() -> None:
+    new = upgrade({"notification": {"state": "delivered", "attempts": 2}})["notification"]
+    assert (new["state"], new["attempts"], new["last_error"]) == ("delivered", 2, None)
+
+
 def test_a_version_to_come_is_left_alone() -> None:
     assert upgrade({"schema_version": 99, "commits": "?"}) == {"schema_version": 99, "commits": "?"}
 

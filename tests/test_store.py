@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner import metadata
+from runner import metadata, store
+from runner.errors import RunnerError
 from runner.history import Filter, entries, stamp, statistics
 from runner.logs import Logs
+from runner.reasons import NOT_BEGUN
 from runner.store import Store
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def record(run_id: str, **more: Any) -> dict[str, Any]:
 
 def close(logs: Logs, found: dict[str, Any]) -> None:
     """As the closing of a run leaves it: folder and line."""
-    if found["status"] != "skipped":
+    if found["status"] not in NOT_BEGUN:
         folder = logs.path(found["task"], found["agent"], found["run_id"])
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, "metadata.json"), "w") as file:
@@ -128,6 +130,52 @@ def test_broken_lines_are_skipped(logs: Logs, data: bytes, before: bool) -> None
     logs.append_run(metadata.line_of(record("20260219_175046")))
     if before:
         assert ids(logs) == ["6", *ALL]
+
+
+def test_a_line_that_is_being_written_is_read_when_it_is_whole(logs: Logs) -> None:
+    assert ids(logs) == ALL
+    line = b"\n" + json.dumps(metadata.line_of(record("20260219_175046"))).encode() + b"\n"
+    append(logs, line[:99])
+    assert ids(logs) == ALL
+    append(logs, line[99:])
+    assert ids(logs) == ["6", *ALL]
+
+
+def test_what_no_database_takes(logs: Logs) -> None:
+    """Numbers and texts of an agent, or of whoever wrote the line."""
+    assert ids(logs) == ALL
+    error = {"class": "crashed", "message": "x" * 10_000, "retry_at": 7, "evidence": None}
+    strange = {"error": error, "tool_calls": 2**70, "cost_usd": 1e300, "session_id": "\ud800", "commits": []}
+    line = metadata.line_of(record("20260219_175046", **strange)) | {"elapsed_seconds": float("inf")}
+    append(logs, b"\n" + json.dumps(line).encode() + b"\n")
+    (found,) = entries(Store(logs), Filter(limit=1))
+    assert found["run_id"] == "20260219_175046"
+    assert len(found["error"]["message"]) == 500
+    assert [found[key] for key in ("tool_calls", "cost_usd", "session_id", "elapsed_seconds")] == [
+        None,
+        None,
+        "?",
+        None,
+    ]
+
+
+def test_a_run_that_goes_on_is_not_in_the_index(logs: Logs) -> None:
+    close(logs, record("20260219_175046", status="running"))
+    assert ids(logs) == ALL
+
+
+def test_an_index_that_somebody_makes_is_left_alone(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ids(logs) == ALL
+    monkeypatch.setattr(store, "_BUSY", 0.05)
+    logs.append_run(metadata.line_of(record("20260219_175046")))
+    other = sqlite3.connect(logs.path("index.db"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    inode = os.stat(logs.path("index.db")).st_ino
+    with pytest.raises(RunnerError, match="busy"):
+        ids(logs)
+    assert os.stat(logs.path("index.db")).st_ino == inode
+    other.close()
+    assert ids(logs) == ["6", *ALL]
 
 
 def test_pruned_runs_are_gone(logs: Logs) -> None:
@@ -221,9 +269,9 @@ def test_cells_are_what_the_runs_add_up_to(logs: Logs) -> None:
         close(logs, record(f"20260220_17504{second}", agent="other", cost_usd=0.5, elapsed_seconds=float(second)))
         ids(logs)
     caught_up = [statistics(Store(logs), kind, None) for kind in ("agent", "task", "model", "day")]
-    store = Store(logs)
-    assert store.rebuild() == 10
-    assert [statistics(store, kind, None) for kind in ("agent", "task", "model", "day")] == caught_up
+    made = Store(logs)
+    assert made.rebuild() == 10
+    assert [statistics(made, kind, None) for kind in ("agent", "task", "model", "day")] == caught_up
     other = caught_up[0][1]
     assert (other["median_seconds"], other["p95_seconds"], other["cost_usd"]) == (7.5, 9.0, 2.0)
     assert caught_up[0][0]["cost_usd"] is None
@@ -247,19 +295,23 @@ def test_quantiles(tmp_path: Path, seconds: Sequence[float | None], median: floa
 SINCE = (None, 1771502400.0, 1771523443.0, 1771632000.0)  # always, from a midnight, within a day, from a day to come
 
 
+@pytest.mark.parametrize("many", [500, 3], ids=["few", "many"])
 @pytest.mark.parametrize("seed", range(3))
-def test_statistics_are_a_plain_reckoning(tmp_path: Path, seed: int) -> None:
+def test_statistics_are_a_plain_reckoning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, many: int
+) -> None:
     """After the first filling, after lines that came since and took runs away, and after a rebuild."""
+    monkeypatch.setattr(store, "_MANY", many)
     dice = random.Random(seed)
     logs = Logs(str(tmp_path / "logs"))
     logs.prepare()
     known: dict[str, dict[str, Any]] = {}
 
     def reckoned() -> bool:
-        store = Store(logs)
+        found = Store(logs)
         wanted = [(kind, since) for kind in ("agent", "task", "model", "day") for since in SINCE]
         for kind, since in wanted:
-            assert statistics(store, kind, since) == reckon(list(known.values()), kind, since), (kind, since)
+            assert statistics(found, kind, since) == reckon(list(known.values()), kind, since), (kind, since)
         return True
 
     for _ in range(80):
@@ -293,7 +345,7 @@ def drawn(dice: random.Random) -> dict[str, Any]:
         agent=dice.choice(("double", "other")),
         task=dice.choice(("free", "tidy", "tests")),
         model=dice.choice((None, "m", "n")),
-        status=dice.choice(("success", "success", "failed", "skipped")),
+        status=dice.choice(("success", "success", "failed", "skipped", "missed")),
         elapsed_seconds=dice.choice((None, dice.randrange(20000) / 1000, dice.randrange(5) / 1.0)),
         usage=dice.choice((None, {"input_tokens": dice.randrange(1000), "output_tokens": 5})),
         cost_usd=dice.choice((None, 0.0, dice.randrange(64) / 64)),
@@ -314,7 +366,7 @@ def reckon(records: list[dict[str, Any]], kind: str, since: float | None) -> lis
 
 
 def reckon_group(name: str | None, found: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    began = [run for run in found if run["status"] != "skipped"]
+    began = [run for run in found if run["status"] not in NOT_BEGUN]
     usages = [run["usage"] for run in found if run["usage"]]
     costs = [run["cost_usd"] for run in found if run["cost_usd"] is not None]
     elapsed = sorted(round(1000 * run["elapsed_seconds"]) for run in began if run["elapsed_seconds"] is not None)
@@ -336,6 +388,15 @@ def reckon_group(name: str | None, found: list[dict[str, Any]], kind: str) -> di
         "commits": sum(len(run["commits"]) for run in found),
         "days": {} if kind == "day" else {run["run_id"][:8]: per_day[run["run_id"][:8]] for run in found},
     }
+
+
+def test_days_are_all_or_the_last(logs: Logs) -> None:
+    for day in range(1, 21):
+        close(logs, record(f"202603{day:02}_120000"))
+    for last, number in ((None, 21), (14, 14), (1, 1)):
+        (group,) = statistics(Store(logs), "agent", None, last)
+        assert len(group["days"]) == number
+        assert max(group["days"]) == "20260320"
 
 
 def test_since_counts_a_part_of_a_day(logs: Logs) -> None:

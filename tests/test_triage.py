@@ -12,7 +12,7 @@ import pytest
 
 from runner.triage import failures, limits
 from tests.doubles.ntfy import Ntfy
-from tests.helpers import AGENTS, DOUBLE
+from tests.helpers import AGENTS, DOUBLE, wait_until
 from tests.test_history import check, words
 
 if TYPE_CHECKING:
@@ -200,6 +200,35 @@ def test_what_went_well_since_needs_nobody() -> None:
     assert [finding.person for finding in failures([good, bad], 0)] == [False]
     assert [finding.person for finding in failures([entry("3", "a", "timeout"), good, bad], 0)] == [True]
     assert [finding.person for finding in failures([entry("2", "b", None), bad], 0)] == [True]
+
+
+def test_the_last_success_counts() -> None:
+    rows = [entry("3", "a", None), entry("2", "a", "timeout"), entry("1", "a", None)]
+    assert [finding.person for finding in failures(rows, 0)] == [False]
+
+
+@pytest.mark.parametrize(("reason", "number"), [("busy", 0), ("cooldown", 0), ("preflight", 1)])
+def test_what_was_skipped_for_a_while_is_no_failure(reason: str, number: int) -> None:
+    skipped = {**entry("1", "a", reason), "status": "skipped", "exit_code": 12}
+    assert len(failures([skipped], 0)) == number
+
+
+def test_of_the_same_class_the_most_frequent_comes_first() -> None:
+    rows = [entry("3", "a", "timeout"), entry("2", "b", "timeout"), entry("1", "b", "timeout")]
+    assert [(finding.agent, finding.count) for finding in failures(rows, 0)] == [("b", 2), ("a", 1)]
+
+
+def test_a_run_that_lives_is_fine(project: Project) -> None:
+    project("run", "double", "free")
+    run = project.start("run", "double", "free", "--var", "mode=hang")
+    wait_until(lambda: len(project.folders()) == 2 and (project.folders()[-1] / "transcript.log").exists())
+    done = project("triage", "--json")
+    assert json.loads(project("show", "last", "--json").stdout)["status"] == "running"  # not the one that ended
+    run.terminate()
+    run.communicate(timeout=20)
+    (found,) = json.loads(done.stdout)["findings"]
+    assert (found["section"], found["count"]) == ("fine", 1)
+    assert found["text"].endswith(", 1 running now")
 
 
 def test_a_limit_with_a_reset_needs_nobody_until_then() -> None:
