@@ -22,6 +22,14 @@ _LINE_KEYS = (
 ).split()
 
 
+_CLOSING_KEYS = (*_LINE_KEYS, *"argv text notes commits containment survivors notification".split())
+
+
+def is_whole(record: JsonObject) -> bool:
+    """Whether it has what closing it, and telling of it, needs: a file may have been damaged, or be from elsewhere."""
+    return all(key in record for key in _CLOSING_KEYS)
+
+
 def running(invocation: Invocation, started_at: float, *, messages: bool) -> JsonObject:
     """The record before the agent starts; `messages` says whether anybody is to hear of the run."""
     return {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from runner.files import make_folders, reason, unlink, write_all, write_json, write_new, write_text
 from runner.logs import RecordError
+from runner.metadata import is_whole
 from runner.migrate import upgrade
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def read_metadata(run_dir: str) -> JsonObject | None:
             found = json.load(file)
     except (OSError, ValueError, RecursionError):
         return None
-    return upgrade(found) if isinstance(found, dict) else None
+    whole = upgrade(found) if isinstance(found, dict) else {}
+    return whole if is_whole(whole) else None
 
 
 def tidy(run_dir: str) -> None:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner import metadata, record
-from runner.errors import RunnerError
 from runner.evidence import line_number
 from runner.fold import PREFIX, fold_oldest
 from runner.logs import boot_id
@@ -44,10 +43,10 @@ def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[JsonObject]:
             continue
         try:
             lost = _resume(logs, claim, post_of)
-        except (RunnerError, OSError) as error:
-            # Nor does it stop the others from being closed.
+        except Exception as error:
+            # Whatever is wrong with one run, it stops neither the command nor the others from being closed.
             os.close(claim.lock)
-            logs.note(f"cannot close the lost run {run_id}: {error}", time.time())
+            logs.note(f"cannot close the lost run {run_id}: {error!r}", time.time())
             continue
         if lost is not None:
             closed.append(lost)
@@ -89,21 +88,19 @@ def _resume(
 def _forget(logs: Logs, claim: Claim, place: str | None) -> None:
     """A claim without a record: a run that had not begun, a skip, or a message; what others wrote stays."""
     folder = logs.path(place) if place else None
-    if os.path.exists(logs.path("outbox", f"{claim.run_id}.json")):
-        logs.release(claim, keep_id=True)
-    elif folder is None:
-        logs.release(claim, keep_id=logs.has_line(claim.run_id))
-    elif os.path.lexists(os.path.join(folder, "metadata.json")):
-        logs.note(f"the record of run {claim.run_id} in `{folder}` is damaged; it was left as it is", time.time())
-        logs.release(claim, keep_id=True)
-    else:
-        # Nobody has heard of it, and nobody needs to; its preflight may still go on.
-        end_leftovers(folder, None)
-        # Three milliseconds of import, for those few.
-        import shutil  # noqa: PLC0415
+    keep_id = os.path.exists(logs.path("outbox", f"{claim.run_id}.json")) or logs.has_line(claim.run_id)
+    if folder is not None:
+        end_leftovers(folder, logs.signed(claim.run_id).cgroup)
+        if os.path.lexists(os.path.join(folder, "metadata.json")):
+            keep_id = True
+            logs.note(f"the record of run {claim.run_id} in `{folder}` is damaged; it was left as it is", time.time())
+        elif not keep_id:
+            # Nobody has heard of it, and nobody needs to; its preflight has been ended.
+            # Three milliseconds of import, for those few.
+            import shutil  # noqa: PLC0415
 
-        shutil.rmtree(folder, ignore_errors=True)
-        logs.release(claim, keep_id=logs.has_line(claim.run_id))
+            shutil.rmtree(folder, ignore_errors=True)
+    logs.release(claim, keep_id=keep_id)
 
 
 def _lost(logs: Logs, place: str, found: JsonObject) -> JsonObject:

@@ -76,7 +76,7 @@ def test_a_killed_runner_is_closed_and_told_at_once(project: Project, server: Nt
     assert (record["status"], record["reason"], record["exit_code"]) == ("lost", "lost", None)
     assert (record["survivors"], record["containment"]) == (0, rung)
     assert project.processes() == []
-    assert not [name for name in cgroups() if record["run_id"] in name and str(process.pid) in name]
+    assert f"runner-{record['run_id']}-{process.pid}" not in cgroups()
     assert [line["status"] for line in project.feed()] == ["lost"]
     assert {name: len(found) for name, found in server.delivered("runs").items()} == {record["run_id"]: 1}
     assert (project.folders()[0] / "stdout.log").read_text().startswith("hanging\n")
@@ -174,7 +174,7 @@ def test_both_killed_and_the_next_comer_ends_the_tree(project: Project, rung: st
     record = project.record()
     assert (record["status"], record["survivors"]) == ("lost", 0)
     assert project.processes() == []
-    assert not [name for name in cgroups() if f"-{process.pid}" in name]
+    assert f"runner-{record['run_id']}-{process.pid}" not in cgroups()
 
 
 def test_an_unknown_rung_is_wrong_usage(project: Project) -> None:

@@ -72,7 +72,7 @@ def test_a_pid_that_is_somebody_elses_gets_no_signal(project: Project) -> None:
     process, run_id = hanging(project, "hang")
     kill_both(process)
     live = project.root / "logs" / "live" / run_id
-    live.write_text(f"{os.getpid()} \n")
+    live.write_text("\n".join([f"{os.getpid()} ", *live.read_text().split("\n")[1:]]))
     assert project("stop", run_id).returncode == 2
     assert project.record()["status"] == "lost"
 

@@ -106,6 +106,21 @@ def test_a_damaged_id_hides_no_lost_run(project: Project, server: Ntfy, owner: s
     assert list(server.delivered("runs")) == [project.record()["run_id"]]
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"status": "running", "run_id": "x"}', '{"schema_version": 99}'])
+def test_a_damaged_record_stops_no_command(project: Project, server: Ntfy, text: str) -> None:
+    """It is left as it is, nothing of its run lives on, and somebody hears of it; the next lost run is closed."""
+    lose(notifying(project, server.url), "hang_with_daemon")
+    (project.folders()[0] / "metadata.json").write_text(text)
+    lose(project)
+    assert project("heartbeat").returncode == 0
+    assert project.processes() == []
+    assert (project.folders()[0] / "metadata.json").read_text() == text
+    assert "is damaged" in (project.root / "logs" / "runner.log").read_text()
+    assert os.listdir(project.root / "logs" / "live") == []
+    assert len(server.delivered("runs")) == 2
+    assert [line["status"] for line in project.feed()] == ["lost"]
+
+
 def test_what_did_not_begin_is_forgotten(project: Project, server: Ntfy) -> None:
     """Killed between its lock and its record: nobody has heard of it."""
     logs = project.root / "logs"
