@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -165,6 +167,16 @@ def state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
     except OSError:
         return ""
+
+
+def sandboxes() -> str:
+    """A `sandboxes:` section for a clone below /tmp, which the stock profile hides: it lets the clone's programs in."""
+    if not str(ROOT).startswith("/tmp/"):
+        return ""
+    argv = yaml.safe_load((ROOT / "agents.yaml").read_text())["sandboxes"]["bubblewrap"]["argv"]
+    at = argv.index({"when": "home", "args": ["--ro-bind-try", "{{ home }}", "{{ home }}"]})
+    seen = json.dumps([*argv[:at], "--ro-bind", str(ROOT), str(ROOT), *argv[at:]])
+    return f"sandboxes: {{bubblewrap: {{argv: {seen}, install: apt install bubblewrap}}}}\n"
 
 
 _NAMED = ("rate_limit", "usage_limit", "auth", "billing", "server", "network", "overloaded", "refusal")

@@ -460,7 +460,9 @@ def _heartbeat_check(project: Project) -> str:
 def test_an_idle_heartbeat_imports_little(project: Project) -> None:
     schedule(project, minutes_ago=-600, days=0)
     beat(project)
-    said = project("heartbeat", env={"PYTHONPROFILEIMPORTTIME": "1", "COVERAGE_PROCESS_CONFIG": ""}).stderr
+    said = project(
+        "heartbeat", env={"PYTHONPROFILEIMPORTTIME": "1", "COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
+    ).stderr
     loaded = {line.rpartition("|")[2].strip() for line in said.splitlines() if line.startswith("import time:")}
     assert "runner.schedules" in loaded
     heavy = {"cronsim", "zoneinfo", "yaml", "click", "requests", "sqlite3", "jinja2", "subprocess", "runner.run"}

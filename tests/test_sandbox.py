@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers import DOUBLE, ROOT, Project, kill_both, wait_until
+from tests.helpers import DOUBLE, ROOT, Project, kill_both, sandboxes, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROBER = ROOT / "tests" / "doubles" / "prober.py"
+BOXES = sandboxes()
 AGENTS = f"""\
-defaults: {{sandbox: bubblewrap}}
+{BOXES}defaults: {{sandbox: bubblewrap}}
 agents:
   double:
     binary: "{{{{ python }}}}"
@@ -252,7 +253,9 @@ def test_an_agent_that_is_ended_has_its_grace(boxed: Project, sandbox: str) -> N
     """Also in a sandbox that becomes the agent itself, as `nice` does."""
     script = 'trap "sleep 0.3; echo tidied; exit 0" TERM; echo up; while :; do sleep 0.05; done'
     agent = f"  tidy: {{binary: sh, argv: [-c, '{script}'], parser: text, sandbox: {sandbox}, grace: 20s}}\n"
-    boxed.write("agents.yaml", AGENTS + agent + "sandboxes: {nicely: [nice, -n, '1']}\n")
+    nicely = "{nicely: [nice, -n, '1']"
+    boxes = BOXES.replace("{", f"{nicely}, ", 1) if BOXES else f"sandboxes: {nicely}}}\n"
+    boxed.write("agents.yaml", AGENTS.replace(BOXES, "", 1) + agent + boxes)
     assert boxed("run", "tidy", "free", "--timeout", "2s").returncode == 11
     assert boxed.record()["text"].split() == ["up", "tidied"]
 

@@ -18,7 +18,7 @@ import pytest
 
 from runner.modelserver import ModelServer
 from tests.doubles.ntfy import Ntfy
-from tests.helpers import make_project
+from tests.helpers import make_project, sandboxes
 from tests.real.clis import CLIS, MODULES
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def run_cell(row: Row, folder: Path, ntfy: Ntfy) -> Cell:
         project.git("commit", "-q", "-m", "a task")
     if row.sandbox is not None:
         entry = f"{{extends: {cli.agent}, sandbox: {row.sandbox}}}"
-        project.write("agents.yaml", f"agents: {{{cli.agent}: {entry}}}\n")
+        project.write("agents.yaml", f"{sandboxes()}agents: {{{cli.agent}: {entry}}}\n")
         project.git("add", "-A")
         project.git("commit", "-q", "-m", "a sandbox")
     with ModelServer(row.scenario) as server:
