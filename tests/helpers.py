@@ -234,10 +234,12 @@ def starts(project: Project, agent: str) -> int:
 def kill_both(process: subprocess.Popen[str]) -> None:
     """`kill -9` of a runner and of its guardian, so that neither can close the run."""
     process.send_signal(signal.SIGSTOP)
-    for pid in children_of(process.pid):
+    guardians = children_of(process.pid)
+    for pid in guardians:
         os.kill(pid, signal.SIGKILL)
     process.kill()
     process.communicate()
+    wait_until(lambda: all(state(pid) in ("", "Z", "X") for pid in guardians))
 
 
 def notifying(project: Project, url: str) -> Project:
