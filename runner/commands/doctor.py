@@ -13,8 +13,8 @@ from runner.doctor.check import to_json, to_text
 from runner.doctor.live import live
 from runner.doctor.sandbox import unused
 from runner.errors import UsageError
-from runner.outbox import Outbox
-from runner.plan import World
+from runner.notify.outbox import Outbox
+from runner.run.plan import World
 from runner.text import json_text
 
 if TYPE_CHECKING:

@@ -11,7 +11,16 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from runner.config.messages import for_boolean, for_list, for_text, listed, quote, shown, type_of, type_words
+from runner.config.messages import (
+    for_boolean,
+    for_list,
+    for_text,
+    listed,
+    quote,
+    shown,
+    type_of,
+    type_words,
+)
 from runner.config.nearest import near
 from runner.config.project import stock_dir
 from runner.config.yamlfile import Fault

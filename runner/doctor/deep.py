@@ -15,7 +15,7 @@ from runner.modelserver import SCENARIOS, ModelServer
 from runner.modelserver.scenario import Answer
 from runner.parsers import compile_parser
 from runner.process.spawn import LaunchError
-from runner.summary import tokens_text
+from runner.records.summary import tokens_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from runner.config import Config
     from runner.doctor.contract import Breach
     from runner.doctor.trial import Trial
-    from runner.logs import Logs
     from runner.model import JsonObject
+    from runner.records.folder import Logs
 
 _DEEP_SECONDS = 120.0
 _SCENARIO = "hello"

@@ -14,8 +14,8 @@ from runner.text import from_rfc3339
 
 if TYPE_CHECKING:
     from runner.config import Config
-    from runner.logs import Logs
     from runner.model import JsonObject
+    from runner.records.folder import Logs
 
 _UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
 

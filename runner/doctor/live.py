@@ -11,9 +11,9 @@ from runner.config.cache import cache_path
 from runner.doctor import scratch, trial
 from runner.doctor.check import Check
 from runner.errors import RunnerError
-from runner.memory import Place
+from runner.notify.last_valid import Place
 from runner.process.spawn import LaunchError
-from runner.summary import tokens_text
+from runner.records.summary import tokens_text
 from runner.units import format_duration
 
 if TYPE_CHECKING:

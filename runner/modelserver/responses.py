@@ -6,7 +6,15 @@ import json
 from typing import TYPE_CHECKING
 
 from runner.modelserver import openai
-from runner.modelserver.dialect import CREATED, Call, HttpAnswer, event, find_shell, halves, shell_use
+from runner.modelserver.dialect import (
+    CREATED,
+    Call,
+    HttpAnswer,
+    event,
+    find_shell,
+    halves,
+    shell_use,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

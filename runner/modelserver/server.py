@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 
 from runner.modelserver import chat, generatecontent, messages, responses
 from runner.modelserver.dialect import HttpAnswer
-from runner.modelserver.scenario import SCENARIOS, Answer, Interrupted, Refusal, Reset, Silence, Tokens
+from runner.modelserver.scenario import (
+    SCENARIOS,
+    Answer,
+    Interrupted,
+    Refusal,
+    Reset,
+    Silence,
+    Tokens,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from runner.parsers.words import decoded
+from runner.parsers.scalars import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

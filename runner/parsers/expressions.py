@@ -9,8 +9,15 @@ from runner.parsers.paths import FORM, Path
 from runner.parsers.patterns import Pattern, problem_of
 from runner.parsers.problems import Problems, shown
 from runner.parsers.resets import KINDS
-from runner.parsers.selectors import At, Condition, FirstOf, Minus, Sum, When
-from runner.parsers.words import scalar_text
+from runner.parsers.scalars import scalar_text
+from runner.parsers.selectors import (
+    At,
+    Condition,
+    FirstOf,
+    Minus,
+    Sum,
+    When,
+)
 
 if TYPE_CHECKING:
     from runner.parsers.problems import Trail

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runner.model import Evidence, Fault
 from runner.parsers.resets import reset_in, reset_of
-from runner.parsers.words import decoded, scalar_text
+from runner.parsers.scalars import decoded, scalar_text
 from runner.reasons import REASONS
 from runner.text import one_line
 

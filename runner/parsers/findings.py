@@ -8,7 +8,14 @@ from runner.model import Reply, Usage
 from runner.parsers.decode import events_in
 from runner.parsers.faults import EXCERPT_BYTES, FaultBook, Line
 from runner.parsers.folds import FIELDS, Fold
-from runner.parsers.words import PATTERN_REACH, decoded, one_line, plain, scalar_text, squeezed
+from runner.parsers.scalars import (
+    PATTERN_REACH,
+    decoded,
+    one_line,
+    plain,
+    scalar_text,
+    squeezed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

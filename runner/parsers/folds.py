@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.parsers.words import count, number, one_line, scalar_text, valid
+from runner.parsers.scalars import count, number, one_line, scalar_text, valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.parsers.words import scalar_text
+from runner.parsers.scalars import scalar_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

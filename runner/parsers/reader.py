@@ -8,7 +8,7 @@ from runner.parsers.decode import LONGEST_DOCUMENT, event_in, events_in, looks_l
 from runner.parsers.faults import EXCERPT_BYTES, Line
 from runner.parsers.findings import Findings
 from runner.parsers.lines import Ends, LineScanner
-from runner.parsers.words import PATTERN_REACH
+from runner.parsers.scalars import PATTERN_REACH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from runner.parsers.words import number
+from runner.parsers.scalars import number
 from runner.units import parse_duration
 
 if TYPE_CHECKING:

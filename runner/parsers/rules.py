@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.parsers.words import scalar_text
+from runner.parsers.scalars import scalar_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

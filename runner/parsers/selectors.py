@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.parsers.words import number, scalar_text
+from runner.parsers.scalars import number, scalar_text
 
 if TYPE_CHECKING:
     from typing import Any, Protocol

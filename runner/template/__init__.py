@@ -10,7 +10,14 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from runner.template.error import MAX_ERRORS, MAX_RESULT, TemplateError, position, too_large, unknown_variable
+from runner.template.error import (
+    MAX_ERRORS,
+    MAX_RESULT,
+    TemplateError,
+    position,
+    too_large,
+    unknown_variable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -21,7 +21,14 @@ from jinja2.visitor import NodeTransformer
 
 from runner.errors import did_you_mean
 from runner.template.budget import Budget
-from runner.template.error import MAX_ERRORS, MAX_RESULT, TemplateError, position, too_large, unknown_variable
+from runner.template.error import (
+    MAX_ERRORS,
+    MAX_RESULT,
+    TemplateError,
+    position,
+    too_large,
+    unknown_variable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
