@@ -25,6 +25,7 @@ import sys
 import time
 
 TYPE_CHECKING = False  # type checkers take it for typing's, which this program can do without
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any

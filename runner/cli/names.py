@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from click.shell_completion import CompletionItem
 
@@ -12,6 +11,7 @@ from runner.config import find_project, load, state_home
 from runner.history.index import Store
 from runner.history.queries import Filter, entries
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -7,7 +7,6 @@ import re
 import shutil
 import sys
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from runner import template
 from runner.commands.entry import short_place, show_entry, where
@@ -18,6 +17,7 @@ from runner.run.cooldown import all_of, clear, read
 from runner.run.plan import binary_variable
 from runner.text import json_text, rfc3339
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
 from runner.config import check_pair
 from runner.config.prompts import read_prompt
 from runner.errors import ConfigError, UsageError, did_you_mean
 from runner.run.plan import PROMPT_TASK, Entries
+from runner.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeAlias

@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runner.config import find_project
 from runner.config.project import state_home
 from runner.crontab import crontab, environment, spool, systemd, unit_files
 from runner.schedule import due
 from runner.text import json_text, printable
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

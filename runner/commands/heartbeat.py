@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from runner import files
 from runner.commands.open import Watch
@@ -18,7 +16,9 @@ from runner.process.detached import start_detached
 from runner.run import recovery
 from runner.schedule import dispatch, due, state
 from runner.text import one_line, rfc3339
+from runner.values import dataclass, field, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import time
-from typing import TYPE_CHECKING
 
 from runner.commands.table import table
 from runner.errors import RunnerError, UsageError, did_you_mean
@@ -16,6 +15,7 @@ from runner.records.summary import headline
 from runner.text import from_rfc3339, json_text, one_line
 from runner.units import format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
     from runner.records.folder import Logs

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from runner.commands.open_logs import open_logs
 from runner.errors import RunnerError, UsageError
@@ -14,6 +13,7 @@ from runner.records import follow as watching
 from runner.records.transcript import Events
 from runner.text import printable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

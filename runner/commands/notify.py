@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from runner.errors import RunnerError
 from runner.notify import delivery
@@ -13,6 +12,7 @@ from runner.notify.notifier import NO_CHANNEL
 from runner.run import recovery
 from runner.text import json_text, one_line, printable, rfc3339
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.commands.open import Opened
     from runner.model import JsonObject

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from runner.config import Config, find_project, load
 from runner.config.project import state_home
@@ -19,7 +17,9 @@ from runner.notify.policy import Policy, read_policy, rendered
 from runner.records.folder import Logs
 from runner.run import recovery
 from runner.template import TemplateError
+from runner.values import dataclass, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
 

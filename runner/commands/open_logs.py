@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from runner.config import find_project, load
 from runner.config.project import state_home
 from runner.errors import ConfigError
 from runner.notify.last_valid import Memory, Place, logs_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.records.folder import Logs
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from runner.commands.open import open_project
 from runner.errors import RunnerError
@@ -11,6 +10,7 @@ from runner.history import retention as pruning
 from runner.history.index import Store
 from runner.text import json_text, rfc3339
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.commands.open import Opened
     from runner.history.retention import Old

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from runner import git
 from runner.commands.candidates import candidates
@@ -22,8 +20,10 @@ from runner.run.plan import PROMPT_TASK, TemplateFaultError, World, plan
 from runner.run.run import run as run_steps
 from runner.text import json_text, printable
 from runner.units import parse_duration
+from runner.values import replace
 from runner.words import agents_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

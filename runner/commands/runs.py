@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from runner.commands.open_logs import open_logs
 from runner.commands.table import WIDTH, table
@@ -17,6 +16,7 @@ from runner.records.summary import status_of
 from runner.text import json_text, moment, one_line, printable
 from runner.units import format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
     from runner.records.folder import Logs

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from runner.commands.open_logs import open_logs
 from runner.errors import RunnerError
@@ -17,6 +16,7 @@ from runner.records.summary import WIDTH, summary
 from runner.records.why import why as why_text
 from runner.text import json_text, wrapped
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.history.queries import Place
     from runner.model import JsonObject

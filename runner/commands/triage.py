@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from runner.commands.open import open_project
 from runner.commands.open_logs import open_logs
@@ -25,7 +23,9 @@ from runner.run import cooldown
 from runner.schedule.due import TOLERANCE, schedules_of
 from runner.schedule.state import last_beat
 from runner.text import json_text, one_line, rfc3339
+from runner.values import asdict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.commands.open import Opened
     from runner.errors import Problem

@@ -6,13 +6,13 @@ import heapq
 import time
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from runner.commands.table import table
 from runner.schedule import due
 from runner.text import json_text, rfc3339
 from runner.units import format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

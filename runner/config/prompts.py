@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from runner import template
 from runner.config.project import stock_dir
@@ -12,6 +11,7 @@ from runner.config.templates import options_of
 from runner.config.variables import VARIABLES
 from runner.errors import Problem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from runner import template
 from runner.config.variables import DEEP_VARIABLES, SANDBOX_ITEM, SANDBOX_VARIABLES, SHARED_VARIABLES, VARIABLES
 from runner.errors import Problem
 from runner.template.error import unknown_variable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Set
     from typing import Any

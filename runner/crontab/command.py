@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from runner.errors import RunnerError
 from runner.text import one_line
+from runner.values import dataclass
 
 _BROKEN = ("\n", "\r", "\0")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runner.errors import RunnerError
 from runner.text import one_line
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.crontab.command import Beat
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
 
 from runner import template
 from runner.crontab.command import Beat
@@ -15,6 +14,7 @@ from runner.crontab.search import path_for, versioned
 from runner.process.spawn import LaunchError, find_binary
 from runner.run.plan import binary_variable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 

@@ -6,7 +6,6 @@ import fcntl
 import os
 import tempfile
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from runner.errors import RunnerError
 from runner.files import make_folders
@@ -14,6 +13,7 @@ from runner.process import capture
 from runner.process.spawn import LaunchError
 from runner.text import one_line
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 

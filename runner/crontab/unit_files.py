@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from runner.crontab.systemd import first_line, unit_name
 from runner.errors import RunnerError
 from runner.files import reason, unlink
 from runner.text import one_line
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from runner.doctor import sandbox
 from runner.doctor.check import Check, Patient
@@ -25,7 +23,9 @@ from runner.run.plan import (
     plan,
 )
 from runner.text import one_line
+from runner.values import dataclass, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 

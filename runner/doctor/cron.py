@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from runner.crontab import crontab, spool, systemd, unit_files
 from runner.crontab.crontab import block_of, find, matches
@@ -11,6 +10,7 @@ from runner.crontab.environment import beat_of
 from runner.doctor.check import Check
 from runner.errors import RunnerError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

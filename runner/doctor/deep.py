@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import TYPE_CHECKING
 
 from runner import files
 from runner.doctor import scratch, trial
@@ -17,6 +16,7 @@ from runner.parsers import compile_parser
 from runner.process.spawn import LaunchError
 from runner.records.summary import tokens_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

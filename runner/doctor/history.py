@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from runner.records import store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
     from runner.records.folder import Logs

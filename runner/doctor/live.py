@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from typing import TYPE_CHECKING
 
 from runner import files
 from runner.config import state_home
@@ -16,6 +15,7 @@ from runner.process.spawn import LaunchError
 from runner.records.summary import tokens_text
 from runner.units import format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

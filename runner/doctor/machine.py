@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from runner import __version__, git
 from runner.doctor.check import Check
@@ -19,6 +18,7 @@ from runner.schedule.state import last_beat
 from runner.template import TemplateError
 from runner.units import format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

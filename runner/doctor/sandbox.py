@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from runner.doctor.check import Check
 from runner.errors import RunnerError
@@ -13,7 +11,9 @@ from runner.process import capture
 from runner.process.spawn import LaunchError, find_binary
 from runner.run.plan import PROMPT_TASK, Entries, TemplateFaultError, binary_variable, plan
 from runner.text import one_line
+from runner.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -7,8 +7,6 @@ import json
 import os
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runner import template
 from runner.doctor.scratch import TASK
@@ -16,7 +14,9 @@ from runner.errors import RunnerError
 from runner.process import capture
 from runner.run.plan import binary_variable
 from runner.text import one_line
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager

@@ -10,7 +10,6 @@ import gc
 import os
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from runner.errors import RunnerError
 from runner.history.journal import (
@@ -34,6 +33,7 @@ from runner.history.tables import (
     cells,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any

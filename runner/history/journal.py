@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from _blake2 import blake2b  # hashlib is 5 ms of import
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runner.reasons import NOT_BEGUN
 from runner.records.migrate import upgrade
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

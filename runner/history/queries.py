@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runner.errors import UsageError, nearest
 from runner.history.index import Store
 from runner.history.rows import COLUMNS, entry_of
 from runner.history.tables import ALWAYS, BEGUN, SUMS, cells, durations
 from runner.records import store
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any

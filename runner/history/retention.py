@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runner.files import append, unlink
 from runner.history.queries import stamp
 from runner.reasons import NOT_BEGUN
 from runner.records import store
 from runner.units import parse_duration, parse_size
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from runner.reasons import NOT_BEGUN, REASONS
 from runner.text import from_rfc3339, one_line, rfc3339
 from runner.units import format_duration
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 

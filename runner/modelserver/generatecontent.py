@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from runner.modelserver.dialect import (
     Call,
@@ -15,6 +14,7 @@ from runner.modelserver.dialect import (
     words_in,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

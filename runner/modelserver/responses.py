@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from runner.modelserver import openai
 from runner.modelserver.dialect import (
@@ -16,6 +15,7 @@ from runner.modelserver.dialect import (
     shell_use,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -8,10 +8,8 @@ import socket
 import struct
 import threading
 import time
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
-from typing import TYPE_CHECKING
 
 from runner.modelserver import chat, generatecontent, messages, responses
 from runner.modelserver.dialect import HttpAnswer
@@ -24,7 +22,9 @@ from runner.modelserver.scenario import (
     Silence,
     Tokens,
 )
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType

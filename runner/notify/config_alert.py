@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import time
 from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseconds
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from runner.config.project import TASKS
 from runner.errors import ConfigError, Problem, RunnerError
@@ -16,7 +14,9 @@ from runner.notify.message import broken_message
 from runner.notify.outbox import Outbox, Pending, Target
 from runner.notify.policy import Policy, loudness, read_policy, rendered
 from runner.template import TemplateError
+from runner.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
 
 from runner.notify.digest import PREFIX, fold_oldest
 from runner.records import store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.notify.notifier import Post
     from runner.notify.outbox import Pending

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from runner.notify.message import folded_message
 from runner.notify.outbox import Pending, Target
 from runner.records import store
 from runner.text import rfc3339
+from runner.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.notify.outbox import Outbox
     from runner.records.folder import Claim, Logs

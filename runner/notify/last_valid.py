@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseconds
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
 
 from runner import files
 from runner.notify.policy import rendered
 from runner.records.folder import Logs
 from runner.template import TemplateError
+from runner.values import asdict, dataclass, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runner.mask import mask_shapes, mask_tree
 from runner.notify.channels.base import Message
 from runner.reasons import reason_of
@@ -11,6 +9,7 @@ from runner.records.summary import status_of, tokens_text
 from runner.text import one_line, printable
 from runner.units import format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from runner import files
 from runner.notify.channels import cancel, send
@@ -15,7 +13,9 @@ from runner.notify.outbox import Outbox, Pending, Target
 from runner.notify.policy import Streak, decide
 from runner.reasons import reason_of
 from runner.text import steady
+from runner.values import dataclass, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
     from runner.notify.policy import Policy

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from runner import files
 from runner.notify.channels import send as send_by
 from runner.notify.channels.base import Failed, Message, Sent
 from runner.records import store
 from runner.text import rfc3339
+from runner.values import asdict, dataclass, field, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runner.errors import did_you_mean
 from runner.parsers.paths import FORM, Path
 from runner.parsers.patterns import Pattern, problem_of
@@ -19,6 +17,7 @@ from runner.parsers.selectors import (
     When,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.parsers.problems import Trail
     from runner.parsers.selectors import Pick

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runner.model import Reply, Usage
 from runner.parsers.decode import events_in
 from runner.parsers.faults import EXCERPT_BYTES, FaultBook, Line
@@ -17,6 +15,7 @@ from runner.parsers.scalars import (
     squeezed,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import tzinfo

@@ -7,14 +7,14 @@ import json
 import os
 import re
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runner import files
 from runner.errors import RunnerError
 from runner.files import append, make_folders, reason, unlink, write_new
 from runner.text import one_line, rfc3339
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING
-
 from runner import __version__
 from runner.reasons import reason_of
 from runner.records.migrate import SCHEMA_VERSION
 from runner.text import rfc3339
+from runner.values import asdict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
 
 from runner.files import (
     make_folders,
@@ -22,6 +21,7 @@ from runner.records.folder import RecordError
 from runner.records.metadata import is_whole
 from runner.records.migrate import upgrade
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runner.records.why import why
 from runner.text import one_line, printable, wrapped
 from runner.units import format_count, format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
 

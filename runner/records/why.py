@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runner.mask import mask_shapes
 from runner.reasons import REASONS
 from runner.text import one_line
 from runner.units import format_count, format_duration, signal_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from runner import files
 from runner.model import Skip
@@ -14,6 +13,7 @@ from runner.run.plan import plan
 from runner.run.progress import say
 from runner.units import signal_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 

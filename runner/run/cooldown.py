@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runner import files
 from runner.errors import RunnerError
 from runner.model import Skip
 from runner.reasons import REASONS, reason_of
 from runner.text import from_rfc3339, rfc3339
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
     from runner.records.folder import Logs

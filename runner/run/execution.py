@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from runner import files, git
 from runner.errors import DISK_ERRORS, EXIT_INTERNAL
@@ -25,7 +23,9 @@ from runner.run import cooldown, recovery
 from runner.run.judge import judge
 from runner.run.progress import Progress
 from runner.template import render
+from runner.values import dataclass, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from runner.process.signals import Signals
 from runner.run.progress import count_down, say
 from runner.run.retry import following
 from runner.run.run import run
+from runner.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TextIO, TypeAlias

@@ -7,13 +7,13 @@ absent terminal event → the exit code → the task's postcondition.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from runner.model import Fault, Verdict
 from runner.reasons import REASONS, reason_of
 from runner.text import one_line
 from runner.units import format_duration, signal_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from runner import checkout, template
 from runner.errors import UsageError, did_you_mean
@@ -13,7 +11,9 @@ from runner.git import LOCAL_VARS
 from runner.model import Expectations, Invocation, Skip
 from runner.run import sandbox
 from runner.run.limits import limits_of
+from runner.values import dataclass, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
 from runner.config.templates import is_test_command
 from runner.mask import mask_text, secrets_of
@@ -14,6 +13,7 @@ from runner.process.tree import kill_marked
 from runner.text import one_line, printable
 from runner.units import format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Protocol

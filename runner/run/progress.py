@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from runner.run.retry_watch import RetryWatch
 from runner.text import one_line
 from runner.units import format_count, format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from runner.notify.message import run_message
 from runner.process.containment import end_leftovers
@@ -17,7 +15,9 @@ from runner.records.evidence import line_number
 from runner.records.folder import boot_id
 from runner.records.summary import summary
 from runner.text import from_rfc3339, rfc3339
+from runner.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any

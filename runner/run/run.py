@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from runner import git
 from runner.mask import mask_text, secrets_of
@@ -16,7 +14,9 @@ from runner.records.folder import RecordError
 from runner.records.summary import summary
 from runner.run import admission, cooldown, workspace
 from runner.run.execution import Begun, Finished, masked
+from runner.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO

@@ -6,10 +6,10 @@ Every path is free of symbolic links: a mount cannot be put on one.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from runner.config.variables import SANDBOX_ITEM
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Protocol

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import time
 from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseconds
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runner import checkout, files
 from runner.errors import RunnerError
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 

@@ -7,13 +7,13 @@ where, no due time is started twice, and what was not run is seen by the next he
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from runner.schedule import due, state
 from runner.schedule.state import Event, Ledger, Occurrence
 from runner.text import one_line, rfc3339
+from runner.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Protocol

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import time
 from _blake2 import blake2b  # hashlib is 5 ms of import
-from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from runner.units import parse_duration
+from runner.values import dataclass, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Literal, TypeAlias

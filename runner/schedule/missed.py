@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from runner.mask import mask_shapes
 from runner.model import Skip
@@ -15,6 +14,7 @@ from runner.records import metadata
 from runner.records.folder import candidate_ids
 from runner.text import one_line, rfc3339
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from runner.errors import EXIT_CONFIG, EXIT_USAGE, UsageError
 from runner.files import reason
@@ -11,6 +10,7 @@ from runner.process.detached import KEPT, start_detached
 from runner.schedule import state
 from runner.text import one_line
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 from runner import files
 from runner.records.folder import candidate_ids
 from runner.schedule.due import State
+from runner.values import asdict, dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from runner.template.error import (
     MAX_ERRORS,
@@ -19,6 +18,7 @@ from runner.template.error import (
     unknown_variable,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 

@@ -11,7 +11,6 @@ import sys
 import textwrap
 import threading
 import time
-from dataclasses import replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ import pytest
 from runner.notify import channels
 from runner.notify.channels.base import Failed, Message, Sent
 from runner.notify.channels.cut import cut_line, cut_text
+from runner.values import replace
 from tests.doubles.ntfy import Ntfy
 
 if TYPE_CHECKING:

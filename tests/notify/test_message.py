@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from runner.notify.channels.cut import cut_text
 from runner.notify.message import folded_message, run_message, unended_message
 from runner.reasons import REASONS
+from runner.values import asdict
 
 RECORD: dict[str, Any] = {
     "run_id": "20260219_175043",

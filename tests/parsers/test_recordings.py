@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from runner.model import Outcome
 from runner.parsers import compile_parser
 from runner.reasons import reason_of
+from runner.values import replace
 from tests.parsers.recordings.judged import Recording, concluded, recordings, written
 from tests.parsers.recordings.row import BEGAN, TRANSCRIPTS, Row
 from tests.parsing import read

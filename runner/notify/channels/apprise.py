@@ -6,13 +6,13 @@ target: url_env, the name of the variable with the URL, which holds the secrets 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from runner.notify.channels.base import Failed, Sent
 from runner.notify.channels.budget import OutOfTimeError, within
 from runner.notify.channels.cut import cut_line, cut_text
 from runner.notify.channels.secret import secret
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

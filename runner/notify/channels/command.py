@@ -11,12 +11,12 @@ import os
 import signal
 import subprocess
 import tempfile
-from typing import TYPE_CHECKING
 
 from runner.notify.channels.base import Failed, Sent
 from runner.text import one_line
 from runner.units import signal_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import IO

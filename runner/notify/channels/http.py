@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
@@ -16,7 +14,9 @@ from runner import __version__
 from runner.notify.channels.base import Failed
 from runner.notify.channels.budget import OutOfTimeError, within
 from runner.text import one_line
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Mapping

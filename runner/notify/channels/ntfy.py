@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from runner.notify.channels.base import Failed, Sent
@@ -16,6 +15,7 @@ from runner.notify.channels.cut import cut_line, cut_text
 from runner.notify.channels.http import Request, exchange
 from runner.notify.channels.secret import secret
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

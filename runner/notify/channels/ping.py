@@ -5,12 +5,12 @@ As healthchecks.io and its like have it: ADDRESS when all is well, ADDRESS/start
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from runner.notify.channels.base import Failed
 from runner.notify.channels.http import Request, exchange
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

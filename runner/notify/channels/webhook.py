@@ -12,12 +12,12 @@ from __future__ import annotations
 import hmac
 import json
 import time
-from typing import TYPE_CHECKING
 
 from runner.notify.channels.base import Failed, Sent
 from runner.notify.channels.http import Request, exchange
 from runner.notify.channels.secret import secret
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
