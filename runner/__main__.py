@@ -1,26 +1,20 @@
-"""The door: dispatches the words, and is the one place where errors become text and exit codes."""
+"""The entry point: starts a command, and is the one place where errors become text and exit codes."""
 
 from __future__ import annotations
 
-import gc
 import os
 import pwd
 import sys
 
+from runner.cli.reader import call, implied_run, read
 from runner.errors import DISK_ERRORS, EXIT_INTERNAL, RunnerError
 from runner.text import printable
-from runner.verbs import call_verb, read_verb
-from runner.words import implied_run, read_run
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.words import RunWords
 
 _EXIT_INTERRUPTED = 130
 
 
 def main() -> None:
-    """The console script; leaves by os._exit, because tearing the interpreter down takes longer than closing a run."""
+    """The console script; leaves by os._exit, because an interpreter takes longer to shut down than a run to close."""
     _open_standard_streams()
     _find_home()
     code = dispatch(sys.argv[1:])
@@ -32,18 +26,18 @@ def main() -> None:
     os._exit(code)
 
 
-def dispatch(words: list[str]) -> int:
-    """The exit code of one command."""
+def dispatch(args: list[str]) -> int:
+    """Run one command; returns its exit code."""
     try:
-        return _call(implied_run(words))
+        return _call(implied_run(args))
     except RunnerError as error:
-        # Names in it may be anybody's. Here is the one place that prints errors.
+        # The text may hold names from anywhere. This is the one place that prints errors.
         print(printable("\n".join(error.lines())), file=sys.stderr)  # noqa: T201
         return error.exit_code
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output went away; what it did read was right.
+        # The reader of our output is gone; what it read was right.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except OSError as error:
@@ -59,40 +53,27 @@ def _no_room(error: OSError) -> int:
 
 
 def _internal() -> int:
-    # Heavy, and of no use to a run that goes well.
+    # Slow to import, and only needed here.
     import traceback  # noqa: PLC0415
 
-    # Here, too, is the one place that prints errors.
+    # The same place.
     print(traceback.format_exc(), file=sys.stderr, end="")  # noqa: T201
     print("error: internal error; please report it with the text above", file=sys.stderr)  # noqa: T201
     return EXIT_INTERNAL
 
 
-def _call(words: list[str]) -> int:
-    said = read_run(words)
-    if said is not None:
-        return _run(said)
-    verb = read_verb(words)
-    if verb is not None:
-        return call_verb(*verb)
-    # click is 35 ms of import, which these two need not wait for.
-    from runner.cli import call  # noqa: PLC0415
+def _call(args: list[str]) -> int:
+    found = read(args)
+    if found is None:
+        # click is 35 ms of import, which what the reader understands does without.
+        from runner.cli.app import main as run_click  # noqa: PLC0415
 
-    return call(words)
-
-
-def _run(said: RunWords) -> int:
-    # What an import leaves stays for good: to look for garbage in it is a tenth of the start.
-    gc.disable()
-    from runner.commands.run import run  # noqa: PLC0415  # the other commands need none of it
-
-    gc.freeze()
-    gc.enable()
-    return run(said)
+        return run_click(args)
+    return call(*found)
 
 
 def _open_standard_streams() -> None:
-    """A caller may have closed 0, 1 or 2: the next file opened would then be written to as if it were the terminal."""
+    """Replace what the caller closed of 0, 1 and 2: else the next file opened would be written to as the terminal."""
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
@@ -100,14 +81,14 @@ def _open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper unless somebody replaced it
-    # Python makes a stream of a closed descriptor None; what takes its place stays open until the process ends.
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper unless replaced
+    # Python makes the stream of a closed descriptor None; its replacement stays open until the process ends.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _find_home() -> None:
-    """A starter that is no login may name no home, where git's identity, the agents' settings and `~` are."""
+    """Set HOME where the starter did not, as cron may: git's identity, the agents' settings and `~` are there."""
     if not os.environ.get("HOME"):
         try:
             os.environ["HOME"] = pwd.getpwuid(os.getuid()).pw_dir

@@ -6,6 +6,7 @@ import difflib
 import os
 import shlex
 
+from runner.commands.open import Opened, open_project
 from runner.config import find_project
 from runner.config.project import state_home
 from runner.crontab import crontab, environment, spool, systemd, unit_files
@@ -17,7 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.commands.open import Opened
     from runner.crontab.command import Beat
 
 _ABOVE = "put them into the crontab above the block, as NAME=value (`crontab -e`), or into tasks.yaml"
@@ -38,8 +38,9 @@ class State:
         return dict(self.old) == dict(self.new)
 
 
-def show(opened: Opened, *, by_systemd: bool, as_json: bool) -> int:
+def show(project: str | None, *, by_systemd: bool, as_json: bool) -> int:
     """Whether the heartbeat is installed, and as it should be. Raises RunnerError."""
+    opened = open_project(project)
     found = _state(opened, by_systemd=by_systemd)
     if as_json:
         print(json_text(_described(found), 2))
@@ -57,8 +58,9 @@ def show(opened: Opened, *, by_systemd: bool, as_json: bool) -> int:
     return 0
 
 
-def install(opened: Opened, *, by_systemd: bool) -> int:
+def install(project: str | None, *, by_systemd: bool) -> int:
     """Write the block or the units, and say what changed. Raises RunnerError."""
+    opened = open_project(project)
     found = _install_units(opened) if by_systemd else _install_block(opened)
     if found.is_current:
         print("unchanged: it is installed as it should be")

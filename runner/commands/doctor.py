@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 
 from runner import __version__
+from runner.commands.open import Opened, open_project
 from runner.doctor import agents, machine
-from runner.doctor.check import to_json, to_text
-from runner.doctor.live import live
+from runner.doctor.check import Check, Patient, to_json, to_text
+from runner.doctor.live import live as run_live
 from runner.doctor.sandbox import unused
 from runner.errors import UsageError
 from runner.notify.outbox import Outbox
@@ -16,18 +18,12 @@ from runner.run.plan import World
 from runner.text import json_text
 from runner.values import replace
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from runner.commands.open import Opened
-    from runner.doctor.check import Check, Patient
-
-
-def doctor(opened: Opened, names: Sequence[str], *, as_json: bool, is_deep: bool, is_live: bool) -> int:
-    """Print what was found; 1 when an agent that was asked for by name cannot run. Raises UsageError."""
-    if (is_deep or is_live) and not names:
-        flag = "--deep" if is_deep else "--live"
+def doctor(project: str | None, names: Sequence[str], *, as_json: bool, deep: bool, live: bool) -> int:
+    """Print what was found; return 1 when an agent that was named cannot run. Raises UsageError."""
+    opened = open_project(project)
+    if (deep or live) and not names:
+        flag = "--deep" if deep else "--live"
         raise UsageError(f"{flag} runs an agent, and none is named", hint=f"for example: runner doctor {flag} demo")
     config, environ = opened.config, opened.environ
     for name in names:
@@ -36,7 +32,7 @@ def doctor(opened: Opened, names: Sequence[str], *, as_json: bool, is_deep: bool
     world = World(environ, root, root, opened.logs.root, sys.executable, opened.state)
     wanted = list(dict.fromkeys(names)) or sorted(config.agents)
     patients = agents.examine(config, opened.logs, wanted, world, asked=bool(names), now=time.time())
-    tried = [_tried(opened, patient, is_deep=is_deep, is_live=is_live) for patient in patients]
+    tried = [_tried(opened, patient, deep=deep, live=live) for patient in patients]
     found = machine.examine(config, opened.logs, Outbox(opened.logs, environ), environ, time.time())
     found += unused(config, world)
     if as_json:
@@ -46,18 +42,18 @@ def doctor(opened: Opened, names: Sequence[str], *, as_json: bool, is_deep: bool
     return 1 if names and not (all(patient.can_run for patient in tried) and _fit(found)) else 0
 
 
-def _tried(opened: Opened, patient: Patient, *, is_deep: bool, is_live: bool) -> Patient:
-    """With the runs that were asked for, where there is a program to run."""
+def _tried(opened: Opened, patient: Patient, *, deep: bool, live: bool) -> Patient:
+    """Add the runs that were asked for, where there is a program to run."""
     if patient.binary is None:
         return patient
     more: list[Check] = []
-    if is_deep:
-        # The model server brings http.server, which no other command needs.
-        from runner.doctor.deep import deep  # noqa: PLC0415
+    if deep:
+        # The model server imports http.server, which no other command needs.
+        from runner.doctor.deep import deep as run_deep  # noqa: PLC0415
 
-        more += deep(opened.config, opened.logs, patient.agent, patient.binary, opened.environ)
-    if is_live:
-        more.append(live(opened.config, patient.agent, patient.binary, opened.environ))
+        more += run_deep(opened.config, opened.logs, patient.agent, patient.binary, opened.environ)
+    if live:
+        more.append(run_live(opened.config, patient.agent, patient.binary, opened.environ))
     return replace(patient, checks=(*patient.checks, *more))
 
 

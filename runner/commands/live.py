@@ -7,7 +7,8 @@ import select
 import signal
 import time
 
-from runner.commands.table import table
+from runner.commands._table import table
+from runner.commands.open import open_project
 from runner.errors import RunnerError, UsageError, did_you_mean
 from runner.process import procfs
 from runner.records import store
@@ -24,7 +25,8 @@ _LAST = 4096  # bytes at the end of a transcript in which the last line is looke
 _INTERVAL = 0.05
 
 
-def ps(logs: Logs, *, as_json: bool) -> int:
+def ps(project: str | None, *, as_json: bool) -> int:
+    logs = open_project(project).logs
     runs = [run for run_id in logs.live_ids() if (run := _described(logs, run_id, time.time())) is not None]
     if as_json:
         print(json_text(runs, 2))
@@ -86,8 +88,9 @@ def _row(run: JsonObject) -> tuple[str, ...]:
     )
 
 
-def stop(logs: Logs, run_id: str, *, now: bool) -> int:
+def stop(project: str | None, run_id: str, *, now: bool) -> int:
     """Have a run ended as by SIGTERM, and wait for the end; `now` leaves the agent no grace time. Raises UsageError."""
+    logs = open_project(project).logs
     live = logs.live_ids()
     place = logs.place_of(run_id)
     if run_id not in live or place is None:

@@ -24,18 +24,21 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 18
 
 
-def logs(project: str | None, name: str, *, follow: bool, stdout: bool, prompt: bool, raw: bool) -> int:
-    """Raises UsageError for what names no run, RunnerError for a file that is not there."""
-    if stdout + prompt + raw > 1:
+def logs(project: str | None, name: str, *, follow: bool, **forms: bool) -> int:
+    """`forms` are stdout, prompt and raw, of which one may be true.
+
+    Raises UsageError for what names no run, RunnerError for a file that is not there.
+    """
+    if sum(forms.values()) > 1:
         raise UsageError("--stdout, --prompt and --raw exclude each other")
     place = open_logs(project)
     run = find(place, name)
     if run.folder is None:
         raise RunnerError(f"run `{run.run_id}` never began and has no logs", hint=f"`runner why {run.run_id}`")
-    file = "prompt.md" if prompt else "stdout.log" if stdout else "transcript.log"
+    file = "prompt.md" if forms["prompt"] else "stdout.log" if forms["stdout"] else "transcript.log"
     path = os.path.join(run.folder, file)
-    render = _as_it_came() if stdout or prompt or raw else _as_events()
-    for data in _followed(place, run.run_id, path) if follow and not prompt else _whole(path):
+    render = _as_it_came() if any(forms.values()) else _as_events()
+    for data in _followed(place, run.run_id, path) if follow and not forms["prompt"] else _whole(path):
         render(data)
     render(None)
     return 0

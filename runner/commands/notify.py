@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from runner.commands.open import Opened, open_project
 from runner.errors import RunnerError
 from runner.notify import delivery
 from runner.notify.channels import send
@@ -14,7 +15,6 @@ from runner.text import json_text, one_line, printable, rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.commands.open import Opened
     from runner.model import JsonObject
     from runner.notify.outbox import Pending
 
@@ -22,8 +22,9 @@ _TEST_BUDGET = 10.0
 _FLUSH_BUDGET = 120.0
 
 
-def test(opened: Opened) -> int:
+def test(project: str | None) -> int:
     """Send a message by every channel, now; 1 when one of them fails."""
+    opened = open_project(project)
     targets = _targets(opened)
     now = time.time()
     message = Message(
@@ -46,9 +47,9 @@ def test(opened: Opened) -> int:
     return 1 if failed else 0
 
 
-def list_messages(opened: Opened, *, as_json: bool) -> int:
+def list_messages(project: str | None, *, as_json: bool) -> int:
     """The messages that wait, and the dead letters."""
-    outbox = opened.post({}).outbox
+    outbox = open_project(project).post({}).outbox
     rows = [(False, outbox.read(name)) for name in outbox.ids()]
     rows += [(True, outbox.read(name, dead=True)) for name in outbox.dead_ids()]
     found = [(dead, pending) for dead, pending in rows if pending is not None]
@@ -62,8 +63,9 @@ def list_messages(opened: Opened, *, as_json: bool) -> int:
     return 0
 
 
-def flush(opened: Opened) -> int:
+def flush(project: str | None) -> int:
     """Close lost runs and send what waits; 1 when something remains."""
+    opened = open_project(project)
     for lost in recovery.close_lost(opened.logs, opened.post_of):
         print(f"lost: {lost['agent']} {lost['task']} {lost['run_id']}")
     delivered, remaining = delivery.flush(opened.logs, opened.post({}), _FLUSH_BUDGET, due_only=True)
@@ -72,11 +74,12 @@ def flush(opened: Opened) -> int:
     return 1 if remaining else 0
 
 
-def history(opened: Opened, since: str, *, as_json: bool) -> int:
+def history(project: str | None, since: str, *, as_json: bool) -> int:
     """What the ntfy server still holds."""
     # requests, for this command alone.
     from runner.notify.channels import ntfy  # noqa: PLC0415
 
+    opened = open_project(project)
     messages: list[JsonObject] = []
     targets = [target for target in _targets(opened) if target["kind"] == "ntfy"]
     if not targets:

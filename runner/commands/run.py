@@ -10,6 +10,7 @@ from functools import partial
 from runner import git
 from runner.commands.candidates import candidates
 from runner.commands.open import Watch
+from runner.commands.run_arguments import RunArguments, agents_of, run_arguments
 from runner.errors import ConfigError, Problem, UsageError
 from runner.model import Request, Skip
 from runner.process.containment import CONTAINMENT_VARIABLE, check_rung
@@ -21,11 +22,11 @@ from runner.run.run import run as run_steps
 from runner.text import json_text, printable
 from runner.units import parse_duration
 from runner.values import replace
-from runner.words import agents_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from runner.commands.candidates import Candidates
     from runner.commands.open import Opened
@@ -34,16 +35,16 @@ if TYPE_CHECKING:
     from runner.records.folder import Logs
     from runner.run.execution import Finished
     from runner.run.plan import Entries
-    from runner.words import RunWords
 
 
-def run(words: RunWords) -> int:
+def run(names: tuple[str, ...], **values: Any) -> int:
     """The whole command; returns the last run's exit code. Raises RunnerError before a run has begun."""
+    words = run_arguments(names, **values)
     with Watch(words.project, told=not words.dry_run and (words.unattended or not sys.stderr.isatty())) as watch:
         return _runs(words, watch)
 
 
-def _runs(words: RunWords, watch: Watch) -> int:
+def _runs(words: RunArguments, watch: Watch) -> int:
     names, request = _asked(words)
     check_rung(os.environ.get(CONTAINMENT_VARIABLE))
     try:
@@ -105,7 +106,7 @@ def _tell(told: list[Finished], finished: Finished, *, as_json: bool) -> None:
     told.append(finished)
 
 
-def _asked(words: RunWords) -> tuple[tuple[str, ...], Request]:
+def _asked(words: RunArguments) -> tuple[tuple[str, ...], Request]:
     """The agents, and the request for the first of them."""
     agent, task = words.agent, words.task or (PROMPT_TASK if words.prompt is not None else None)
     if agent is None or task is None:

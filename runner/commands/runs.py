@@ -6,8 +6,8 @@ import os
 import sys
 import time
 
+from runner.commands._table import WIDTH, table
 from runner.commands.open_logs import open_logs
-from runner.commands.table import WIDTH, table
 from runner.errors import UsageError, did_you_mean
 from runner.history.index import Store
 from runner.history.queries import Filter, entries, entry_of_live, running
@@ -29,18 +29,17 @@ _STATUSES = sorted({"running", SUCCESS.status, *(row.status for row in REASONS.v
 def runs(
     project: str | None,
     *,
-    since: str | None,
-    until: str | None,
     limit: str | None,
     rebuild: bool,
     as_json: bool,
-    **equal: str | None,
+    **filters: str | None,
 ) -> int:
-    """`equal` are agent, task, status and reason. Raises UsageError."""
-    known(equal["status"], "status", _STATUSES)
-    known(equal["reason"], "reason", sorted(REASONS))
+    """`filters` are agent, task, status, reason, since and until. Raises UsageError."""
+    known(filters["status"], "status", _STATUSES)
+    known(filters["reason"], "reason", sorted(REASONS))
     now = time.time()
-    wanted = Filter(since=read_moment(since, now), until=read_moment(until, now), limit=_limit(limit), **equal)
+    since, until = (read_moment(filters.pop(name), now) for name in ("since", "until"))
+    wanted = Filter(since=since, until=until, limit=_limit(limit), **filters)
     logs = open_logs(project)
     store = Store(logs)
     if rebuild:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import time
 
+from runner.commands._table import table
 from runner.commands.open_logs import open_logs
 from runner.commands.runs import known, read_moment, terminal_width
-from runner.commands.table import table
 from runner.errors import UsageError
 from runner.history.index import Store
 from runner.history.queries import statistics

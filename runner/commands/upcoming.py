@@ -7,7 +7,8 @@ import time
 from datetime import datetime
 from itertools import islice
 
-from runner.commands.table import table
+from runner.commands._table import table
+from runner.commands.open import open_project
 from runner.schedule import due
 from runner.text import json_text, rfc3339
 from runner.units import format_duration
@@ -16,14 +17,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from runner.commands.open import Opened
     from runner.model import JsonObject
     from runner.schedule.due import Schedule
 
 
-def upcoming(opened: Opened, count: int, *, as_json: bool) -> int:
+def upcoming(project: str | None, count: int, *, as_json: bool) -> int:
     """Of all schedules together, soonest first."""
-    schedules = due.schedules_of(opened.config.tasks)
+    schedules = due.schedules_of(open_project(project).config.tasks)
     now = time.time()
     starts = list(islice(_merged(schedules, now, count), count))
     if as_json:

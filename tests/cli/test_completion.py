@@ -1,4 +1,4 @@
-"""Completion: what may stand for the word being typed, and the scripts of the shells, in the real shells."""
+"""Completion: what may stand for the argument being typed, and the scripts of the shells, in the real shells."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.cli.completion import complete, words_of_bash
+from runner.cli.complete import args_of_bash, complete
 from runner.commands.schema import NAMES
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def test_the_project_that_is_named(project: Project, tmp_path: Path, monkeypatch
     ids=" ".join,
 )
 def test_words_as_bash_hands_them_over(typed: list[str], words: list[str]) -> None:
-    assert words_of_bash(typed) == words
+    assert args_of_bash(typed) == words
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_bash_prints_nothing_for_a_broken_file(project: Project) -> None:
 
 
 class Typist:
-    """A shell on a terminal of its own, and somebody who types."""
+    """Types into a shell on a terminal of its own."""
 
     def __init__(self, project: Project, *argv: str) -> None:
         self.seen = b""
@@ -265,9 +265,9 @@ def nested(project: Project) -> Project:
 
 @pytest.fixture
 def typist(nested: Project, request: pytest.FixtureRequest) -> Iterator[Typist]:
-    someone = Typist(nested, *request.param)
-    yield someone
-    someone.leaves()
+    typing = Typist(nested, *request.param)
+    yield typing
+    typing.leaves()
 
 
 @pytest.mark.parametrize("typist", [("bash", "--norc", "--noprofile", "-i")], indirect=True, ids=["bash"])

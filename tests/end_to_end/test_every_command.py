@@ -10,19 +10,18 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-import click
 import pytest
 
-from runner.cli import app
+from runner.cli.arguments import Command, load
+from runner.cli.reader import COMMANDS as TABLE
 from runner.commands.schema import NAMES
-from runner.verbs import VERBS
 from tests.doubles.ntfy import Ntfy
 from tests.helpers import make_project, wait_until, with_crontab
-from tests.history.test_history import check
+from tests.history.test_history import LOOKING, check
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tests.helpers import Project
 
@@ -41,38 +40,40 @@ tasks:
 NOWHERE = "http://127.0.0.1:9"
 
 
-def walk(group: click.Group, trail: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
+def walk(commands: Iterable[Command], trail: tuple[str, ...] = ()) -> Iterator[tuple[str, Command]]:
+    for command in commands:
         if not command.hidden:
-            yield " ".join((*trail, name)), command
-        if isinstance(command, click.Group):
-            yield from walk(command, (*trail, name))
+            yield " ".join((*trail, command.name)), command
+        yield from walk(command.subcommands, (*trail, command.name))
 
 
-COMMANDS = dict(walk(app))
-
-
-def examples(command: click.Command) -> list[str]:
-    return re.findall(r"^ *(runner .+)$", (command.help or "").partition("Example")[2], re.MULTILINE)
-
-
-# Those of the commands that look at runs: tests/history/test_history.py.
+COMMANDS = dict(walk(TABLE))
+PAGES = ("agents", "parsers", "tasks", "schedules", "messages", "history", "operations")
+# Those of the commands that look at runs: tests/history/test_history.py. Those of `completion` are a shell's.
 EXAMPLES = dict.fromkeys(
-    example for name, command in COMMANDS.items() if name not in VERBS for example in examples(command)
+    part
+    for name, command in COMMANDS.items()
+    if name not in LOOKING
+    for example in command.examples
+    for part in re.findall(r"runner [^|)]+", example)
 )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_has_an_example(project: Project, name: str) -> None:
-    found = examples(COMMANDS[name])
-    assert found
+def test_help_has_examples_options_and_a_page(project: Project, name: str) -> None:
+    command = COMMANDS[name]
+    assert command.examples
+    assert command.page in {f"docs/{page}.md" for page in PAGES}
     shown = project(*name.split(), "--help").stdout
-    for example in found:
+    for example in command.examples:
         assert f"    {example}\n" in shown
+    for option in command.options:
+        assert f"  {option.flag} " in shown
+    assert shown.endswith(f"\n  See {command.page}.\n")
 
 
 class Page(BaseHTTPRequestHandler):
-    """What a task asks for that is given an address."""
+    """What a task fetches that is given an address."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -173,8 +174,8 @@ def test_no_json_is_without_a_schema() -> None:
     printing = {
         name
         for name, command in COMMANDS.items()
-        for option in command.params
-        if "--json" in option.opts or "json" in getattr(option.type, "choices", ())
+        for option in command.options
+        if option.flag == "--json" or (option.choices and "json" in load(option.choices))
     }
     assert {name for name in printing if not any(said.startswith(f"{name} ") for _, said, _ in JSON)} == set()
     assert {schema for schema, _, _ in JSON} == {*NAMES} - {"agents", "tasks", "metadata"}

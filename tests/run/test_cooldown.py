@@ -319,7 +319,7 @@ def test_an_agent_in_cooldown_is_one_finding(project: Project) -> None:
 def test_clear(project: Project) -> None:
     script(project, one=failing("auth"), two=answering("done"))
     nothing = project("agents", "clear", "one")
-    assert (nothing.returncode, nothing.stdout) == (0, "nothing to clear: one is in no cooldown\n")
+    assert (nothing.returncode, nothing.stdout) == (0, "nothing to clear: one is not in cooldown\n")
     project("run", "one", "free")
     assert project("run", "one", "free", "--unattended").returncode == 12
     done = project("agents", "clear", "one")

@@ -1,4 +1,4 @@
-"""A merged entry with the place that each key came from: `runner agents show`, `runner tasks show`."""
+"""Prints a merged entry with the place that each key came from: `runner agents show`, `runner tasks show`."""
 
 from __future__ import annotations
 
@@ -19,24 +19,22 @@ _INLINE = 56
 _NOTE_COLUMN = 60
 
 
-def show_entry(
-    config: Config, section: str, name: str, entry: JsonObject, *, as_json: bool, more: JsonObject | None = None
-) -> int:
-    """`more` stands beside the entry in the JSON."""
-    path = (section, name)
-    if as_json:
-        origins = {".".join(map(str, keys)): where(config, (*path, *keys)) for keys in _leaves(entry, ())}
-        shown = {"name": name, "defined": where(config, path), "entry": entry, "origins": origins, **(more or {})}
-        print(json_text(shown, 2))
-        return 0
-    print(_noted(f"{name}:", where(config, path)))
+def print_json(config: Config, path: tuple[str, str], entry: JsonObject, more: JsonObject | None = None) -> None:
+    """Print the entry as JSON, with `more` beside it; `path` is its section and name."""
+    origins = {".".join(keys): where(config, (*path, *keys)) for keys in _leaves(entry, ())}
+    shown = {"name": path[1], "defined": where(config, path), "entry": entry, "origins": origins, **(more or {})}
+    print(json_text(shown, 2))
+
+
+def print_yaml(config: Config, path: tuple[str, str], entry: JsonObject) -> None:
+    """Print the entry as YAML, a comment at each key."""
+    print(_noted(f"{path[1]}:", where(config, path)))
     for line in _lines(config, entry, path, 1):
         print(printable(line))
-    return 0
 
 
 def where(config: Config, path: tuple[str | int, ...]) -> str:
-    """`agents.yaml:12`; nothing for what no file says: the built-in parser."""
+    """Return `agents.yaml:12`; nothing for the built-in parser, which no file defines."""
     try:
         file, line, _ = config.origin(*path)
     except LookupError:
@@ -45,7 +43,7 @@ def where(config: Config, path: tuple[str | int, ...]) -> str:
 
 
 def short_place(place: str) -> str:
-    """A place outside the current folder by its last two parts."""
+    """Shorten a place outside the current folder to its last two parts."""
     return os.path.join("…", *place.split(os.sep)[-2:]) if place.startswith(os.sep) else place
 
 
@@ -61,15 +59,15 @@ def _lines(config: Config, entry: JsonObject, path: tuple[str | int, ...], depth
     margin = "  " * depth
     for key, value in entry.items():
         place = where(config, (*path, key))
-        inline = f"{margin}{_word(key)}: {_flow(value)}"
+        inline = f"{margin}{_key(key)}: {_flow(value)}"
         if isinstance(value, dict) and value:
-            yield f"{margin}{_word(key)}:"
+            yield f"{margin}{_key(key)}:"
             yield from _lines(config, value, (*path, key), depth + 1)
         elif isinstance(value, list) and len(inline) > _INLINE:
-            yield _noted(f"{margin}{_word(key)}:", place)
+            yield _noted(f"{margin}{_key(key)}:", place)
             yield from (f"{margin}  - {_flow(item)}" for item in value)
         elif isinstance(value, str) and len(value.splitlines()) > 1:
-            yield _noted(f"{margin}{_word(key)}: |", place)
+            yield _noted(f"{margin}{_key(key)}: |", place)
             yield from (f"{margin}  {line}" for line in value.splitlines())
         else:
             yield _noted(inline, place)
@@ -79,12 +77,12 @@ def _noted(text: str, place: str) -> str:
     return f"{text.ljust(_NOTE_COLUMN)}  # {place}" if place else text
 
 
-def _word(key: str) -> str:
+def _key(key: str) -> str:
     return key if key.isidentifier() else _flow(key)
 
 
 def _flow(value: Any) -> str:
-    """A value on one line, as YAML and JSON both read it; a simple text without quotes."""
+    """Return a value on one line, as YAML and JSON both read it; a simple text without quotes."""
     if (
         isinstance(value, str)
         and value.isascii()

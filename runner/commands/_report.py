@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found in all projects together; the counts are of what could be loaded."""
+    """The problems of all projects together; the counts are of what could be loaded."""
 
     files: tuple[str, ...]
     problems: tuple[Problem, ...]
@@ -46,7 +46,7 @@ def _json(report: Report) -> str:
 
 
 def _github(report: Report) -> str:
-    """Workflow commands: each becomes a note at its line in the pull request."""
+    """Format workflow commands: each becomes a note at its line in the pull request."""
     return "".join(_github_line(problem) for problem in report.problems)
 
 
@@ -78,7 +78,7 @@ def _junit(report: Report) -> str:
 
 
 def _case(file: str, problems: list[Problem]) -> str:
-    # Brings urllib and with it a third of all start-up time, also when a shell only asks for words to complete.
+    # Imports urllib: too slow for the completion of `--format`, which loads this module.
     from xml.sax.saxutils import escape, quoteattr  # noqa: PLC0415
 
     name = quoteattr(printable(file))

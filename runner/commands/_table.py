@@ -1,4 +1,4 @@
-"""Aligned columns for people. Pure."""
+"""Aligned columns, for people. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NARROWEST = 8
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int = WIDTH) -> str:
-    """Lines of at most `width` characters as long as the columns can give way; the widest gives way first."""
+    """Align the cells; columns above `width` in all are cut, the widest first, as far as they can be."""
     lines = [[one_line(cell, 1000) for cell in line] for line in (head, *rows)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(head))]
     while sum(widths) + _GAP * (len(widths) - 1) > width and max(widths) > _NARROWEST:

@@ -1,8 +1,9 @@
-"""What completes a word of a command line that names an agent, a task, a parser or a folder."""
+"""What may complete an argument: the names of agents, tasks, parsers and runs, folders and files."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from click.shell_completion import CompletionItem
 
@@ -13,8 +14,6 @@ from runner.history.queries import Filter, entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import click
 
     Items = list[CompletionItem[str]]
@@ -34,18 +33,18 @@ def parsers(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
     return _entries("parsers", ctx, begun)
 
 
-def agent_then_task(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
-    """The two words of `runner run`, of which `--agent` and `--task` take the place."""
+def agent_then_task(ctx: click.Context, parameter: click.Parameter, begun: str) -> Items:
+    """Complete the two arguments of `runner run`; `--agent` and `--task` replace them."""
     free = [name for name in ("agent", "task") if ctx.params.get(name) is None]
-    said: Sequence[str] = ctx.params.get("names") or ()
-    if len(said) >= len(free):
+    given: Sequence[str] = ctx.params.get("names") or ()
+    if len(given) >= len(free):
         return []
-    kind = free[len(said)]
-    return agent_list(ctx, _, begun) if kind == "agent" else _entries(f"{kind}s", ctx, begun)
+    complete = agent_list if free[len(given)] == "agent" else tasks
+    return complete(ctx, parameter, begun)
 
 
 def agent_list(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
-    """The last of several agents, `a,b`; none is named twice."""
+    """Complete the last agent of `a,b`, with one not named before."""
     before, comma, last = begun.rpartition(",")
     taken = before.split(",") if comma else []
     items = [item for item in _entries("agents", ctx, last) if item.value not in taken]
@@ -56,8 +55,12 @@ def folders(_: click.Context, __: click.Parameter, begun: str) -> Items:
     return [CompletionItem(begun, type="dir")]
 
 
+def files(_: click.Context, __: click.Parameter, begun: str) -> Items:
+    return [CompletionItem(begun, type="file")]
+
+
 def runs(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
-    """The newest ids."""
+    """Complete the id of one of the newest runs."""
     logs = open_logs(ctx.find_root().params.get("project"), closing=False)
     found = entries(Store(logs), Filter(limit=_RUNS))
     return [
@@ -67,13 +70,10 @@ def runs(ctx: click.Context, _: click.Parameter, begun: str) -> Items:
     ]
 
 
-RUN_VALUES = {"agent": agent_list, "task": tasks, "repo": folders}
-
-
 def _entries(section: str, ctx: click.Context, begun: str) -> Items:
-    """Raises RunnerError where there is no sound configuration."""
-    said = ctx.find_root().params.get("project")
-    project = find_project(os.getcwd(), os.path.expanduser(said) if said else None)
+    """Raises RunnerError where the configuration is missing or wrong."""
+    folder = ctx.find_root().params.get("project")
+    project = find_project(os.getcwd(), os.path.expanduser(folder) if folder else None)
     found = getattr(load(project, state_home(os.environ)), section)
     return [
         CompletionItem(name, help=found[name].get("description")) for name in sorted(found) if name.startswith(begun)
