@@ -25,8 +25,8 @@ WORDS = (
 )
 REBUILD = """
 import resource, sys
-from runner.logs import Logs
-from runner.store import Store
+from runner.records.folder import Logs
+from runner.history.index import Store
 Store(Logs(sys.argv[1])).rebuild()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

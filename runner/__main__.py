@@ -6,13 +6,13 @@ import gc
 import os
 import pwd
 import sys
-from typing import TYPE_CHECKING
 
 from runner.errors import DISK_ERRORS, EXIT_INTERNAL, RunnerError
 from runner.text import printable
 from runner.verbs import call_verb, read_verb
 from runner.words import implied_run, read_run
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.words import RunWords
 

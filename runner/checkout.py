@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from runner.values import dataclass
 
 _GUARDED = ("config", "config.worktree", "hooks", "commondir", "gitdir")
 

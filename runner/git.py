@@ -9,10 +9,10 @@ import os
 import select
 import signal
 import time
-from dataclasses import dataclass, field
 
 from runner.checkout import top_of
 from runner.model import Changes, Commit
+from runner.values import dataclass, field
 
 _TIMEOUT = 60.0  # seconds for one batch; a checkout on a dead network disk must not hang the runner
 _MAX_COMMITS = 1000

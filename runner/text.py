@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import TYPE_CHECKING
 
 from runner.units import parse_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

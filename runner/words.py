@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from runner.errors import UsageError
+from runner.values import dataclass, field
 
 
 @dataclass(frozen=True)

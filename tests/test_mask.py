@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.mask import MASK, Masker, mask_shapes, mask_text, mask_tree, secrets_of
+from runner.mask import (
+    MASK,
+    Masker,
+    mask_shapes,
+    mask_text,
+    mask_tree,
+    secrets_of,
+)
 
 PEM = (
     "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nAQEFAASCBKcwggSj+AgEA/A\nshort\n-----END PRIVATE KEY-----\n"

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import click
 
-from runner.cli import completion, configuration, cron, history, messages, running
+from runner.cli import (
+    completion,
+    configuration,
+    cron,
+    history,
+    messages,
+    running,
+)
 from runner.cli.app import app
 
 __all__ = ["app", "call", "completion", "configuration", "cron", "history", "messages", "running"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import ShellComplete
@@ -13,6 +12,7 @@ from runner.commands import completion as completion_command
 from runner.errors import RunnerError
 from runner.words import implied_run
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from click.shell_completion import CompletionItem
 
-from runner.commands.look import open_logs
+from runner.commands.open_logs import open_logs
 from runner.config import find_project, load, state_home
-from runner.history import Filter, entries
-from runner.store import Store
+from runner.history.index import Store
+from runner.history.queries import Filter, entries
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

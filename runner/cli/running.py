@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -15,6 +15,7 @@ from runner.commands import run as run_command
 from runner.commands.open import open_project
 from runner.words import RUN_OPTIONS, RunWords, pairs, place_names
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -7,24 +7,24 @@ import re
 import shutil
 import sys
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from runner import template
 from runner.commands.entry import short_place, show_entry, where
 from runner.commands.table import table
-from runner.cooldown import all_of, clear, read
 from runner.errors import RunnerError
 from runner.files import reason
-from runner.plan import binary_variable
+from runner.run.cooldown import all_of, clear, read
+from runner.run.plan import binary_variable
 from runner.text import json_text, rfc3339
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.config import Config
-    from runner.cooldown import Cooldown
-    from runner.logs import Logs
     from runner.model import JsonObject
+    from runner.records.folder import Logs
+    from runner.run.cooldown import Cooldown
 
 NO_COOLDOWNS: Mapping[str, Cooldown] = MappingProxyType({})
 _ENDED_BY = "`runner agents clear {}` ends it"

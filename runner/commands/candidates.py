@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
 from runner.config import check_pair
 from runner.config.prompts import read_prompt
 from runner.errors import ConfigError, UsageError, did_you_mean
-from runner.plan import PROMPT_TASK, Entries
+from runner.run.plan import PROMPT_TASK, Entries
+from runner.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeAlias
@@ -44,8 +43,8 @@ def _with_fallback(config: Config, name: str, task: str) -> tuple[str, ...]:
     if not fallback:
         return (name,)
     # Few tasks have one; the others do without these modules.
-    from runner.attempts import chain_of  # noqa: PLC0415
     from runner.config.pairs import pair_problems  # noqa: PLC0415
+    from runner.run.retry import chain_of  # noqa: PLC0415
 
     names = chain_of(name, fallback)
     if any(other not in config.agents for other in names[1:]):

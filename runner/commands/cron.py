@@ -5,20 +5,20 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from runner import due
 from runner.config import find_project
 from runner.config.project import state_home
-from runner.cron import crontab, needs, spool, systemd, unitfiles
+from runner.crontab import crontab, environment, spool, systemd, unit_files
+from runner.schedule import due
 from runner.text import json_text, printable
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.commands.open import Opened
-    from runner.cron.beat import Beat
+    from runner.crontab.command import Beat
 
 _ABOVE = "put them into the crontab above the block, as NAME=value (`crontab -e`), or into tasks.yaml"
 _DROP_IN = "put them into ~/.config/environment.d/runner.conf, as NAME=value, or into tasks.yaml"
@@ -75,7 +75,7 @@ def remove(project: str | None, *, by_systemd: bool) -> int:
     named = project or environ.get("RUNNER_PROJECT")
     root = os.path.abspath(named) if named else find_project(os.getcwd(), None).root
     if by_systemd:
-        gone = unitfiles.delete(systemd.units_folder(environ), root)
+        gone = unit_files.delete(systemd.units_folder(environ), root)
         print("".join(f"removed {printable(path)}\n" for path in gone) or "nothing to remove\n", end="")
         if gone:
             print(f"next: systemctl --user stop {systemd.unit_name(root)}.timer; systemctl --user daemon-reload")
@@ -87,11 +87,11 @@ def remove(project: str | None, *, by_systemd: bool) -> int:
 
 
 def _state(opened: Opened, *, by_systemd: bool) -> State:
-    beat = needs.beat_of(opened.config, opened.environ)
+    beat = environment.beat_of(opened.config, opened.environ)
     if by_systemd:
         folder = systemd.units_folder(opened.environ)
         new = {os.path.join(folder, name): text.encode() for name, text in systemd.units_of(beat).items()}
-        return State("systemd", beat, unitfiles.read(folder, beat.project), new)
+        return State("systemd", beat, unit_files.read(folder, beat.project), new)
     return _block_state(beat, spool.read(opened.environ))
 
 
@@ -103,7 +103,7 @@ def _block_state(beat: Beat, table: bytes) -> State:
 
 
 def _install_block(opened: Opened) -> State:
-    beat = needs.beat_of(opened.config, opened.environ)
+    beat = environment.beat_of(opened.config, opened.environ)
     block = crontab.block_of(beat)
     before, _ = spool.alter(lambda table: crontab.put(table, block), opened.environ, opened.state)
     return _block_state(beat, before)
@@ -112,7 +112,7 @@ def _install_block(opened: Opened) -> State:
 def _install_units(opened: Opened) -> State:
     found = _state(opened, by_systemd=True)
     if not found.is_current:
-        unitfiles.write(found.new)
+        unit_files.write(found.new)
     return found
 
 
@@ -121,7 +121,7 @@ def _say_remarks(opened: Opened, found: State) -> None:
     schedules = due.schedules_of(opened.config.tasks)
     scheduled = {name for schedule in schedules for chain in schedule.chains for name in chain.split(",")}
     known = set() if found.kind == "systemd" else crontab.variables(spool.read(opened.environ))
-    for remark in needs.remarks(opened.config, found.beat, opened.environ, scheduled, known):
+    for remark in environment.remarks(opened.config, found.beat, opened.environ, scheduled, known):
         print(f"note: {remark}")
         if remark.startswith("set in this shell"):
             print(f"      {_DROP_IN if found.kind == 'systemd' else _ABOVE}")

@@ -7,10 +7,10 @@ import re
 import sys
 
 from runner import git
-from runner.commands.look import open_logs
+from runner.commands.open_logs import open_logs
 from runner.commands.show import read
 from runner.errors import RunnerError
-from runner.history import find
+from runner.history.queries import find
 from runner.text import one_line, printable
 
 _SHA = re.compile(r"[0-9a-f]{7,64}")

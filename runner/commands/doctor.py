@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from runner import __version__
 from runner.doctor import agents, machine
@@ -13,10 +11,12 @@ from runner.doctor.check import to_json, to_text
 from runner.doctor.live import live
 from runner.doctor.sandbox import unused
 from runner.errors import UsageError
-from runner.outbox import Outbox
-from runner.plan import World
+from runner.notify.outbox import Outbox
+from runner.run.plan import World
 from runner.text import json_text
+from runner.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

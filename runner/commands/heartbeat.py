@@ -5,27 +5,27 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
-from runner import due, files, ledger, recover, schedules
+from runner import files
 from runner.commands.open import Watch
 from runner.errors import EXIT_INTERNAL, ConfigError, RunnerError
 from runner.files import make_folders
-from runner.outbox import Outbox
-from runner.policy import Policy
-from runner.post import Post
+from runner.notify.delivery import flush
 from runner.process.detached import start_detached
+from runner.run import recovery
+from runner.schedule import dispatch, due, state
 from runner.text import one_line, rfc3339
+from runner.values import dataclass, field, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runner.commands.open import Opened
-    from runner.due import Schedule
-    from runner.ledger import Ledger
-    from runner.logs import Logs
+    from runner.records.folder import Logs
+    from runner.schedule.due import Schedule
+    from runner.schedule.state import Ledger
 
 _BUDGET = 20.0  # seconds for messages; the next beat goes on
 _DAILY = 86400.0
@@ -49,7 +49,7 @@ def heartbeat(project: str | None) -> int:
             # Its lost runs are closed in their turn: that sends messages, and what is due does not wait for a server.
             opened = watch.open(close_lost=False)
     except ConfigError as error:
-        _without_configuration(watch.logs(), error)
+        _without_configuration(watch, error)
         if watch.news or sys.stderr.isatty():
             raise
         return error.exit_code  # said before: cron would mail it each minute
@@ -130,7 +130,7 @@ class _Beat:
         self.opened.logs.note(note, time.time())
 
     def _look_at_the_clock(self) -> None:
-        last, now = ledger.last_beat(self.opened.logs), time.time()
+        last, now = state.last_beat(self.opened.logs), time.time()
         if last is not None and now < last - _SET_BACK:
             back = f"the clock was set back by {last - now:.0f} s"
             self.opened.logs.note(
@@ -144,13 +144,13 @@ class _Beat:
         self.counts |= {"started": 0, "busy": 0, "missed": 0}
         for schedule in configured:
             self._part(f"schedule {schedule.name}", partial(self._advance, schedule, found, now))
-        found |= schedules.retire(self.opened.logs, {schedule.name for schedule in configured}, now)
+        found |= dispatch.retire(self.opened.logs, {schedule.name for schedule in configured}, now)
         untold = {name: kept for name, kept in found.items() if kept.untold}
         if untold:
             self._tell(untold, now)
 
     def _advance(self, schedule: Schedule, found: dict[str, Ledger], now: float) -> None:
-        found[schedule.name], started = schedules.advance(schedule, self.opened.logs, now, self._start)
+        found[schedule.name], started = dispatch.advance(schedule, self.opened.logs, now, self._start)
         self.counts["started"] += started
 
     def _start(self, name: str, held: int) -> None:
@@ -166,26 +166,26 @@ class _Beat:
 
     def _tell(self, untold: dict[str, Ledger], now: float) -> None:
         # For the few beats that have something to tell.
-        from runner import notices  # noqa: PLC0415
+        from runner.schedule import missed  # noqa: PLC0415
 
         logs = self.opened.logs
         events = [event for kept in untold.values() for event in kept.untold]
         for event in events:
             if event.kind in self.counts:
                 self.counts[event.kind] += event.count
-        notices.record([event for event in events if not event.recorded], logs, now)
+        missed.record([event for event in events if not event.recorded], logs, now)
         for name, kept in untold.items():
             recorded = tuple(replace(event, recorded=True) for event in kept.untold)
-            ledger.write(logs, name, replace(kept, untold=recorded))
-        notices.tell(events, self.opened.post({}).outbox, lambda task: self.opened.post_of(task).policy, now)
+            state.write(logs, name, replace(kept, untold=recorded))
+        missed.tell(events, self.opened.post({}).outbox, lambda task: self.opened.post_of(task).policy, now)
         for name, kept in untold.items():
-            ledger.write(logs, name, replace(kept, untold=()))
+            state.write(logs, name, replace(kept, untold=()))
 
     def _lost(self) -> None:
-        self.counts["lost"] = len(recover.close_lost(self.opened.logs, self.opened.post_of))
+        self.counts["lost"] = len(recovery.close_lost(self.opened.logs, self.opened.post_of))
 
     def _messages(self) -> None:
-        delivered, waiting = recover.flush(self.opened.logs, self.opened.post({}), _BUDGET, due_only=True)
+        delivered, waiting = flush(self.opened.logs, self.opened.post({}), _BUDGET, due_only=True)
         self.counts |= {"delivered": delivered, "waiting": waiting}
 
     def _prune(self) -> None:
@@ -208,7 +208,7 @@ class _Beat:
         if not address:
             return None
         # requests, for those who use such a service.
-        from runner.channels.ping import ping  # noqa: PLC0415
+        from runner.notify.channels.ping import ping  # noqa: PLC0415
 
         return ping(address, signal, text, self.opened.environ, _PING)
 
@@ -240,16 +240,15 @@ def _write_line(logs: Logs, line: str) -> None:
     logs.append_line(_LOG, f"{rfc3339(time.time())} {line}")
 
 
-def _without_configuration(logs: Logs, error: ConfigError) -> None:
-    """What needs none: runs that were lost are closed, messages that wait are sent, and the log says why no more."""
+def _without_configuration(watch: Watch, error: ConfigError) -> None:
+    """What needs none; the log says why that was all."""
+    logs = watch.logs()
     held = _alone(logs) if os.path.isdir(logs.root) else None
     if held is None:
         return
     try:
-        post = Post(logs, Outbox(logs, os.environ), Policy())
-        lost = recover.close_lost(logs, lambda _: post)
-        delivered, waiting = recover.flush(logs, post, _BUDGET, due_only=True)
-        did = f"lost {len(lost)} delivered {delivered} waiting {waiting}"
+        lost, delivered, waiting = watch.look_after()
+        did = f"lost {lost} delivered {delivered} waiting {waiting}"
         _write_line(logs, f"configuration broken {did} ({one_line(str(error.problems[0]))})")
     finally:
         os.close(held)

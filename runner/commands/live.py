@@ -6,19 +6,19 @@ import os
 import select
 import signal
 import time
-from typing import TYPE_CHECKING
 
-from runner import record
 from runner.commands.table import table
 from runner.errors import RunnerError, UsageError, did_you_mean
-from runner.process import look
-from runner.summary import headline
+from runner.process import procfs
+from runner.records import store
+from runner.records.summary import headline
 from runner.text import from_rfc3339, json_text, one_line
 from runner.units import format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.logs import Logs
     from runner.model import JsonObject
+    from runner.records.folder import Logs
 
 _LAST = 4096  # bytes at the end of a transcript in which the last line is looked for
 _INTERVAL = 0.05
@@ -39,12 +39,12 @@ def ps(logs: Logs, *, as_json: bool) -> int:
 def _described(logs: Logs, run_id: str, now: float) -> JsonObject | None:
     """None for a claim that is no run: a message, or a run that has not begun."""
     place = logs.place_of(run_id)
-    found = record.read_metadata(logs.path(place)) if place else None
+    found = store.read_metadata(logs.path(place)) if place else None
     if place is None or found is None:
         return None
     folder = logs.path(place)
     said_at, said = _last_output(os.path.join(folder, "transcript.log"))
-    processes = look.names(folder)
+    processes = procfs.names(folder)
     return {
         "run_id": run_id,
         "agent": found["agent"],
@@ -95,7 +95,7 @@ def stop(logs: Logs, run_id: str, *, now: bool) -> int:
         raise UsageError(f"no run `{one_line(run_id, 60)}` lives", hint=hint)
     pid = logs.signed(run_id).pid
     # Where the runner is gone the guardian is closing the run already.
-    if pid is not None and look.has_open(pid, logs.path("live", run_id)):
+    if pid is not None and procfs.has_open(pid, logs.path("live", run_id)):
         # Two different signals: two of the same may arrive as one.
         for number in (signal.SIGTERM, signal.SIGINT) if now else (signal.SIGTERM,):
             try:
@@ -108,6 +108,6 @@ def stop(logs: Logs, run_id: str, *, now: bool) -> int:
         select.select([], [], [], _INTERVAL)
     if claim is not None:
         os.close(claim.lock)
-    found = record.read_metadata(logs.path(place))
+    found = store.read_metadata(logs.path(place))
     print(headline(found) if found else f"run {run_id} is over")
     return 0

@@ -5,19 +5,19 @@ from __future__ import annotations
 import codecs
 import os
 import sys
-from typing import TYPE_CHECKING
 
-from runner import follow as watching
-from runner.commands.look import open_logs
+from runner.commands.open_logs import open_logs
 from runner.errors import RunnerError, UsageError
-from runner.events import Events
-from runner.history import find
+from runner.history.queries import find
+from runner.records import follow as watching
+from runner.records.transcript import Events
 from runner.text import printable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runner.logs import Logs
+    from runner.records.folder import Logs
 
     Renderer = Callable[[bytes | None], None]
 

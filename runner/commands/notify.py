@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
-from runner import recover
-from runner.channels import send
-from runner.channels.base import Message, Sent
 from runner.errors import RunnerError
-from runner.post import NO_CHANNEL
+from runner.notify import delivery
+from runner.notify.channels import send
+from runner.notify.channels.base import Message, Sent
+from runner.notify.notifier import NO_CHANNEL
+from runner.run import recovery
 from runner.text import json_text, one_line, printable, rfc3339
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.commands.open import Opened
     from runner.model import JsonObject
-    from runner.outbox import Pending
+    from runner.notify.outbox import Pending
 
 _TEST_BUDGET = 10.0
 _FLUSH_BUDGET = 120.0
@@ -63,9 +64,9 @@ def list_messages(opened: Opened, *, as_json: bool) -> int:
 
 def flush(opened: Opened) -> int:
     """Close lost runs and send what waits; 1 when something remains."""
-    for lost in recover.close_lost(opened.logs, opened.post_of):
+    for lost in recovery.close_lost(opened.logs, opened.post_of):
         print(f"lost: {lost['agent']} {lost['task']} {lost['run_id']}")
-    delivered, remaining = recover.flush(opened.logs, opened.post({}), _FLUSH_BUDGET, due_only=True)
+    delivered, remaining = delivery.flush(opened.logs, opened.post({}), _FLUSH_BUDGET, due_only=True)
     dead = len(opened.post({}).outbox.dead_ids())
     print(f"{delivered} delivered, {remaining} waiting" + (f", {dead} dead (`runner notify list`)" if dead else ""))
     return 1 if remaining else 0
@@ -74,7 +75,7 @@ def flush(opened: Opened) -> int:
 def history(opened: Opened, since: str, *, as_json: bool) -> int:
     """What the ntfy server still holds."""
     # requests, for this command alone.
-    from runner.channels import ntfy  # noqa: PLC0415
+    from runner.notify.channels import ntfy  # noqa: PLC0415
 
     messages: list[JsonObject] = []
     targets = [target for target in _targets(opened) if target["kind"] == "ntfy"]

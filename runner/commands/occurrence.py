@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from runner import occurrence as turns
 from runner.commands.heartbeat import runner_words
 from runner.commands.open import open_project
+from runner.schedule import occurrence as turns
 
 
 def occurrence(project: str | None, name: str) -> int:

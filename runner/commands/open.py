@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from runner import alarm, recover
 from runner.config import Config, find_project, load
 from runner.config.project import state_home
 from runner.errors import ConfigError, Problem, RunnerError, UsageError
-from runner.logs import Logs
-from runner.memory import Memory, Place, logs_of, nearest
-from runner.outbox import Outbox
-from runner.policy import Policy, read_policy, rendered
-from runner.post import Post
+from runner.notify import config_alert
+from runner.notify.delivery import flush
+from runner.notify.last_valid import Memory, Place, logs_of, nearest
+from runner.notify.notifier import Post
+from runner.notify.outbox import Outbox
+from runner.notify.policy import Policy, read_policy, rendered
+from runner.records.folder import Logs
+from runner.run import recovery
 from runner.template import TemplateError
+from runner.values import dataclass, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
+
+
+_BUDGET = 20.0  # seconds for messages that wait
 
 
 @dataclass(frozen=True)
@@ -64,16 +69,16 @@ class Watch:
         self._each = each
         self._project = project
         self._environ = dict(os.environ)
-        self._cause = alarm.LOADING
+        self._cause = config_alert.LOADING
 
     def open(self, pair: str | None = None, *, close_lost: bool = True) -> Opened:
         """As open_project. What goes wrong from then on is about `pair`, the agent and task."""
         opened = open_project(self._project, close_lost=close_lost)
         self._cause = pair or self._cause
         start, root = _whereabouts(self._project, self._environ)
-        gone = alarm.missing(state_home(self._environ), start, root)
+        gone = config_alert.missing(state_home(self._environ), start, root)
         if gone is not None and self._told:
-            alarm.config_broken(*gone, alarm.GONE, self._environ, time.time(), each=False)
+            config_alert.config_broken(*gone, config_alert.GONE, self._environ, time.time(), each=False)
         elif gone is not None:
             gone[0].forget()  # whoever sits there knows what is gone
         return opened
@@ -88,6 +93,14 @@ class Watch:
         start, root = _whereabouts(self._project, self._environ)
         return nearest(state, start, root) or (Place(state or os.devnull, root), Memory())
 
+    def look_after(self) -> tuple[int, int, int]:
+        """What needs no configuration: close lost runs, send what waits; how many were lost, delivered, remain."""
+        place, known = self._remembered()
+        logs = logs_of(known.logs, place.root, self._environ)
+        post = Post(logs, Outbox(logs, self._environ), config_alert.last_policy(known, self._environ))
+        lost = recovery.close_lost(logs, lambda _: post)
+        return (len(lost), *flush(logs, post, _BUDGET, due_only=True))
+
     def __enter__(self) -> Watch:
         return self
 
@@ -96,11 +109,21 @@ class Watch:
             return
         place, _ = self._remembered()
         if error is None:
-            alarm.well(place, self._cause)
+            config_alert.well(place, self._cause)
         elif self._told:
-            self.news = alarm.config_broken(place, error, self._cause, self._environ, time.time(), each=self._each)
+            self.news = config_alert.config_broken(
+                place, error, self._cause, self._environ, time.time(), each=self._each
+            )
         elif isinstance(error, ConfigError):
-            alarm.note(self.logs(), error.lines(), time.time())
+            config_alert.note(self.logs(), error.lines(), time.time())
+
+    def _try_to_look_after(self) -> None:
+        logs = self.logs()
+        try:
+            if os.path.isdir(logs.root):
+                self.look_after()
+        except (RunnerError, OSError) as failure:
+            logs.note(f"cannot look after the messages: {failure}", time.time())
 
 
 def _whereabouts(project: str | None, environ: dict[str, str]) -> tuple[str, str]:
@@ -120,7 +143,7 @@ def open_project(project: str | None, *, close_lost: bool = True) -> Opened:
     state = state_home(environ)
     config = load(found, state)
     if state is not None:
-        alarm.remember(Place(state, found.root), config, environ)
+        config_alert.remember(Place(state, found.root), config, environ)
     config = replace(config, settings=_settings(config, environ))
     opened = Opened(config, Logs(os.path.join(found.root, config.settings.get("logs") or "logs")), environ)
     return replace(opened, lost=_close_lost(opened)) if close_lost else opened
@@ -136,7 +159,7 @@ def _settings(config: Config, environ: dict[str, str]) -> JsonObject:
 def _close_lost(opened: Opened) -> tuple[JsonObject, ...]:
     """Whoever comes next closes what nobody closed; what cannot be done now does not stop the command."""
     try:
-        return tuple(recover.close_lost(opened.logs, opened.post_of))
+        return tuple(recovery.close_lost(opened.logs, opened.post_of))
     except (RunnerError, OSError) as error:
         opened.logs.note(f"cannot close lost runs: {error}", time.time())
         return ()

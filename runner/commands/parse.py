@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from runner.commands.entry import short_place
 from runner.commands.table import table
 from runner.errors import ConfigError, Problem, UsageError
-from runner.evidence import line_number
-from runner.judge import judge
 from runner.model import Changes, Expectations, Outcome
 from runner.parsers import RuleError, compile_parser
+from runner.records.evidence import line_number
+from runner.run.judge import judge
 from runner.text import json_text, one_line, printable, rfc3339
+from runner.values import asdict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Literal

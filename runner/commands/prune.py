@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
-from runner import prune as pruning
 from runner.commands.open import open_project
 from runner.errors import RunnerError
-from runner.store import Store
+from runner.history import retention as pruning
+from runner.history.index import Store
 from runner.text import json_text, rfc3339
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.commands.open import Opened
-    from runner.prune import Old
+    from runner.history.retention import Old
 
 
 def prune(project: str | None, *, dry_run: bool, as_json: bool) -> int:

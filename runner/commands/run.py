@@ -5,34 +5,35 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
-from runner import cooldown, git
+from runner import git
 from runner.commands.candidates import candidates
 from runner.commands.open import Watch
 from runner.errors import ConfigError, Problem, UsageError
-from runner.logs import candidate_ids
 from runner.model import Request, Skip
-from runner.plan import PROMPT_TASK, TemplateFaultError, World, plan
 from runner.process.containment import CONTAINMENT_VARIABLE, check_rung
-from runner.run import run as run_steps
-from runner.summary import headline
+from runner.records.folder import candidate_ids
+from runner.records.summary import headline
+from runner.run import cooldown
+from runner.run.plan import PROMPT_TASK, TemplateFaultError, World, plan
+from runner.run.run import run as run_steps
 from runner.text import json_text, printable
 from runner.units import parse_duration
+from runner.values import replace
 from runner.words import agents_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runner.begun import Finished
     from runner.commands.candidates import Candidates
     from runner.commands.open import Opened
     from runner.config import Config
-    from runner.logs import Logs
     from runner.model import Invocation, JsonObject
-    from runner.plan import Entries
+    from runner.records.folder import Logs
+    from runner.run.execution import Finished
+    from runner.run.plan import Entries
     from runner.words import RunWords
 
 
@@ -81,8 +82,8 @@ def _run(opened: Opened, found: Candidates, world: World, tell: Callable[[Finish
         tell(finished)
         return finished.exit_code
     # Most commands are one run, which starts sooner without these.
-    from runner.attempts import read_retry  # noqa: PLC0415
-    from runner.tries import run_in_turn  # noqa: PLC0415
+    from runner.run.fallback import run_in_turn  # noqa: PLC0415
+    from runner.run.retry import read_retry  # noqa: PLC0415
 
     for _, planned in others:
         plan(*planned, world, next(candidate_ids(time.time())))  # what is wrong with it is said before anything runs

@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
 
-from runner.commands.look import open_logs
+from runner.commands.open_logs import open_logs
 from runner.commands.table import WIDTH, table
 from runner.errors import UsageError, did_you_mean
-from runner.history import Filter, entries, entry_of_live, running
+from runner.history.index import Store
+from runner.history.queries import Filter, entries, entry_of_live, running
 from runner.reasons import REASONS, SUCCESS
-from runner.store import Store
-from runner.summary import status_of
+from runner.records.summary import status_of
 from runner.text import json_text, moment, one_line, printable
 from runner.units import format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.logs import Logs
     from runner.model import JsonObject
+    from runner.records.folder import Logs
 
 _LIMIT = 20
 _HEAD = ("RUN", "AGENT", "TASK", "RESULT", "TOOK", "COMMITS")

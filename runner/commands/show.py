@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
-from runner import record
-from runner.commands.look import open_logs
+from runner.commands.open_logs import open_logs
 from runner.errors import RunnerError
-from runner.evidence import line_at
-from runner.history import entry, find
+from runner.history.index import Store
+from runner.history.queries import entry, find
 from runner.reasons import reason_of
-from runner.store import Store
-from runner.summary import WIDTH, summary
+from runner.records import store
+from runner.records.evidence import line_at
+from runner.records.summary import WIDTH, summary
+from runner.records.why import why as why_text
 from runner.text import json_text, wrapped
-from runner.why import why as why_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.history import Place
-    from runner.logs import Logs
+    from runner.history.queries import Place
     from runner.model import JsonObject
+    from runner.records.folder import Logs
 
 
 def show(project: str | None, name: str, *, as_json: bool) -> int:
@@ -49,7 +49,7 @@ def why(project: str | None, name: str) -> int:
 
 def read(logs: Logs, place: Place) -> JsonObject:
     """The record of a run; of a skipped one, what the index knows. Raises RunnerError when there is none any more."""
-    found = record.read_metadata(place.folder) if place.folder else entry(Store(logs), place.run_id)
+    found = store.read_metadata(place.folder) if place.folder else entry(Store(logs), place.run_id)
     if found is None:
         raise RunnerError(f"the record of run `{place.run_id}` is gone or damaged", hint="`runner runs --rebuild`")
     if place.folder is None:

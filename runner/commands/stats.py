@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
 
-from runner.commands.look import open_logs
+from runner.commands.open_logs import open_logs
 from runner.commands.runs import known, read_moment, terminal_width
 from runner.commands.table import table
 from runner.errors import UsageError
-from runner.history import statistics
-from runner.store import Store
+from runner.history.index import Store
+from runner.history.queries import statistics
 from runner.text import json_text, one_line
 from runner.units import format_count, format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
 

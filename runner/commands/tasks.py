@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from runner.commands.entry import short_place, show_entry, where
 from runner.commands.table import table
 from runner.text import json_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.config import Config
     from runner.model import JsonObject

@@ -5,31 +5,32 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import asdict
-from typing import TYPE_CHECKING
 
-from runner import cooldown, record
-from runner import triage as findings
-from runner.alarm import missing
-from runner.commands.look import open_logs
 from runner.commands.open import open_project
+from runner.commands.open_logs import open_logs
 from runner.commands.runs import read_moment
 from runner.config.project import state_home
-from runner.due import TOLERANCE, schedules_of
 from runner.errors import ConfigError, RunnerError
-from runner.history import Filter, entries, running
-from runner.ledger import last_beat
-from runner.outbox import YOUNG, Outbox
+from runner.history import triage as findings
+from runner.history.index import Store
+from runner.history.queries import Filter, entries, running
+from runner.history.triage import Finding
+from runner.notify.config_alert import missing
+from runner.notify.outbox import YOUNG, Outbox
 from runner.reasons import NOT_BEGUN
-from runner.store import Store
+from runner.records import store
+from runner.run import cooldown
+from runner.schedule.due import TOLERANCE, schedules_of
+from runner.schedule.state import last_beat
 from runner.text import json_text, one_line, rfc3339
-from runner.triage import Finding
+from runner.values import asdict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.commands.open import Opened
     from runner.errors import Problem
-    from runner.logs import Logs
     from runner.model import JsonObject
+    from runner.records.folder import Logs
 
 _SINCE = "24h"
 _LOG_TAIL = 1 << 20  # bytes of runner.log
@@ -174,7 +175,7 @@ def _states(logs: Logs, recent: list[JsonObject]) -> dict[str, str]:
     found = {}
     for entry in recent[:_CHECKED]:
         place = None if entry["status"] in NOT_BEGUN else logs.place_of(entry["run_id"])
-        kept = record.read_metadata(logs.path(place)) if place else None
+        kept = store.read_metadata(logs.path(place)) if place else None
         if kept is not None and not logs.is_live(entry["run_id"]):
             found[entry["run_id"]] = str((kept.get("notification") or {}).get("state"))
     return found
@@ -194,7 +195,7 @@ def _missing_at_server(opened: Opened, logs: Logs, recent: list[JsonObject], beg
     if not delivered:
         return []
     # requests, for those who use such a server.
-    from runner.channels import ntfy  # noqa: PLC0415
+    from runner.notify.channels import ntfy  # noqa: PLC0415
 
     held = ""
     for target in targets:

@@ -6,19 +6,19 @@ import heapq
 import time
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING
 
-from runner import due
 from runner.commands.table import table
+from runner.schedule import due
 from runner.text import json_text, rfc3339
 from runner.units import format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runner.commands.open import Opened
-    from runner.due import Schedule
     from runner.model import JsonObject
+    from runner.schedule.due import Schedule
 
 
 def upcoming(opened: Opened, count: int, *, as_json: bool) -> int:

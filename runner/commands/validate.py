@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from runner.commands.reports import REPORTS, Report
 from runner.config.build import in_order
@@ -13,6 +12,7 @@ from runner.config.project import AGENTS, TASKS, Project, find_project, project_
 from runner.config.snapshot import shown
 from runner.errors import EXIT_CONFIG, UsageError, did_you_mean
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

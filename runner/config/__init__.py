@@ -1,4 +1,7 @@
-"""agents.yaml and tasks.yaml: found, read, merged with the stock set, checked."""
+"""agents.yaml and tasks.yaml: found, read, merged with the stock set, checked.
+
+May import parsers and template. The door: the names below.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from runner.config.merge import Layer, Merged, TooLargeError, merge
 from runner.config.normalise import normalise
@@ -13,6 +12,7 @@ from runner.config.schema_check import check_data, schema_of
 from runner.config.yamlfile import Fault, parse, place
 from runner.errors import Problem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 

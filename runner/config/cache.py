@@ -6,11 +6,11 @@ import json
 import os
 import sys
 from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseconds
-from typing import TYPE_CHECKING
 
 from runner import __version__
 from runner.files import make_folders, read_own
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import chain, islice
-from typing import TYPE_CHECKING
 
 from runner.config.build import MAX_PROBLEMS
 from runner.config.choices import agent_choices, task_choices
@@ -13,6 +12,7 @@ from runner.config.schedules import quiet_problems, schedule_problems
 from runner.config.templates import agent_problems, deep_problems, shared_problems, task_problems, unused_sandboxes
 from runner.config.warnings import agent_warnings
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.config.value import Config
     from runner.errors import Problem

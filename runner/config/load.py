@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from runner.config import cache
 from runner.config.project import stock_dir
@@ -12,6 +11,7 @@ from runner.config.snapshot import digest, read_sources, shown
 from runner.config.value import SECTIONS, Config
 from runner.errors import ConfigError, Problem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.config.project import Project
     from runner.config.snapshot import Source

@@ -6,12 +6,13 @@ A new name adds, the same name replaces, `extends: NAME` starts from another ent
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runner.config.nearest import near
 from runner.config.yamlfile import Fault
+from runner.values import dataclass, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

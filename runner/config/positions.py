@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
-
 from runner.config.paths import show_path
 from runner.config.snapshot import shown
 from runner.errors import Problem
+from runner.values import dataclass, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.config.merge import Merged, Origin
     from runner.config.paths import Path

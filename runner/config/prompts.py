@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from runner import template
 from runner.config.project import stock_dir
 from runner.config.snapshot import UnreadableError, read_file, shown
-from runner.config.templates import VARIABLES, options_of
+from runner.config.templates import options_of
+from runner.config.variables import VARIABLES
 from runner.errors import Problem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
 from runner.config.merge import BUILT_IN_PARSER
 from runner.config.messages import listed
@@ -14,6 +13,7 @@ from runner.config.positions import Positions
 from runner.errors import Problem
 from runner.parsers import RuleError, compile_parser
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

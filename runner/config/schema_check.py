@@ -9,13 +9,23 @@ import json
 import os
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from runner.config.messages import for_boolean, for_list, for_text, listed, quote, shown, type_of, type_words
+from runner.config.messages import (
+    for_boolean,
+    for_list,
+    for_text,
+    listed,
+    quote,
+    shown,
+    type_of,
+    type_words,
+)
 from runner.config.nearest import near
 from runner.config.project import stock_dir
 from runner.config.yamlfile import Fault
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

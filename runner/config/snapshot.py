@@ -6,11 +6,11 @@ import errno
 import os
 import stat
 from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseconds
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runner.errors import Problem
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.config.project import Project
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-from runner import sandbox, template
+from runner import template
+from runner.config.variables import DEEP_VARIABLES, SANDBOX_ITEM, SANDBOX_VARIABLES, SHARED_VARIABLES, VARIABLES
 from runner.errors import Problem
 from runner.template.error import unknown_variable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Set
     from typing import Any
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
 
     Found = Iterator[tuple[Path, str]]
 
-VARIABLES = frozenset(
-    ("agent", "task", "prompt", "prompt_file", "model", "run_id", "repo", "project", "run_dir", "python", "vars")
-)
-SHARED_VARIABLES = frozenset(("env",))
-DEEP_VARIABLES = frozenset(("server",))
 _ONLY_SETTING = "of the settings there is the word `{{ settings.test_command }}` alone"
 _TEST_COMMAND = re.compile(r"\{\{\s*settings\.test_command\s*\}\}")
 
@@ -49,13 +45,13 @@ def agent_problems(config: Config, name: str) -> Iterator[Problem]:
 
 def sandbox_problems(config: Config, name: str, names: Set[str]) -> Iterator[Problem]:
     """`names` are the variables of the agent that is in it."""
-    known = names | sandbox.VARIABLES
+    known = names | SANDBOX_VARIABLES
     for at, item in enumerate(config.sandboxes[name]["argv"]):
         path: Path = ("sandboxes", name, "argv", at)
         if isinstance(item, str):
             yield from _check(config, [(path, item)], known)
             continue
-        more = {sandbox.ITEM} if "each" in item else set()
+        more = {SANDBOX_ITEM} if "each" in item else set()
         yield from _check(config, _listed(item["args"], (*path, "args")), known | more)
         if ("when" in item) == ("each" in item):
             yield Problem(*config.locate(*path), "expected either `when` or `each`", config.show(*path))

@@ -1,1 +1,4 @@
-"""Can the agents run here, and if not, what to do: the facts behind `runner doctor`."""
+"""Whether the agents can run here, and if not, what to do: the facts behind `runner doctor`.
+
+May import every room but commands and cli. The door: `check`, `entry`, `deep`, `live`.
+"""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from runner import cooldown
 from runner.doctor import sandbox
 from runner.doctor.check import Check, Patient
 from runner.doctor.entry import entry_check, last_check
@@ -14,19 +11,29 @@ from runner.doctor.history import last_good_runs
 from runner.errors import RunnerError
 from runner.mask import mask_text, secrets_of
 from runner.model import Invocation, Request
-from runner.plan import PROMPT_TASK, Entries, TemplateFaultError, binary_variable, expand, plan
-from runner.process import command
+from runner.process import capture
 from runner.process.spawn import LaunchError, find_binary
+from runner.run import cooldown
+from runner.run.plan import (
+    PROMPT_TASK,
+    Entries,
+    TemplateFaultError,
+    binary_variable,
+    expand,
+    plan,
+)
 from runner.text import one_line
+from runner.values import dataclass, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from runner.config import Config
-    from runner.logs import Logs
     from runner.model import JsonObject
-    from runner.plan import World
-    from runner.process.command import Child
+    from runner.process.capture import Child
+    from runner.records.folder import Logs
+    from runner.run.plan import World
 
 _VERSION_SECONDS = 30.0
 _NOWHERE = "/"  # a CLI may read settings of the folder that it is started in
@@ -95,7 +102,7 @@ def _begin(config: Config, name: str, world: World) -> _Begun:
     if isinstance(located, str) or not words:
         return _Begun(name, located, None)
     try:
-        return _Begun(name, located, command.start([located.path, *words[1:]], located.env, _NOWHERE))
+        return _Begun(name, located, capture.start([located.path, *words[1:]], located.env, _NOWHERE))
     except LaunchError as error:
         return _Begun(name, located, str(error))
 
@@ -120,7 +127,7 @@ def _version(begun: _Begun, env: Mapping[str, str]) -> tuple[str | None, Check]:
         return None, Check("version", "ok", "not asked: the entry has no `version`")
     if isinstance(begun.asking, str):
         return None, Check("version", "fail", begun.asking)
-    said = command.finish(begun.asking, _VERSION_SECONDS)
+    said = capture.finish(begun.asking, _VERSION_SECONDS)
     printed = (said.out if said.out.strip() else said.err).decode(errors="replace").strip()
     line = one_line(mask_text(printed.splitlines()[0], secrets_of(env)), 100) if printed else ""
     if said.code == 0 and line:

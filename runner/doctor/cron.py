@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
-from runner.cron import crontab, spool, systemd, unitfiles
-from runner.cron.crontab import block_of, find, matches
-from runner.cron.needs import beat_of
+from runner.crontab import crontab, spool, systemd, unit_files
+from runner.crontab.crontab import block_of, find, matches
+from runner.crontab.environment import beat_of
 from runner.doctor.check import Check
 from runner.errors import RunnerError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ _ADVICE = "`runner cron install` lets the heartbeat start what is due, close los
 def cron_check(config: Config, environ: Mapping[str, str]) -> Check:
     """Another user's crontab, and whether systemd was told of its timer, is not seen."""
     try:
-        if unitfiles.read(systemd.units_folder(environ), config.project.root):
+        if unit_files.read(systemd.units_folder(environ), config.project.root):
             return Check("cron", "ok", "a systemd timer of this project is written")
     except RunnerError:
         pass  # no home, or a file of somebody else's: then it is the crontab's turn

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import TYPE_CHECKING
 
 from runner import files
 from runner.doctor import scratch, trial
@@ -15,16 +14,17 @@ from runner.modelserver import SCENARIOS, ModelServer
 from runner.modelserver.scenario import Answer
 from runner.parsers import compile_parser
 from runner.process.spawn import LaunchError
-from runner.summary import tokens_text
+from runner.records.summary import tokens_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.config import Config
     from runner.doctor.contract import Breach
     from runner.doctor.trial import Trial
-    from runner.logs import Logs
     from runner.model import JsonObject
+    from runner.records.folder import Logs
 
 _DEEP_SECONDS = 120.0
 _SCENARIO = "hello"

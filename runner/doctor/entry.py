@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runner import __version__
 from runner.config import load
 from runner.config.project import AGENTS, project_at, stock_dir
@@ -12,10 +10,11 @@ from runner.doctor.check import Check
 from runner.doctor.history import record_of
 from runner.text import from_rfc3339
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.config import Config
-    from runner.logs import Logs
     from runner.model import JsonObject
+    from runner.records.folder import Logs
 
 _UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
 

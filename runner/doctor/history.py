@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
-from runner import record
+from runner.records import store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.logs import Logs
     from runner.model import JsonObject
+    from runner.records.folder import Logs
 
 
 def last_good_runs(logs: Logs) -> dict[str, JsonObject]:
@@ -43,4 +43,4 @@ _TEXTS = ("agent", "task", "run_id", "ended_at")
 def record_of(logs: Logs, line: JsonObject) -> JsonObject | None:
     """The record of a line's run; None when it is pruned."""
     place = logs.place_of(line["run_id"])
-    return record.read_metadata(logs.path(place)) if place else None
+    return store.read_metadata(logs.path(place)) if place else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from typing import TYPE_CHECKING
 
 from runner import files
 from runner.config import state_home
@@ -11,11 +10,12 @@ from runner.config.cache import cache_path
 from runner.doctor import scratch, trial
 from runner.doctor.check import Check
 from runner.errors import RunnerError
-from runner.memory import Place
+from runner.notify.last_valid import Place
 from runner.process.spawn import LaunchError
-from runner.summary import tokens_text
+from runner.records.summary import tokens_text
 from runner.units import format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from runner import __version__, git
 from runner.doctor.check import Check
 from runner.doctor.cron import cron_check
-from runner.due import TOLERANCE, schedules_of
 from runner.errors import UsageError
 from runner.files import reason
-from runner.ledger import last_beat
-from runner.policy import read_policy
+from runner.history.triage import silence
+from runner.notify.policy import read_policy
 from runner.process.containment import CONTAINMENT_VARIABLE, Containment, check_rung
+from runner.schedule.due import TOLERANCE, schedules_of
+from runner.schedule.state import last_beat
 from runner.template import TemplateError
-from runner.triage import silence
 from runner.units import format_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from runner.config import Config
-    from runner.logs import Logs
-    from runner.outbox import Outbox
+    from runner.notify.outbox import Outbox
+    from runner.records.folder import Logs
 
 _LITTLE_ROOM, _NO_ROOM = 1 << 30, 16 << 20  # bytes
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from runner.doctor.check import Check
 from runner.errors import RunnerError
 from runner.model import Invocation, Request
-from runner.plan import PROMPT_TASK, Entries, TemplateFaultError, binary_variable, plan
-from runner.process import command
+from runner.process import capture
 from runner.process.spawn import LaunchError, find_binary
+from runner.run.plan import PROMPT_TASK, Entries, TemplateFaultError, binary_variable, plan
 from runner.text import one_line
+from runner.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.config import Config
     from runner.model import JsonObject
-    from runner.plan import World
+    from runner.run.plan import World
 
 _SECONDS = 10.0
 _NOBODY = "doctor"
@@ -72,7 +72,7 @@ def _check(config: Config, name: str, agent: JsonObject, world: World) -> Check:
         advice = f"to install it: {install}" if install else None
         return Check("sandbox", "fail", f"{box}: {str(error).partition(' (')[0]}", advice)
     try:
-        said = command.finish(command.start(planned.argv, env, world.repo), _SECONDS)
+        said = capture.finish(capture.start(planned.argv, env, world.repo), _SECONDS)
     except LaunchError as error:
         return Check("sandbox", "fail", f"{box}: {error}")
     if said.code == 0:

@@ -7,16 +7,16 @@ import json
 import os
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runner import template
 from runner.doctor.scratch import TASK
 from runner.errors import RunnerError
-from runner.plan import binary_variable
-from runner.process import command
+from runner.process import capture
+from runner.run.plan import binary_variable
 from runner.text import one_line
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
@@ -62,9 +62,9 @@ def run(
     """`around` is entered after the command was started, so that nothing forks beside a thread. Raises RunnerError."""
     words = ["run", agent, TASK, "--json", "--repo", scratch.repo, "--timeout", f"{seconds:g}s"]
     argv = [sys.executable, "-P", "-m", "runner", "-C", scratch.project, *words, *(["--model", model] if model else [])]
-    child = command.start(argv, environ, scratch.project)
+    child = capture.start(argv, environ, scratch.project)
     with around or nullcontext():
-        said = command.finish(child, seconds + _SPARE_SECONDS, _GRACE)
+        said = capture.finish(child, seconds + _SPARE_SECONDS, _GRACE)
     try:
         record = json.loads(said.out)
         folder = os.path.join(scratch.project, "logs", TASK, agent, record["run_id"])

@@ -6,9 +6,9 @@ import argparse
 import json
 import sys
 import threading
-from dataclasses import asdict
 
 from runner.modelserver import SCENARIOS, ModelServer
+from runner.values import asdict
 
 
 def main() -> int:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from runner.modelserver import openai
-from runner.modelserver.dialect import CREATED, Call, data_event, find_shell, halves, shell_use
+from runner.modelserver.dialect import (
+    CREATED,
+    Call,
+    data_event,
+    find_shell,
+    halves,
+    shell_use,
+)
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
-from runner.modelserver.dialect import Call, HttpAnswer, event, find_shell, halves, shell_use, words_in
+from runner.modelserver.dialect import (
+    Call,
+    HttpAnswer,
+    event,
+    find_shell,
+    halves,
+    shell_use,
+    words_in,
+)
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any

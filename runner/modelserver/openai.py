@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runner.modelserver.dialect import HttpAnswer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
     from runner.modelserver.dialect import Call

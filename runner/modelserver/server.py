@@ -8,15 +8,23 @@ import socket
 import struct
 import threading
 import time
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
-from typing import TYPE_CHECKING
 
 from runner.modelserver import chat, generatecontent, messages, responses
 from runner.modelserver.dialect import HttpAnswer
-from runner.modelserver.scenario import SCENARIOS, Answer, Interrupted, Refusal, Reset, Silence, Tokens
+from runner.modelserver.scenario import (
+    SCENARIOS,
+    Answer,
+    Interrupted,
+    Refusal,
+    Reset,
+    Silence,
+    Tokens,
+)
+from runner.values import dataclass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType

@@ -1,4 +1,7 @@
-"""The rule language that turns an agent's output into a reply: `compile_parser(table).reader(clock)`."""
+"""The rule language that turns an agent's output into a reply: `compile_parser(table).reader(clock)`.
+
+May import the ground only. The door: the names below.
+"""
 
 from __future__ import annotations
 

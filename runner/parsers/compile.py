@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runner.parsers.expressions import Expressions
 from runner.parsers.folds import FIELDS, TAKES
 from runner.parsers.parser import Parser
@@ -13,6 +11,7 @@ from runner.parsers.rules import FaultRule, FieldRule, Probe, Rules, TerminalRul
 from runner.parsers.selectors import When
 from runner.reasons import FAULT_CLASSES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any

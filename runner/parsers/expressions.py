@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runner.errors import did_you_mean
 from runner.parsers.paths import FORM, Path
 from runner.parsers.patterns import Pattern, problem_of
 from runner.parsers.problems import Problems, shown
 from runner.parsers.resets import KINDS
-from runner.parsers.selectors import At, Condition, FirstOf, Minus, Sum, When
-from runner.parsers.words import scalar_text
+from runner.parsers.scalars import scalar_text
+from runner.parsers.selectors import (
+    At,
+    Condition,
+    FirstOf,
+    Minus,
+    Sum,
+    When,
+)
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.parsers.problems import Trail
     from runner.parsers.selectors import Pick

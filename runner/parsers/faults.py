@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
 from runner.model import Evidence, Fault
 from runner.parsers.resets import reset_in, reset_of
-from runner.parsers.words import decoded, scalar_text
+from runner.parsers.scalars import decoded, scalar_text
 from runner.reasons import REASONS
 from runner.text import one_line
+from runner.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runner.model import Reply, Usage
 from runner.parsers.decode import events_in
 from runner.parsers.faults import EXCERPT_BYTES, FaultBook, Line
 from runner.parsers.folds import FIELDS, Fold
-from runner.parsers.words import PATTERN_REACH, decoded, one_line, plain, scalar_text, squeezed
+from runner.parsers.scalars import (
+    PATTERN_REACH,
+    decoded,
+    one_line,
+    plain,
+    scalar_text,
+    squeezed,
+)
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import tzinfo

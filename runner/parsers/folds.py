@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from runner.parsers.scalars import count, number, one_line, scalar_text, valid
 
-from runner.parsers.words import count, number, one_line, scalar_text, valid
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeAlias

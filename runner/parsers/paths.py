@@ -6,10 +6,9 @@ was expected) yields nothing. A null counts as not there: a value that was not r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from runner.parsers.scalars import scalar_text
 
-from runner.parsers.words import scalar_text
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any, TypeAlias

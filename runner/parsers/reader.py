@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runner.parsers.decode import LONGEST_DOCUMENT, event_in, events_in, looks_like_object
 from runner.parsers.faults import EXCERPT_BYTES, Line
 from runner.parsers.findings import Findings
 from runner.parsers.lines import Ends, LineScanner
-from runner.parsers.words import PATTERN_REACH
+from runner.parsers.scalars import PATTERN_REACH
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import tzinfo

@@ -7,11 +7,11 @@ Relative and clock times count from `now` and are never in the past; an epoch is
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-from runner.parsers.words import number
+from runner.parsers.scalars import number
 from runner.units import parse_duration
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime, tzinfo

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from runner.parsers.scalars import number, scalar_text
 
-from runner.parsers.words import number, scalar_text
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Protocol
 

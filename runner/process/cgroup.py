@@ -11,8 +11,8 @@ import select
 import signal
 import struct
 import time
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

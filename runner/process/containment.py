@@ -6,12 +6,11 @@ environment; `group` is the agent's process group and the marker alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runner.errors import UsageError
 from runner.process import cgroup
 from runner.process.tree import Tree, become_subreaper, kill_marked
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -13,13 +13,13 @@ import os
 import select
 import signal
 import time
-from typing import TYPE_CHECKING
 
 from runner.process.pump import Pump
 from runner.process.signals import ENDING_SIGNALS
 from runner.process.spawn import ContainmentError, LaunchError, Pipes, find_binary, spawn
 from runner.process.tree import Own, become_subreaper
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn

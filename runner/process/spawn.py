@@ -7,8 +7,8 @@ import fcntl
 import os
 import signal
 import stat
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

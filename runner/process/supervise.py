@@ -5,15 +5,16 @@ from __future__ import annotations
 import select
 import signal
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from runner.model import Outcome
 from runner.process.guardian import GuardianLostError
 from runner.process.pump import Pump
 from runner.process.spawn import LaunchError
 from runner.process.tree import Own
+from runner.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import Ending, Invocation
     from runner.process.guardian import Guardian

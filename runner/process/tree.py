@@ -12,8 +12,9 @@ import select
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

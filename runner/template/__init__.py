@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import TYPE_CHECKING
 
-from runner.template.error import MAX_ERRORS, MAX_RESULT, TemplateError, position, too_large, unknown_variable
+from runner.template.error import (
+    MAX_ERRORS,
+    MAX_RESULT,
+    TemplateError,
+    position,
+    too_large,
+    unknown_variable,
+)
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 

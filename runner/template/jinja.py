@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import StrictUndefined, nodes, pass_context
 from jinja2.compiler import generate
@@ -21,8 +21,16 @@ from jinja2.visitor import NodeTransformer
 
 from runner.errors import did_you_mean
 from runner.template.budget import Budget
-from runner.template.error import MAX_ERRORS, MAX_RESULT, TemplateError, position, too_large, unknown_variable
+from runner.template.error import (
+    MAX_ERRORS,
+    MAX_RESULT,
+    TemplateError,
+    position,
+    too_large,
+    unknown_variable,
+)
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.logs import candidate_ids
 from runner.process.cgroup import own_folder
+from runner.records.folder import candidate_ids
 from tests.doubles.ntfy import Ntfy
 from tests.helpers import AGENTS, make_project, notifying, wait_until
 

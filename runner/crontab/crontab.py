@@ -1,0 +1,176 @@
+"""A project's marked block in a user's crontab. Pure, and on bytes: every other line stays as it is."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+
+from runner.errors import RunnerError
+from runner.text import one_line
+from runner.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runner.crontab.command import Beat
+
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+_MARK = re.compile(rb"# (>>>|<<<) runner(?: (.*))?")
+_VARIABLE = re.compile(rb"\s*[\"']?([A-Za-z_][A-Za-z0-9_]*)[\"']?\s*=")
+_EACH_MINUTE = b"* * * * * "
+_LONGEST = 998  # bytes of a command: Debian's cron takes no more
+_ABOUT = b"# `runner cron install` writes this block anew, and `runner cron remove` takes it out.\n"
+_UNENDED = b"# The line above this block had no newline at its end.\n"
+_OURS = b" -m runner "
+
+
+@dataclass(frozen=True)
+class Block:
+    """`lines` with the markers; `at` is the index of the first of them, counted from 0."""
+
+    project: bytes
+    at: int
+    lines: tuple[bytes, ...]
+
+    @property
+    def text(self) -> bytes:
+        return b"".join(self.lines)
+
+
+def block_of(beat: Beat) -> bytes:
+    """The whole block of a project. Raises RunnerError for what no crontab can hold."""
+    command = f"{shlex.join(beat.words())} >/dev/null 2>&1"
+    if "\\%" in command:
+        raise RunnerError(r"a path holds `\%`, which no crontab can name", hint="`runner cron install --systemd` can")
+    # To cron a bare percent sign is the end of the command.
+    line = os.fsencode(command).replace(b"%", rb"\%")
+    if len(line) > _LONGEST:
+        raise RunnerError(
+            f"the crontab's line would have {len(line):,} bytes, and cron takes {_LONGEST}",
+            hint="install from a shell with a shorter PATH, and name folders by `settings.path` in tasks.yaml",
+        )
+    project = os.fsencode(beat.project)
+    return b"".join((_marker(b">>>", project), _ABOUT, _EACH_MINUTE, line, b"\n", _marker(b"<<<", project)))
+
+
+def _marker(mark: bytes, project: bytes) -> bytes:
+    return b"# %b runner %b %b\n" % (mark, project, mark)
+
+
+def put(table: bytes, block: bytes) -> bytes:
+    """`table` with a block of `block_of`: in the place of the project's old one, else at the end.
+
+    Raises RunnerError for a damaged marker, and where a line of somebody else would be lost.
+    """
+    (new,) = blocks(block)
+    old = find(table, new.project)
+    if old is None:
+        if not table or table.endswith(b"\n"):
+            return table + block
+        return table + b"\n" + _noted(block)
+    _check(old)
+    lines = _LINE.findall(table)
+    lines[old.at : old.at + len(old.lines)] = [_noted(block) if _UNENDED in old.lines else block]
+    return b"".join(lines)
+
+
+def _noted(block: bytes) -> bytes:
+    """What `take` needs to know to leave the crontab as it was."""
+    first, rest = block.split(b"\n", 1)
+    return first + b"\n" + _UNENDED + rest
+
+
+def take(table: bytes, project: bytes) -> bytes:
+    """`table` without the project's block: byte for byte what it was before `put`. Raises RunnerError as `put` does."""
+    old = find(table, project)
+    if old is None:
+        return table
+    _check(old)
+    lines = _LINE.findall(table)
+    before, after = b"".join(lines[: old.at]), b"".join(lines[old.at + len(old.lines) :])
+    return before.removesuffix(b"\n") if _UNENDED in old.lines and not after else before + after
+
+
+def find(table: bytes, project: bytes) -> Block | None:
+    """Raises RunnerError for a damaged marker, of whatever project."""
+    return next((block for block in blocks(table) if block.project == project), None)
+
+
+def matches(old: Block, block: bytes) -> bool:
+    """Whether `put` would change nothing."""
+    return old.text in (block, _noted(block))
+
+
+def blocks(table: bytes) -> list[Block]:
+    """Every project's block, in order. Raises RunnerError for markers that do not pair."""
+    found: list[Block] = []
+    lines = _LINE.findall(table)
+    begun: tuple[int, bytes] | None = None
+    for at, line in enumerate(lines):
+        mark = _MARK.fullmatch(line.strip())
+        if mark is None:
+            continue
+        project = _project(mark, at)
+        if mark[1] == b">>>":
+            _check_begin(project, at, begun, found)
+            begun = (at, project)
+        elif begun is None:
+            raise _damaged(at, f"ends the block of {_shown(project)}, which never began")
+        elif begun[1] != project:
+            raise _damaged(at, f"ends the block of {_shown(project)} inside that of {_shown(begun[1])}")
+        else:
+            found.append(Block(project, begun[0], tuple(lines[begun[0] : at + 1])))
+            begun = None
+    if begun is not None:
+        raise _damaged(begun[0], f"begins the block of {_shown(begun[1])}, which never ends")
+    return found
+
+
+def _project(mark: re.Match[bytes], at: int) -> bytes:
+    tail = b" " + mark[1]
+    named = mark[2] or b""
+    if not named.endswith(tail) or not named.startswith(b"/"):
+        raise _damaged(at, f"is no whole marker: `{_decoded(mark[0])}`")
+    return named.removesuffix(tail)
+
+
+def _check_begin(project: bytes, at: int, begun: tuple[int, bytes] | None, found: list[Block]) -> None:
+    if begun is not None:
+        inside = f"inside that of {_shown(begun[1])}, which begins at line {begun[0] + 1}"
+        raise _damaged(at, f"begins the block of {_shown(project)} {inside}")
+    for block in found:
+        if block.project == project:
+            raise _damaged(at, f"begins a second block of {_shown(project)}, after that of line {block.at + 1}")
+
+
+def _check(block: Block) -> None:
+    """Raises RunnerError for a line in the block that somebody else wrote: it would be lost."""
+    for number, line in enumerate(block.lines, block.at + 1):
+        bare = line.strip()
+        if bare and not bare.startswith(b"#") and _OURS not in line:
+            raise RunnerError(
+                f"line {number} of the crontab stands in the runner's block and is not its own: `{_decoded(bare)}`",
+                hint="move it out of the block (`crontab -e`): nothing was changed",
+            )
+
+
+def _damaged(at: int, what: str) -> RunnerError:
+    return RunnerError(
+        f"line {at + 1} of the crontab {what}",
+        hint="nothing was changed; mend it by `crontab -e`: a block goes from `# >>> runner PROJECT >>>` to "
+        "`# <<< runner PROJECT <<<`, and can be deleted whole",
+    )
+
+
+def variables(table: bytes) -> set[str]:
+    """The names of the environment variables that the crontab sets."""
+    found = (_VARIABLE.match(line) for line in _LINE.findall(table))
+    return {name[1].decode() for name in found if name}
+
+
+def _shown(project: bytes) -> str:
+    return f"`{_decoded(project)}`"
+
+
+def _decoded(text: bytes) -> str:
+    return one_line(text.decode(errors="replace"))

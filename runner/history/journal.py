@@ -1,0 +1,148 @@
+"""Reading runs.jsonl and the run folders, a piece at a time: what the index is made from."""
+
+from __future__ import annotations
+
+import json
+import os
+from _blake2 import blake2b  # hashlib is 5 ms of import
+
+from runner.reasons import NOT_BEGUN
+from runner.records.migrate import upgrade
+from runner.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.model import JsonObject
+
+_NOT_TASKS = frozenset(("ids", "live", "outbox", "state", "heartbeat"))
+_TAIL = 1 << 14  # bytes; a line is seldom longer
+_FIRST = 1 << 16
+_NOT_BEGUN = tuple(f'"{status}"'.encode() for status in sorted(NOT_BEGUN))
+_PRUNED = b'"pruned"'
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far the feed has been read: its inode, and the last whole line before `end` by its place and digest.
+
+    An inode of 0 is a feed that is not there.
+    """
+
+    inode: int = 0
+    begin: int = 0
+    end: int = 0
+    digest: str = ""
+
+    def after(self, data: bytes) -> Mark:
+        """When `data`, which ends with a whole line, was read, too."""
+        body = data.rstrip(b"\n")
+        last = body[body.rfind(b"\n") + 1 :] + data[len(body) :]
+        end = self.end + len(data)
+        return Mark(self.inode, end - len(last), end, digest(last)) if body else Mark(self.inode, end, end, digest(b""))
+
+
+def digest(line: bytes) -> str:
+    return blake2b(line, digest_size=16).hexdigest()
+
+
+def mark_of(path: str) -> Mark:
+    """The mark behind the last whole line of the feed."""
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            size = _TAIL
+            while True:
+                start = max(0, status.st_size - size)
+                file.seek(start)
+                data = file.read(status.st_size - start)
+                whole = data[: data.rfind(b"\n") + 1]
+                if start == 0 or b"\n" in whole.rstrip(b"\n"):
+                    return Mark(status.st_ino, start, start).after(whole)
+                size *= 8
+    except OSError:
+        return Mark()
+
+
+def read_from(path: str, mark: Mark) -> bytes | None:
+    """The whole lines behind the mark; None when the feed is not the one that was read."""
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_ino != mark.inode:
+                return None
+            file.seek(mark.begin)
+            data = file.read()
+    except OSError:
+        return b"" if mark.inode == 0 else None
+    known = mark.end - mark.begin
+    if len(data) < known or digest(data[:known]) != mark.digest:
+        return None
+    return data[known : data.rfind(b"\n") + 1] if data.rfind(b"\n") >= known else b""
+
+
+def feed_lines(data: bytes) -> Iterator[JsonObject]:
+    """The objects of the feed's lines; empty and broken lines are none."""
+    for line in data.split(b"\n"):
+        found = _decoded(line) if line else None
+        if found is not None:
+            yield found
+
+
+def skipped_lines(path: str, end: int) -> Iterator[JsonObject]:
+    """The feed's lines up to `end` of runs without a folder, and those that take a run away."""
+    try:
+        with open(path, "rb") as file:
+            for line in file:
+                end -= len(line)
+                if end < 0:
+                    return
+                if _PRUNED in line or any(status in line for status in _NOT_BEGUN):
+                    found = _decoded(line)
+                    if found is not None and (found.get("status") in NOT_BEGUN or found.get("pruned")):
+                        yield found
+    except OSError:
+        return
+
+
+def closed_records(root: str) -> Iterator[JsonObject]:
+    """The records of all run folders but of those that still run."""
+    for task in _folders(root):
+        if task.name not in _NOT_TASKS:
+            for agent in _folders(task.path):
+                for run in _folders(agent.path):
+                    found = _record(run.path)
+                    if found is not None and found.get("status") != "running":
+                        yield found
+
+
+def _folders(path: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+
+
+def _record(folder: str) -> JsonObject | None:
+    """As record.read_metadata, without the layers of a text file: there may be a hundred thousand of them."""
+    try:
+        fd = os.open(folder + "/metadata.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            text = os.read(fd, _FIRST)
+            while len(text) % _FIRST == 0 and (more := os.read(fd, _FIRST)):
+                text += more
+        finally:
+            os.close(fd)
+    except OSError:
+        return None
+    found = _decoded(text)
+    return upgrade(found) if found is not None else None
+
+
+def _decoded(text: bytes) -> JsonObject | None:
+    try:
+        found = json.loads(text.decode())
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

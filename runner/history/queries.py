@@ -1,0 +1,214 @@
+"""Questions about runs: lists, single runs by what people call them, statistics."""
+
+from __future__ import annotations
+
+import time
+
+from runner.errors import UsageError, nearest
+from runner.history.index import Store
+from runner.history.rows import COLUMNS, entry_of
+from runner.history.tables import ALWAYS, BEGUN, SUMS, cells, durations
+from runner.records import store
+from runner.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from runner.model import JsonObject
+    from runner.records.folder import Logs
+
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM runs"  # noqa: S608  # our own names
+_SHOWN = 5  # ids in a hint
+_RECENT = 200  # runs among which a mistyped id is looked for
+_EQUAL = ("agent", "task", "status", "reason")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which runs; times are seconds since the epoch."""
+
+    agent: str | None = None
+    task: str | None = None
+    status: str | None = None
+    reason: str | None = None
+    since: float | None = None
+    until: float | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A run that was found: its id and its folder, which a skipped run has not."""
+
+    run_id: str
+    folder: str | None
+
+
+def stamp(when: float) -> str:
+    """The run id of a run that began then."""
+    return time.strftime("%Y%m%d_%H%M%S", time.gmtime(when))
+
+
+def entries(index: Store, wanted: Filter) -> list[JsonObject]:
+    """Closed and skipped runs, newest first."""
+    parts, values = [], []
+    for name in _EQUAL:
+        value = getattr(wanted, name)
+        if value is not None:
+            parts.append(f"{name} = ?")
+            values.append(value)
+    if wanted.status not in (None, "success"):
+        parts.append("status <> 'success'")  # said, so that the index of what went wrong fits
+    if wanted.since is not None:
+        parts.append("run_id >= ?")
+        values.append(stamp(wanted.since))
+    if wanted.until is not None:
+        parts.append("run_id <= ?")
+        values.append(stamp(wanted.until))
+    where = f" WHERE {' AND '.join(parts)}" if parts else ""
+    limit = "" if wanted.limit is None else f" LIMIT {wanted.limit:d}"
+    return [entry_of(row) for row in index.rows(f"{_SELECT}{where} ORDER BY run_id DESC{limit}", values)]
+
+
+def running(logs: Logs) -> Iterator[JsonObject]:
+    """The records of the runs that live, and of those whose runner was ended, newest first."""
+    for run_id in reversed(logs.live_ids()):
+        place = logs.place_of(run_id)
+        found = store.read_metadata(logs.path(place)) if place else None
+        if found is not None and found.get("status") == "running":
+            yield found
+
+
+def entry_of_live(found: JsonObject) -> JsonObject:
+    """The record of a live run as an entry of the list."""
+    keys = (
+        "run_id agent task status reason exit_code model session_id started_at ended_at elapsed_seconds trigger usage "
+        "cost_usd tool_calls error attempt previous_run"
+    )
+    return {**{key: found.get(key) for key in keys.split()}, "commits": None}
+
+
+def find(logs: Logs, name: str) -> Place:
+    """The run that `name` means: an id, the beginning of one, `last`, `last:AGENT/TASK`. Raises UsageError."""
+    place = logs.place_of(name) if "/" not in name else None
+    if place is not None and store.read_metadata(logs.path(place)) is not None:
+        return Place(name, logs.path(place))
+    run_id = _last(logs, name) if name.partition(":")[0] == "last" else _by_beginning(logs, name)
+    place = logs.place_of(run_id)
+    folder = logs.path(place) if place else None
+    return Place(run_id, folder if folder is not None and store.read_metadata(folder) is not None else None)
+
+
+def entry(index: Store, run_id: str) -> JsonObject | None:
+    """One run as the index has it."""
+    rows = index.rows(f"{_SELECT} WHERE run_id = ?", (run_id,))
+    return entry_of(rows[0]) if rows else None
+
+
+def _last(logs: Logs, name: str) -> str:
+    _, colon, pair = name.partition(":")
+    agent, _, task = pair.partition("/")
+    live = [found["run_id"] for found in running(logs) if agent in ("", found["agent"]) and task in ("", found["task"])]
+    parts = [f"{key} = ?" for key, value in (("agent", agent), ("task", task)) if value]
+    where = " AND ".join([f"status {BEGUN}", *parts])
+    sql = f"SELECT run_id FROM runs WHERE {where} ORDER BY run_id DESC LIMIT 1"  # noqa: S608  # values are bound
+    closed = [row[0] for row in Store(logs).rows(sql, [value for value in (agent, task) if value])]
+    if not live and not closed:
+        of = f" of `{pair}`" if colon else ""
+        raise UsageError(f"there is no run{of} yet", hint="`runner runs` lists the runs that there are")
+    newest: str = max(live + closed)
+    return newest
+
+
+def _by_beginning(logs: Logs, name: str) -> str:
+    live = [run_id for run_id in logs.live_ids() if run_id.startswith(name)]
+    index = Store(logs)
+    sql = "SELECT run_id FROM runs WHERE run_id BETWEEN ? AND ? || '~' ORDER BY run_id DESC LIMIT ?"
+    fitting: list[str] = sorted({*live, *(row[0] for row in index.rows(sql, (name, name, _SHOWN + 1)))})
+    if name in fitting:
+        return name
+    if len(fitting) == 1 and name:
+        return fitting[0]
+    if fitting and name:
+        more = ", …" if len(fitting) > _SHOWN else ""
+        raise UsageError(f"several runs begin with `{name}`", hint=f"{', '.join(fitting[:_SHOWN])}{more}")
+    near = _nearest(index, name)
+    raise UsageError(f"there is no run `{name}`", hint=f"the nearest: {', '.join(near)}" if near else "`runner runs`")
+
+
+def _nearest(index: Store, name: str) -> list[str]:
+    """The ids beside it in time, and the one most like it among the newest."""
+    before = index.rows("SELECT run_id FROM runs WHERE run_id < ? ORDER BY run_id DESC LIMIT 2", (name,))
+    after = index.rows("SELECT run_id FROM runs WHERE run_id > ? ORDER BY run_id LIMIT 2", (name,))
+    recent = [row[0] for row in index.rows("SELECT run_id FROM runs ORDER BY run_id DESC LIMIT ?", (_RECENT,))]
+    like = nearest(name[:64], recent)
+    return sorted({row[0] for row in (*before, *after)} | ({like} if like else set()))
+
+
+_CELLS = "SELECT * FROM cells WHERE kind = ? AND day"
+
+
+def statistics(index: Store, by: str, since: float | None, last: int | None = None) -> list[JsonObject]:
+    """Runs added up by agent, task, model or day, with the number of runs of each day, or of the `last` ones."""
+    source, values = (f"{_CELLS} = ?", [by, ALWAYS]) if since is None else _cells_since(by, since)
+    sums = ", ".join(f"sum({name})" for name in SUMS)
+    groups = index.rows(f"SELECT name, {sums} FROM ({source}) GROUP BY name", values)  # noqa: S608  # our own names
+    days = {} if by == "day" else _days(index, by, since, last)
+    return [_statistic(by, row, *_quantiles(index, by, row[0], since, row[-1]), days.get(row[0], {})) for row in groups]
+
+
+def _days(index: Store, by: str, since: float | None, last: int | None) -> dict[str | None, dict[str, int]]:
+    """How many runs of a name began on which day."""
+    sql = "SELECT DISTINCT day FROM cells WHERE kind = 'day' AND day > ? ORDER BY day DESC LIMIT ?"
+    first = min(index.rows(sql, (ALWAYS, -1 if last is None else last)), default=("0",))[0]
+    source, values = (f"{_CELLS} >= ?", [by, first]) if since is None else _cells_since(by, since)
+    days: dict[str | None, dict[str, int]] = {}
+    sql = f"SELECT name, day, sum(runs) FROM ({source}) WHERE day >= ? GROUP BY 1, 2"  # noqa: S608  # our own names
+    for name, day, number in index.rows(sql, (*values, first)):
+        days.setdefault(name, {})[day] = number
+    return days
+
+
+def _cells_since(kind: str, since: float) -> tuple[str, list[str]]:
+    """Whole days as they were added up before, the first day from the moment on."""
+    began = stamp(since)
+    part = cells(kind, "run_id BETWEEN ? AND ? || '~'")
+    return f"{_CELLS} > ? UNION ALL {part}", [kind, began[:8], began, began[:8]]
+
+
+def _statistic(
+    kind: str, row: tuple[Any, ...], median: float | None, p95: float | None, days: dict[str, int]
+) -> JsonObject:
+    name, found = row[0], dict(zip(SUMS, row[1:], strict=True))
+    runs, cost = found["runs"], found["cost_usd"]
+    return {
+        "name": name if kind != "day" else f"{name[:4]}-{name[4:6]}-{name[6:]}",
+        **{key: found[key] for key in ("runs", "successes", "skipped")},
+        "success_rate": found["successes"] / runs if runs else None,
+        "median_seconds": median,
+        "p95_seconds": p95,
+        **{key: found[key] for key in ("input_tokens", "output_tokens", "cache_read_tokens")},
+        "runs_without_tokens": runs - found["with_tokens"],
+        "cost_usd": None if cost is None else round(cost, 6),
+        "runs_without_cost": runs - found["with_cost"],
+        "commits": found["commits"] or 0,
+        "days": days,
+    }
+
+
+def _quantiles(
+    index: Store, kind: str, name: str | None, since: float | None, timed: int
+) -> tuple[float | None, float | None]:
+    """(median, p95) in seconds, what that share of the `timed` runs does not exceed; the mean of two in the middle."""
+    if timed == 0:
+        return None, None
+    where = (name,) if since is None else (name, stamp(since))
+    up, down = (durations(kind, descending=descending, since=since is not None) for descending in (False, True))
+    middle = index.rows(up, (*where, 2 - timed % 2, (timed - 1) // 2))
+    return _mean(middle), _mean(index.rows(down, (*where, 1, timed // 20)))
+
+
+def _mean(rows: list[tuple[int]]) -> float | None:
+    return sum(milliseconds for (milliseconds,) in rows) / len(rows) / 1000 if rows else None

@@ -1,0 +1,44 @@
+"""Messages by a URL of the library apprise, which knows some hundred services: an optional extra.
+
+target: url_env, the name of the variable with the URL, which holds the secrets of its service.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from runner.notify.channels.base import Failed, Sent
+from runner.notify.channels.budget import OutOfTimeError, within
+from runner.notify.channels.cut import cut_line, cut_text
+from runner.notify.channels.secret import secret
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.model import JsonObject
+    from runner.notify.channels.base import Delivery, Message
+
+# Services differ in what they take; this much every one of them shows.
+_BODY_LIMIT, _TITLE_LIMIT = 2000, 250
+
+
+def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeout: float) -> Delivery:
+    """Hand it to apprise, which says no more than whether it went."""
+    url = secret(str(target.get("url_env") or ""), environ)
+    if isinstance(url, Failed):
+        return url
+    try:
+        # An optional extra, and seconds of import: here, when such a URL is configured.
+        library = import_module("apprise")
+    except ImportError:
+        return Failed("apprise is not installed: `pip install 'runner-agents[notify]'`", permanent=True)
+    services = library.Apprise()
+    if not services.add(url):
+        return Failed(f"the variable {target['url_env']} holds no URL that apprise knows", permanent=True)
+    title, body = cut_line(message.title, _TITLE_LIMIT), cut_text(message.body, _BODY_LIMIT)
+    try:
+        sent = within(timeout, lambda _given_up: services.notify(title=title, body=body))
+    except OutOfTimeError:
+        return Failed(f"apprise gave no answer within {timeout:g} s", permanent=False)
+    return Sent(None) if sent else Failed("apprise could not send it", permanent=False)

@@ -1,0 +1,60 @@
+"""What every channel takes and gives back."""
+
+from __future__ import annotations
+
+from runner.values import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Protocol, TypeAlias
+
+    from runner.model import JsonObject
+
+    class Channel(Protocol):
+        """A module of this folder.
+
+        `target` is the channel's settings as an outbox file holds them, of secrets only the variable's name; `environ`
+        is where those names are looked up. `timeout` is seconds for all of it. Never raises.
+        """
+
+        def send(
+            self, target: JsonObject, message: Message, environ: Mapping[str, str], timeout: float
+        ) -> Delivery: ...
+
+    Delivery: TypeAlias = "Sent | Failed"
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message, complete and JSON-able; each channel uses what it can show.
+
+    `message_id` is the run id: the same message sent again replaces itself where the channel knows how. `priority` is 1
+    (lowest) to 5. `delay` as ntfy writes it (`30m`) asks for a later delivery. `record` is for machines.
+    """
+
+    title: str
+    body: str
+    tags: tuple[str, ...]
+    priority: int
+    click: str | None
+    actions: tuple[JsonObject, ...]
+    message_id: str
+    delay: str | None = None
+    record: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The other side has it; `server_id` is its own name for the message."""
+
+    server_id: str | None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """It has not, as far as we know. `permanent`: the same message will fail again. `retry_after` is in seconds."""
+
+    error: str
+    permanent: bool
+    retry_after: float | None = None

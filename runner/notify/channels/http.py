@@ -1,0 +1,170 @@
+"""One HTTP request within a budget, and what its answer means for a message."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import requests
+
+from runner import __version__
+from runner.notify.channels.base import Failed
+from runner.notify.channels.budget import OutOfTimeError, within
+from runner.text import one_line
+from runner.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Mapping
+
+ANSWER_LIMIT = 64 * 1024
+LONGEST_WAIT = 24 * 3600.0
+# Any other 4xx says that the same request will fail again. 407 is a proxy's, and 425 means too early.
+_PASSING = frozenset((407, 408, 425, 429))
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+    answer_limit: int = ANSWER_LIMIT
+
+
+def exchange(request: Request, environ: Mapping[str, str], timeout: float) -> bytes | Failed:
+    """The body of a 2xx answer, at most `answer_limit` bytes of it. Never raises."""
+    host = _host(request.url)
+    if host is None:
+        return Failed("its url is no http or https address", permanent=True)
+    try:
+        answer = within(timeout, lambda given_up: _exchange(request, environ, timeout, given_up))
+    except OutOfTimeError:
+        return Failed(f"`{host}` gave no answer within {timeout:g} s", permanent=False)
+    except Exception as error:  # libraries below raise more than they document
+        return Failed(f"cannot reach `{host}`: {_plain(error)}", permanent=False)
+    return answer
+
+
+class _Body:
+    """The request's body, not to be sent any more once the sender was given up: its message will be sent again."""
+
+    def __init__(self, data: bytes, given_up: threading.Event) -> None:
+        self._data = data
+        self._given_up = given_up
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._given_up.is_set():
+            raise OutOfTimeError
+        yield self._data
+
+
+def _exchange(
+    request: Request, environ: Mapping[str, str], timeout: float, given_up: threading.Event
+) -> bytes | Failed:
+    with requests.Session() as session:
+        # Nothing from this process's own surroundings: no netrc, no proxies but those of the environment given.
+        session.trust_env = False
+        session.verify = _certificates(environ)
+        # Redirects are not followed: they would carry the message, and perhaps the token, to another host.
+        with session.request(
+            request.method,
+            request.url,
+            data=_Body(request.body, given_up) if request.body else None,
+            headers={"User-Agent": f"runner/{__version__}", "Accept-Encoding": "identity", **request.headers},
+            proxies=_proxies(request.url, environ),
+            timeout=max(timeout, 0.001),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            body: bytes = response.raw.read(request.answer_limit, decode_content=False)
+            return body if 200 <= response.status_code < 300 else _refused(response, body)
+
+
+def _refused(response: requests.Response, body: bytes) -> Failed:
+    status = response.status_code
+    error = f"{status} {one_line(response.reason or '', 60).lower()}".rstrip()
+    if 300 <= status < 400:
+        # A captive portal does that, too, and goes away: so it is not permanent.
+        place = _host(response.headers.get("Location", "")) or "another path"
+        return Failed(f"{error}: it redirects to {place}, which is not followed", permanent=False)
+    said = _said(body)
+    return Failed(
+        f"{error} ({said})" if said else error,
+        permanent=400 <= status < 500 and status not in _PASSING,
+        retry_after=_retry_after(response.headers.get("Retry-After")) if status in (429, 503) else None,
+    )
+
+
+def _said(body: bytes) -> str | None:
+    """The text of an error in JSON; a page in HTML says nothing to a reader of logs."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    text = answer.get("error") if isinstance(answer, dict) else None
+    return one_line(text, 120) if isinstance(text, str) else None
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds from now, of a number of seconds or an HTTP date; at most a day, whatever the server says."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value) if value.isdecimal() else parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(0.0, seconds), LONGEST_WAIT)
+
+
+def _host(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return parts.hostname if parts.scheme in ("http", "https") else None
+
+
+def _certificates(environ: Mapping[str, str]) -> str | bool:
+    """The bundle that other tools are told to trust by the same environment; True for the library's own."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    return next((environ[name] for name in names if environ.get(name)), True)
+
+
+def _proxies(url: str, environ: Mapping[str, str]) -> dict[str, str]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    for name in _variable("no_proxy", environ).replace(" ", "").split(","):
+        bare = name.removeprefix("*").removeprefix(".")
+        if name == "*" or (bare and (host == bare or host.endswith(f".{bare}"))):
+            return {}
+    proxy = _variable(f"{parts.scheme}_proxy", environ) or _variable("all_proxy", environ)
+    return {parts.scheme: proxy} if proxy else {}
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> str:
+    return environ.get(name) or environ.get(name.upper()) or ""
+
+
+def _plain(error: BaseException) -> str:
+    """The cause in a few words, without addresses and object names that libraries wrap around it."""
+    seen: list[BaseException] = []
+    inner: object = error
+    while isinstance(inner, BaseException) and inner not in seen:
+        seen.append(inner)
+        arguments = [argument for argument in inner.args if isinstance(argument, BaseException)]
+        inner = getattr(inner, "reason", None) or inner.__cause__ or inner.__context__ or next(iter(arguments), None)
+    for cause in reversed(seen):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message})"
+        if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException):
+            text = one_line(cause.strerror or str(cause))
+            return text[:1].lower() + text[1:]
+    return type(error).__name__

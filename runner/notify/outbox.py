@@ -1,0 +1,215 @@
+"""Messages that are not delivered yet, a file each: written before they are needed, gone when they are delivered.
+
+A file is touched only under its run's lock. At least once: a duplicate is possible only between the server's answer and
+our unlink, and it carries the same message id.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from runner import files
+from runner.notify.channels import send as send_by
+from runner.notify.channels.base import Failed, Message, Sent
+from runner.records import store
+from runner.text import rfc3339
+from runner.values import asdict, dataclass, field, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from runner.model import JsonObject
+    from runner.records.folder import Logs
+
+YOUNG = 600.0  # seconds in which a message is tried at once by whoever comes; backoff counts after that
+_FIRST_WAIT = 60.0
+_LONGEST_WAIT = 3600.0
+_LEAST_TIME = 0.2  # a try with less time than this only wears out the server
+
+
+@dataclass(frozen=True)
+class Target:
+    """One channel of one message; `not_before` is what the server asked for, `next_at` our own backoff."""
+
+    settings: JsonObject
+    state: str = "pending"
+    attempts: int = 0
+    next_at: float = 0.0
+    not_before: float = 0.0
+    last_error: str | None = None
+    delivered_at: float | None = None
+    server_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A message with its targets. `final` is False while it says that its run did not end."""
+
+    message: Message
+    created_at: float
+    targets: tuple[Target, ...]
+    final: bool = True
+    run_dir: str | None = None
+
+    @property
+    def id(self) -> str:
+        return self.message.message_id
+
+    def notification(self) -> JsonObject:
+        """The record's `notification`."""
+        states = [target.state for target in self.targets]
+        last = next((target for target in reversed(self.targets) if target.last_error), None)
+        delivered = [target.delivered_at for target in self.targets if target.delivered_at is not None]
+        return {
+            "state": _joint_state(states),
+            "attempts": sum(target.attempts for target in self.targets),
+            "delivered_at": rfc3339(max(delivered)) if delivered else None,
+            "message_id": next((target.server_id for target in self.targets if target.server_id), None),
+            "last_error": last.last_error if last else None,
+        }
+
+
+def _joint_state(states: list[str]) -> str:
+    for state in ("pending", "dead", "delivered"):
+        if state in states:
+            return state
+    return "off"
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """The folder logs/outbox and its dead letters."""
+
+    logs: Logs
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def path(self, message_id: str) -> str:
+        return self.logs.path("outbox", f"{message_id}.json")
+
+    def dead_path(self, message_id: str) -> str:
+        return self.logs.path("outbox", "dead", f"{message_id}.json")
+
+    def ids(self) -> list[str]:
+        """The pending messages, oldest first."""
+        return _ids(self.logs.path("outbox"))
+
+    def dead_ids(self) -> list[str]:
+        return _ids(self.logs.path("outbox", "dead"))
+
+    def write(self, pending: Pending) -> None:
+        """Whole and on the disk before it returns. Raises OSError."""
+        files.make_folders(self.logs.path("outbox"))
+        files.write_json(self.path(pending.id), _to_json(pending))
+
+    def read(self, message_id: str, *, dead: bool = False) -> Pending | None:
+        """None when it is gone; a damaged one is put with the dead letters, for a person."""
+        path = self.dead_path(message_id) if dead else self.path(message_id)
+        try:
+            with open(path, encoding="utf-8") as file:
+                return _from_json(json.load(file))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, OSError):
+            if not dead:
+                files.make_folders(self.logs.path("outbox", "dead"))
+                os.replace(path, self.dead_path(message_id) + ".damaged")
+            return None
+
+    def remove(self, message_id: str) -> None:
+        try:
+            os.unlink(self.path(message_id))
+        except FileNotFoundError:
+            pass
+
+    def bury(self, pending: Pending) -> None:
+        """Keep what no retry will deliver where `notify list` shows it."""
+        files.make_folders(self.logs.path("outbox", "dead"))
+        files.write_json(self.dead_path(pending.id), _to_json(pending))
+        self.remove(pending.id)
+
+    def send(self, pending: Pending, clock: Callable[[], float], budget: float, *, due_only: bool = False) -> Pending:
+        """Try what is pending, within `budget` seconds in all; the caller holds the run's lock."""
+        targets = []
+        left = budget
+        for target in pending.targets:
+            began = clock()
+            if target.state == "pending" and left > _LEAST_TIME and _is_due(target, pending, began, due_only=due_only):
+                targets.append(self._try(target, pending.message, clock, left))
+            else:
+                targets.append(target)
+            left -= max(0.0, clock() - began)
+        return replace(pending, targets=tuple(targets))
+
+    def _try(self, target: Target, message: Message, clock: Callable[[], float], limit: float) -> Target:
+        result = send_by(target.settings["kind"], target.settings, message, self.environ, limit)
+        now, attempts = clock(), target.attempts + 1
+        if isinstance(result, Sent):
+            return replace(
+                target,
+                state="delivered",
+                attempts=attempts,
+                last_error=None,
+                delivered_at=now,
+                server_id=result.server_id,
+            )
+        return _failed(target, result, attempts, now)
+
+    def settle(self, pending: Pending) -> None:
+        """Bring the folder, and the run's record, to what the last try showed."""
+        notification = pending.notification()
+        if notification["state"] == "pending":
+            self.write(pending)
+        if pending.run_dir is not None:
+            store.set_notification(self.logs.path(pending.run_dir), notification)
+        if notification["state"] == "dead":
+            self.bury(pending)
+        elif notification["state"] != "pending":
+            self.remove(pending.id)
+
+
+def _failed(target: Target, result: Failed, attempts: int, now: float) -> Target:
+    if result.permanent:
+        return replace(target, state="dead", attempts=attempts, last_error=result.error)
+    # Jitter, so that the runners of one machine do not all come back at once; `random` is 1 ms of import.
+    jitter = 0.8 + 0.4 * os.urandom(1)[0] / 255
+    wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempts - 1, 10)) * jitter
+    asked = now + result.retry_after if result.retry_after else 0.0
+    return replace(target, attempts=attempts, last_error=result.error, next_at=now + wait, not_before=asked)
+
+
+def _is_due(target: Target, pending: Pending, now: float, *, due_only: bool) -> bool:
+    if now < target.not_before:
+        return False
+    return not due_only or now - pending.created_at < YOUNG or now >= target.next_at
+
+
+def _ids(folder: str) -> list[str]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
+
+def _to_json(pending: Pending) -> JsonObject:
+    return {
+        "message": asdict(pending.message),
+        "created_at": pending.created_at,
+        "final": pending.final,
+        "run_dir": pending.run_dir,
+        "targets": [asdict(target) for target in pending.targets],
+    }
+
+
+def _from_json(data: Any) -> Pending:
+    message = {**data["message"], "tags": tuple(data["message"]["tags"]), "actions": tuple(data["message"]["actions"])}
+    return Pending(
+        message=Message(**message),
+        created_at=float(data["created_at"]),
+        targets=tuple(Target(**target) for target in data["targets"]),
+        final=bool(data["final"]),
+        run_dir=data["run_dir"],
+    )

@@ -1,0 +1,184 @@
+"""Pure: who hears of a run, and how loudly. The `notify:` section with its templates rendered."""
+
+from __future__ import annotations
+
+import time
+
+from runner import template
+from runner.reasons import reason_of
+from runner.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from runner.model import JsonObject
+
+# What each channel cannot do without, in one of these settings; where all are empty it is not configured.
+ESSENTIAL = {"ntfy": ("topic",), "webhook": ("url", "url_env"), "command": ("argv",), "apprise": ("url_env",)}
+_QUIET_PRIORITY = 2
+_LOUD = 5  # even at night
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """Hours in which messages make no sound, in a time zone; they may span midnight. Minutes of the day."""
+
+    begin: int
+    end: int
+    zone: str | None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Targets are JSON-able channel settings with their `kind`; of secrets they hold only the variable's name."""
+
+    targets: tuple[JsonObject, ...] = ()
+    failure_targets: tuple[JsonObject, ...] = ()
+    statuses: frozenset[str] | None = None
+    fold_after: int | None = None
+    recovery: bool = True
+    quiet: Quiet | None = None
+    dead_man: bool = False
+    budget: float = 5.0
+
+    @property
+    def everything(self) -> tuple[JsonObject, ...]:
+        return (*self.targets, *self.failure_targets)
+
+
+class _Environ(dict[str, str]):
+    """A variable that is not set is null in the templates of this section."""
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
+def read_policy(section: JsonObject, task: JsonObject, environ: Mapping[str, str]) -> Policy:
+    """The global section, overridden key by key by the task's. Raises template.TemplateError."""
+    ours = task.get("notify")
+    if ours is False:
+        return Policy()
+    merged = {**section, **(ours or {})}
+    variables = {"env": _Environ(environ)}
+    return Policy(
+        targets=_targets(merged, variables),
+        failure_targets=_targets(merged.get("failures") or {}, variables),
+        statuses=frozenset(merged["on"]) if merged.get("on") else None,
+        fold_after=merged.get("fold_after"),
+        recovery=merged.get("recovery", True),
+        quiet=_quiet(merged.get("quiet")),
+        dead_man=bool(merged.get("dead_man", False)),
+    )
+
+
+def _targets(section: JsonObject, variables: Mapping[str, Any]) -> tuple[JsonObject, ...]:
+    found = []
+    for kind, essential in ESSENTIAL.items():
+        settings = section.get(kind) or {}
+        # The essential settings first: where they are empty the others' templates are not worth an import of jinja2.
+        if any(_rendered(settings.get(key), variables) for key in essential):
+            found.append({"kind": kind, **{key: _rendered(item, variables) for key, item in settings.items()}})
+    return tuple(found)
+
+
+def rendered(section: JsonObject, environ: Mapping[str, str]) -> JsonObject:
+    """A section with its templates rendered, in which `env` is all that there is. Raises template.TemplateError."""
+    variables = {"env": _Environ(environ)}
+    return {key: _rendered(item, variables) for key, item in section.items()}
+
+
+def _rendered(value: Any, variables: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        return template.render(value, variables) or None
+    if isinstance(value, list):
+        return [_rendered(item, variables) for item in value]
+    if isinstance(value, dict):
+        return {key: _rendered(item, variables) for key, item in value.items()}
+    return value
+
+
+def _quiet(section: JsonObject | None) -> Quiet | None:
+    if not section:
+        return None
+    return Quiet(_minutes(section["from"]), _minutes(section["to"]), section.get("timezone"))
+
+
+def _minutes(clock: str) -> int:
+    hours, minutes = clock.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+@dataclass(frozen=True)
+class Streak:
+    """How the runs of one agent on one task went lately: the reason they fail with, and how many failed so in a row."""
+
+    reason: str | None = None
+    count: int = 0
+
+    def after(self, record: JsonObject) -> Streak:
+        if record["status"] == "success":
+            return Streak()
+        return Streak(record["reason"], self.count + 1 if record["reason"] == self.reason else 1)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where a message goes; no target at all means that none is wanted. `note` is a line for its text."""
+
+    targets: tuple[JsonObject, ...] = ()
+    note: str | None = None
+    priority: int | None = None
+
+
+def decide(policy: Policy, record: JsonObject, before: Streak, now: float) -> Decision:
+    """What becomes of the message of a run that ended as `record` says, after the `before` of its pair."""
+    failed = record["status"] != "success"
+    targets = policy.everything if failed else policy.targets
+    if not targets:
+        return Decision()
+    recovered = before.count > 0 and not failed
+    note = (
+        f"recovered after {before.count} failed run{'s' if before.count > 1 else ''} ({before.reason})"
+        if recovered
+        else None
+    )
+    if policy.statuses is not None and record["status"] not in policy.statuses and not (recovered and policy.recovery):
+        return Decision()
+    streak = before.after(record)
+    if failed and policy.fold_after is not None:
+        if streak.count > policy.fold_after:
+            return Decision()
+        if streak.count == policy.fold_after and streak.count > 1:
+            note = f"the {_ordinal(streak.count)} time in a row; more of the same will not be sent until it changes"
+    return Decision(targets, note, loudness(policy, reason_of(record["reason"]).priority, now))
+
+
+def _ordinal(number: int) -> str:
+    """`3rd`."""
+    last = number % 10 if number % 100 not in (11, 12, 13) else 0
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
+
+
+def loudness(policy: Policy, priority: int, now: float) -> int:
+    """The priority, less in quiet hours but for what cannot wait."""
+    if policy.quiet is not None and priority < _LOUD and _within(policy.quiet, now):
+        return min(priority, _QUIET_PRIORITY)
+    return priority
+
+
+def _within(quiet: Quiet, now: float) -> bool:
+    if quiet.zone is None:
+        local = time.localtime(now)
+        minute = local.tm_hour * 60 + local.tm_min
+    else:
+        # Zones are 6 ms of import, and few people set quiet hours.
+        from datetime import datetime  # noqa: PLC0415
+        from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+        moment = datetime.fromtimestamp(now, ZoneInfo(quiet.zone))
+        minute = moment.hour * 60 + moment.minute
+    if quiet.begin <= quiet.end:
+        return quiet.begin <= minute < quiet.end
+    return minute >= quiet.begin or minute < quiet.end

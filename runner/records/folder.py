@@ -1,0 +1,268 @@
+"""The log folder of a project: ids, locks, and the feeds that other commands read."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import time
+
+from runner import files
+from runner.errors import RunnerError
+from runner.files import append, make_folders, reason, unlink, write_new
+from runner.text import one_line, rfc3339
+from runner.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_OWNER = re.compile(r"[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*")
+
+
+class RecordError(RunnerError):
+    """The log folder cannot be written."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An id that is this process's own: its live file is locked for as long as `lock` is open."""
+
+    run_id: str
+    lock: int
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The runner's pid, the boot of the machine in which the run began, and the cgroup of its processes."""
+
+    pid: int | None = None
+    boot: str | None = None
+    cgroup: str | None = None
+
+
+class Logs:
+    """The log folder of a project."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def path(self, *parts: str) -> str:
+        return os.path.join(self.root, *parts)
+
+    def check_place(self, *parts: str) -> None:
+        """Refuse a symbolic link on the way from the log folder down to `parts`. Raises RecordError."""
+        path = self.root
+        for part in parts:
+            path = os.path.join(path, part)
+            if os.path.islink(path):
+                raise RecordError(f"`{path}` is a symbolic link, and none is followed below the log folder")
+
+    def prepare(self) -> None:
+        """Make the folder, for its owner alone and unseen by git. Raises RecordError."""
+        try:
+            for folder in ("outbox", "state"):
+                self.check_place(folder)
+            for folder in ("ids", "live"):
+                self.check_place(folder)
+                make_folders(self.path(folder))
+            ignore = self.path(".gitignore")
+            if not os.path.lexists(ignore):
+                write_new(ignore, b"# runs are this machine's own\n*\n")
+        except OSError as error:
+            raise RecordError(f"cannot write to the log folder `{self.root}`: {reason(error)}") from None
+
+    def claim(self, run_id: str, task: str, agent: str) -> Claim | None:
+        """Take an id and its run lock; None when the id is taken. Raises RecordError.
+
+        The lock comes first: whoever looks for lost runs finds what it is about, wherever this process is ended.
+        """
+        self.check_place("ids")
+        self.check_place("live")
+        path = self.path("ids", run_id)
+        claim = None if self.is_taken(run_id) else self.lock(run_id)
+        if claim is None:
+            return None
+        try:
+            write_new(path, f"{task}/{agent}\n".encode())
+        except FileExistsError:
+            os.close(claim.lock)  # it was taken, and left, in this very moment; the file is not ours to unlink
+            return None
+        except OSError as error:
+            self.release(claim, keep_id=False)
+            raise RecordError(f"cannot write to the log folder `{self.root}`: {reason(error)}") from None
+        self.sign(claim, f"{os.getpid()} {boot_id()}")
+        return claim
+
+    def is_taken(self, run_id: str) -> bool:
+        return os.path.lexists(self.path("ids", run_id))
+
+    def restore(self, claim: Claim, task: str, agent: str) -> None:
+        """Make again what an agent deleted of the log folder, so that the run's id stays taken. Raises OSError."""
+        if not self.is_taken(claim.run_id):
+            self.prepare()
+            write_new(self.path("ids", claim.run_id), f"{task}/{agent}\n".encode())
+
+    def sign(self, claim: Claim, line: str) -> None:
+        """A line in the live file, for whoever finds it without its runner; the run does as well without."""
+        try:
+            os.write(claim.lock, f"{line}\n".encode(errors="surrogateescape"))
+        except OSError:
+            pass
+
+    def lock(self, run_id: str, *, make: bool = True) -> Claim | None:
+        """Take the run lock without waiting; None when another process holds it (it is alive then), or it is gone."""
+        try:
+            lock = files.lock(self.path("live", run_id), make=make)
+        except FileNotFoundError:
+            if not make:
+                return None
+            raise RecordError(f"cannot lock the run `{run_id}`: the log folder is gone") from None
+        except OSError as error:
+            raise RecordError(f"cannot lock the run `{run_id}`: {reason(error)}") from None
+        return None if lock is None else Claim(run_id, lock)
+
+    def holds(self, claim: Claim) -> bool:
+        """Whether the live file is still there: unlinking it is the last step of closing."""
+        try:
+            return os.path.samestat(os.stat(self.path("live", claim.run_id)), os.fstat(claim.lock))
+        except FileNotFoundError:
+            return False
+
+    def live_ids(self) -> list[str]:
+        """The runs that live, or lived when their runner was ended."""
+        return sorted(name for name in _listed(self.path("live")) if _RUN_ID.fullmatch(name))
+
+    def is_live(self, run_id: str) -> bool:
+        """Whether a process holds the run's lock. It is asked for, shared and for a moment."""
+        try:
+            fd = os.open(self.path("live", run_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+    def has_lost(self) -> bool:
+        """Whether there is a run whose runner is gone."""
+        return any(not self.is_live(run_id) for run_id in self.live_ids())
+
+    def place_of(self, run_id: str) -> str | None:
+        """`task/agent/run_id` of a claimed id; of one whose file is damaged, where its record lies."""
+        try:
+            with open(self.path("ids", run_id), encoding="utf-8", errors="replace") as file:
+                owner = file.read(300).strip()
+        except OSError:
+            return None
+        return os.path.join(owner, run_id) if _OWNER.fullmatch(owner) else self._search(run_id)
+
+    def _search(self, run_id: str) -> str | None:
+        for task in _listed(self.root):
+            for agent in _listed(self.path(task)):
+                if os.path.lexists(self.path(task, agent, run_id, "metadata.json")):
+                    return os.path.join(task, agent, run_id)
+        return None
+
+    def signed(self, run_id: str) -> Signature:
+        """What the runner said of itself in the live file."""
+        try:
+            with open(self.path("live", run_id), encoding="utf-8", errors="surrogateescape") as file:
+                words, cgroup = (file.read(8192) + "\n\n").split("\n")[:2]
+        except OSError:
+            return Signature()
+        pid, _, boot = words.partition(" ")
+        return Signature(int(pid) if pid.isdecimal() else None, boot or None, cgroup or None)
+
+    def has_line(self, run_id: str) -> bool:
+        """Whether the feed knows the run."""
+        try:
+            with open(self.path("runs.jsonl"), "rb") as file:
+                return any(f'"run_id": "{run_id}"'.encode() in line for line in file)
+        except OSError:
+            return False
+
+    def release(self, claim: Claim, *, keep_id: bool) -> None:
+        """The last step of closing; without `keep_id` the run never began and its id is free again.
+
+        Whoever comes next repeats what cannot be done now.
+        """
+        try:
+            if not keep_id:
+                unlink(self.path("ids", claim.run_id))
+            unlink(self.path("live", claim.run_id))
+        except OSError:
+            pass
+        os.close(claim.lock)
+
+    def append_run(self, line: Mapping[str, Any]) -> bool:
+        """One line in the feed runs.jsonl, and one in the task's log; False when the feed could not be written."""
+        recorded = False
+        try:
+            data = json.dumps(line, ensure_ascii=False).encode(errors="replace")
+            append(self.path("runs.jsonl"), b"\n" + data + b"\n")
+            recorded = True
+            self.append_line((line["task"], "task.log"), _task_line(line))
+        except (OSError, RecordError) as error:
+            self.note(f"run {line['run_id']} is not recorded in every log: {error}", time.time())
+        return recorded
+
+    def append_line(self, place: tuple[str, ...], text: str) -> None:
+        """One line at the end of a log for people."""
+        self.check_place(*place)
+        path = self.path(*place)
+        make_folders(os.path.dirname(path))
+        append(path, (text + "\n").encode(errors="replace"), sync=False)
+
+    def note(self, text: str, now: float) -> None:
+        """A line in the runner's own log, or more where `text` has more; never raises."""
+        try:
+            make_folders(self.root)
+            append(self.path("runner.log"), f"{rfc3339(now)} {text.rstrip()}\n".encode(errors="replace"), sync=False)
+        except OSError:
+            pass
+
+
+def boot_id() -> str:
+    """What the kernel calls this boot; empty where it does not say."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def candidate_ids(now: float) -> Iterator[str]:
+    """`20260219_175043`, then `_02`, `_03` … of the same second."""
+    stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(now))
+    yield stamp
+    for number in range(2, 1000):
+        yield f"{stamp}_{number:02}"
+    raise RecordError(f"all run ids of {stamp} are taken")
+
+
+def _task_line(line: Mapping[str, Any]) -> str:
+    """`2026-02-19T17:50:55.000Z 20260219_175043 demo failed no_commits 12.3s 0 commits`."""
+    error = line.get("error") or {}
+    words = [line["ended_at"], line["run_id"], line["agent"], line["status"]]
+    words += [line["reason"]] if line["reason"] else []
+    if line.get("elapsed_seconds") is not None:
+        words.append(f"{line['elapsed_seconds']:.1f}s")
+    if line.get("commits") is not None:
+        words.append(f"{line['commits']} commit{'' if line['commits'] == 1 else 's'}")
+    if error.get("message"):
+        words.append(f"({one_line(error['message'])})")
+    return " ".join(words)

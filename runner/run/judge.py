@@ -1,0 +1,157 @@
+"""The verdict on a run, from what the system saw, what the agent said and what it left. Pure.
+
+The reason is the first that fits: ended by the runner → not launched → an error that was not recovered from → a bad or
+absent terminal event → the exit code → the task's postcondition.
+"""
+
+from __future__ import annotations
+
+import re
+
+from runner.model import Fault, Verdict
+from runner.reasons import REASONS, reason_of
+from runner.text import one_line
+from runner.units import format_duration, signal_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.model import Changes, Evidence, Expectations, Outcome, Reply
+
+_SIGINT = 2
+_LIMITS = ("timeout", "first_output", "idle_timeout")
+_WATCH_NOTE = "ended early: the agent was only retrying, or waiting for longer than it has time"
+_LINGER_NOTE = "the agent reported its success, did not exit, and was ended"
+_LOST = "the guardian, the process that watches over the run, was killed; the agent was ended at once"
+_PATTERN_REACH = 64 * 1024
+_LONGEST_MESSAGE = 2000
+
+
+def judge(expectations: Expectations, outcome: Outcome, reply: Reply, changes: Changes) -> Verdict:
+    """Success needs all of: a good end, a good terminal event, no unrecovered error, and the postcondition."""
+    if outcome.ended_by == "lost":
+        # Of the two processes of a run only the guardian is gone: the command does return, and says so.
+        return Verdict("lost", "lost", 1, _LOST)
+    return (
+        _ended_by_runner(outcome, reply)
+        or (_of_fault(reply.failure) if reply.failure else None)
+        or _ended_badly(outcome, reply)
+        or _postcondition(expectations, outcome, reply, changes)
+    )
+
+
+def _ended_by_runner(outcome: Outcome, reply: Reply) -> Verdict | None:
+    ended_by = outcome.ended_by
+    if ended_by == "signal":
+        number = outcome.runner_signal or _SIGINT
+        return Verdict("interrupted", "interrupted", 128 + number, f"the runner received {signal_name(number)}")
+    if ended_by == "launch_failed":
+        return _verdict("launch_failed", outcome.launch_error)
+    if ended_by == "watch":
+        return _of_fault(reply.stalled or reply.fault or Fault("network", "nothing but retries came"), _WATCH_NOTE)
+    if ended_by in _LIMITS:
+        if reply.stalled:
+            return _of_fault(reply.stalled, f"ended by {ended_by} while the agent was retrying")
+        after = f" ({format_duration(outcome.elapsed)})" if outcome.elapsed else ""
+        return _verdict(ended_by, f"{REASONS[ended_by].meaning}{after}")
+    return None
+
+
+def _ended_badly(outcome: Outcome, reply: Reply) -> Verdict | None:
+    """A bad or absent terminal event, then the exit code, then an empty reply where there is no terminal event."""
+    named = _named(outcome, reply)
+    if reply.terminal == "bad":
+        return named or _verdict("agent_error", one_line(reply.text, _LONGEST_MESSAGE), reply.terminal_evidence)
+    if reply.terminal == "absent":
+        return named or _verdict("no_terminal_event", _without_event(outcome, reply), reply.stderr_end)
+    meaningless = reply.ignore_exit_code or outcome.ended_by == "linger"  # then the signal was the runner's own
+    if outcome.signal is not None and not meaningless:
+        return _verdict("crashed", f"the agent was ended by {signal_name(outcome.signal)}", reply.stderr_end)
+    if outcome.exit_code and not meaningless:
+        return named or _verdict("agent_error", _with_stderr(_ending(outcome), reply), reply.stderr_end)
+    if reply.terminal == "undeclared" and not reply.text.strip():
+        return named or _verdict("no_output", None, reply.stderr_end)
+    return None
+
+
+def _postcondition(expectations: Expectations, outcome: Outcome, reply: Reply, changes: Changes) -> Verdict:
+    notes = list(changes.notes)
+    if outcome.ended_by == "linger":
+        notes.append(_LINGER_NOTE)
+    if changes.commits:
+        if changes.dirt and expectations.requires_commit:
+            notes.append(f"the agent left changes that it did not commit: {_some(changes.dirt)}")
+        return _success(None, notes)
+    if expectations.nothing_to_do and _says(expectations.nothing_to_do, reply.text):
+        return _success("nothing_to_do", notes)
+    if not expectations.requires_commit:
+        return _success(None, notes)
+    if changes.dirt:
+        return _verdict("uncommitted_changes", f"not committed: {_some(changes.dirt)}", notes=notes)
+    if not changes.repository:
+        return _verdict("no_commits", "the task requires a commit, and this is no git checkout", notes=notes)
+    return _verdict("no_commits", None, notes=notes)
+
+
+def _named(outcome: Outcome, reply: Reply) -> Verdict | None:
+    """The class of a run that failed otherwise: what a rule found, else what the exit code means."""
+    if reply.fault:
+        return _of_fault(reply.fault)
+    kind = reply.exit_classes.get(outcome.exit_code) if outcome.exit_code else None
+    return _verdict(kind, _with_stderr(_ending(outcome), reply), reply.stderr_end) if kind else None
+
+
+def _ending(outcome: Outcome) -> str:
+    if outcome.ended_by == "linger":
+        return "the agent did not exit and was ended"
+    if outcome.signal is not None:
+        return f"the agent was ended by {signal_name(outcome.signal)}"
+    return "the agent's end is not known" if outcome.exit_code is None else f"exit code {outcome.exit_code}"
+
+
+def _without_event(outcome: Outcome, reply: Reply) -> str:
+    return _with_stderr(f"the output ends without its terminal event, {_ending(outcome)}", reply)
+
+
+def _with_stderr(message: str, reply: Reply) -> str:
+    return f"{message}; stderr ends with: {reply.stderr_end.text}" if reply.stderr_end else message
+
+
+def _says(pattern: str, text: str) -> bool:
+    ends = text if len(text) <= 2 * _PATTERN_REACH else f"{text[:_PATTERN_REACH]}\n{text[-_PATTERN_REACH:]}"
+    return re.search(pattern, ends, re.MULTILINE) is not None
+
+
+def _some(paths: tuple[str, ...]) -> str:
+    rest = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return ", ".join(paths[:3]) + rest
+
+
+def _success(reason: str | None, notes: list[str]) -> Verdict:
+    return Verdict("success", reason, 0, notes=tuple(notes))
+
+
+def _of_fault(fault: Fault, *notes: str) -> Verdict:
+    return _verdict(fault.kind, fault.message, fault.evidence, retry_at=fault.retry_at, notes=notes)
+
+
+def _verdict(
+    reason: str,
+    message: str | None,
+    evidence: Evidence | None = None,
+    *,
+    retry_at: float | None = None,
+    notes: Sequence[str] = (),
+) -> Verdict:
+    """A verdict of that reason; without a message the reason's meaning."""
+    row = reason_of(reason)
+    return Verdict(
+        row.status,
+        reason,
+        row.exit_code or 0,
+        message or row.meaning,
+        evidence,
+        retry_at if row.status == "rate_limited" else None,
+        tuple(notes),
+    )

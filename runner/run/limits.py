@@ -1,0 +1,44 @@
+"""How long a run may take, and how much it may print. Pure."""
+
+from __future__ import annotations
+
+from runner.errors import UsageError
+from runner.model import Limits
+from runner.units import parse_duration, parse_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from runner.model import JsonObject
+
+TIMEOUT_VARIABLE = "AGENT_RUNNER_TIMEOUT_SECONDS"
+_NEEDED = ("grace", "drain", "linger")  # `none` means the default for these: a run without a grace time has 0s
+_LIMITS = ("timeout", "first_output", "idle_timeout", *_NEEDED)
+
+
+def limits_of(timeout: str | None, agent: JsonObject, task: JsonObject, environ: Mapping[str, str]) -> Limits:
+    """`timeout` is what the command line says; then the environment, the task, the agent. Raises UsageError."""
+    given: dict[str, Any] = {}
+    for name in _LIMITS:
+        for entry in (task, agent):
+            if name in entry:
+                given[name] = parse_duration(entry[name])
+                break
+    size = next((entry["max_output"] for entry in (task, agent) if "max_output" in entry), None)
+    if size is not None:
+        given["max_output"] = parse_size(size)
+    patience = {**(agent.get("watch") or {}), **(task.get("watch") or {})}
+    if "stall" in patience:
+        given["stall"] = parse_duration(patience["stall"])
+    if patience.get("max_wait", "remaining") != "remaining":
+        given["max_wait"] = parse_duration(patience["max_wait"])
+    for source, text in (("--timeout", timeout), (TIMEOUT_VARIABLE, environ.get(TIMEOUT_VARIABLE))):
+        if text:
+            try:
+                given["timeout"] = parse_duration(text)
+            except ValueError as error:
+                raise UsageError(f"{source}: {error}") from None
+            break
+    return Limits(**{name: value for name, value in given.items() if value is not None or name not in _NEEDED})

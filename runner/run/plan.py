@@ -1,0 +1,279 @@
+"""Pure: configuration and request → Invocation, or Skip when something it requires is not there."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+
+from runner import checkout, template
+from runner.errors import UsageError, did_you_mean
+from runner.git import LOCAL_VARS
+from runner.model import Expectations, Invocation, Skip
+from runner.run import sandbox
+from runner.run.limits import limits_of
+from runner.values import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from runner.model import JsonObject, Request
+
+RUN_ID_VARIABLE = "RUNNER_RUN_ID"
+RUN_DIR_VARIABLE = "RUNNER_RUN_DIR"
+PROMPT_TASK = "prompt"
+
+BASE_ENVIRONMENT = tuple(
+    "PATH HOME USER LOGNAME SHELL TERM LANG LC_* TZ TMPDIR XDG_* SSH_AUTH_SOCK GIT_* SSL_CERT_* npm_config_* *_proxy "
+    "*_PROXY".split()
+)
+
+
+class TemplateFaultError(Exception):
+    """A template of the configuration that cannot be rendered: where it stands, and what is wrong in it."""
+
+    def __init__(self, path: tuple[str | int, ...], error: template.TemplateError) -> None:
+        super().__init__(error.message)
+        self.path = path
+        self.error = error
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The configuration's part in one run: merged entries, as config.load gives them."""
+
+    agent: JsonObject
+    task: JsonObject
+    parser: JsonObject
+    settings: JsonObject
+    digest: str
+    prompt: str
+    sandbox: JsonObject | None = None
+
+
+@dataclass(frozen=True)
+class World:
+    """The machine's part in one run, read once at the edge; `state` is a folder for what no project owns."""
+
+    environ: Mapping[str, str]
+    project: str
+    repo: str
+    logs: str
+    python: str
+    state: str
+    identity: Mapping[str, str] = field(default_factory=dict)
+    exists: Callable[[str], bool] = os.path.exists
+    resolve: Callable[[str], str] = os.path.realpath
+    places: Callable[[str], checkout.Places] = checkout.places
+
+
+def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invocation | Skip:
+    """Everything that one run needs, under the given id. Raises UsageError and TemplateFaultError."""
+    agent, task = entries.agent, entries.task
+    model = _first(
+        request.model, _from_environ(agent.get("model"), world), task.get("model"), _default(agent.get("model"))
+    )
+    missing = _missing(request.agent, agent, task, model, world)
+    if missing is not None:
+        return Skip("missing_requirement", missing)
+    run_dir = os.path.join(world.logs, request.task, request.agent, run_id)
+    variables = _variables(request, agent, task, world, run_dir, model)
+    text = (
+        entries.prompt
+        if request.prompt is not None
+        else _render(entries.prompt, variables, "tasks", request.task, "prompt")
+    )
+    variables["prompt"] = text
+    stdin = agent.get("stdin")
+    env = _environment(request, entries, variables, world)
+    prefix, folders = _confined(request.agent, entries, variables, env, world)
+    return Invocation(
+        run_id=run_id,
+        agent=request.agent,
+        task=request.task,
+        argv=(*prefix, *_argv(request.agent, agent, variables, world)),
+        env=env,
+        cwd=world.repo,
+        run_dir=run_dir,
+        stdin=None if stdin is None else _render(stdin, variables, "agents", request.agent, "stdin"),
+        prompt=text,
+        files=_files(request.agent, agent, variables, run_dir),
+        model=model,
+        limits=limits_of(request.timeout, agent, task, world.environ),
+        expectations=Expectations(
+            requires_commit=bool(task.get("requires_commit", False)),
+            nothing_to_do=task.get("nothing_to_do"),
+            auto_commit=bool(task.get("auto_commit", False)),
+        ),
+        parser_name=agent["parser"],
+        parser=entries.parser,
+        trigger=request.trigger,
+        config_hash=entries.digest,
+        install=agent.get("install"),
+        attempt=request.attempt,
+        previous_run=request.previous_run,
+        preflight=_preflight(request, entries, variables) if request.unattended else (),
+        wrapped=len(prefix),
+        folders=folders,
+    )
+
+
+def _preflight(request: Request, entries: Entries, variables: Mapping[str, Any]) -> tuple[JsonObject, ...]:
+    # Only what a schedule starts needs it.
+    from runner.run.preflight import commands  # noqa: PLC0415
+
+    def render(word: str, *path: str | int) -> str:
+        return _render(word, variables, *path)
+
+    return (
+        *commands(entries.agent, entries.settings, ("agents", request.agent), render),
+        *commands(entries.task, entries.settings, ("tasks", request.task), render),
+    )
+
+
+def _variables(
+    request: Request, agent: JsonObject, task: JsonObject, world: World, run_dir: str, model: str | None
+) -> dict[str, Any]:
+    """What templates may use; an agent's option never hides one of the names that all agents have."""
+    return {
+        **_options(request, agent, task, world),
+        "agent": request.agent,
+        "task": request.task,
+        "prompt_file": os.path.join(run_dir, "prompt.md"),
+        "model": model,
+        "run_id": os.path.basename(run_dir),
+        "repo": world.repo,
+        "project": world.project,
+        "run_dir": run_dir,
+        "python": world.python,
+        "vars": {**task.get("vars", {}), **request.vars},
+    }
+
+
+def _render(text: str, variables: Mapping[str, object], *path: str | int) -> str:
+    try:
+        return template.render(text, variables)
+    except template.TemplateError as error:
+        raise TemplateFaultError(path, error) from None
+
+
+def _first(*values: Any) -> Any:
+    """The first value that is given: neither None nor empty."""
+    return next((value for value in values if value not in (None, "")), None)
+
+
+def _from_environ(rule: JsonObject | None, world: World) -> str | None:
+    names = (rule or {}).get("env") or []
+    return next((world.environ[name] for name in names if world.environ.get(name)), None)
+
+
+def _default(rule: JsonObject | None) -> Any:
+    return (rule or {}).get("default")
+
+
+def _missing(name: str, agent: JsonObject, task: JsonObject, model: str | None, world: World) -> str | None:
+    """What the agent or the task requires and does not find, in words."""
+    requires = agent.get("requires") or {}
+    rule = agent.get("model") or {}
+    if rule.get("required") and model is None:
+        names = ", ".join(f"`{variable}`" for variable in rule.get("env") or [])
+        return f"agent `{name}` needs a model: give --model" + (f", or set {names}" if names else "")
+    for variable in requires.get("env") or []:
+        if not world.environ.get(variable):
+            return f"agent `{name}` requires the environment variable `{variable}`"
+    for path in requires.get("files") or []:
+        if not world.exists(expand(path, world)):
+            return f"agent `{name}` requires the file `{path}`"
+    if task.get("requires_commit") and requires.get("edits") is False:
+        return f"agent `{name}` cannot change files, and the task requires a commit"
+    return None
+
+
+def expand(path: str, world: World) -> str:
+    """A path with `~` for the home of the environment that was given."""
+    home = world.environ.get("HOME", "")
+    return home + path[1:] if path.startswith("~/") else path
+
+
+def _options(request: Request, agent: JsonObject, task: JsonObject, world: World) -> dict[str, Any]:
+    """Every option of the agent with its value: --set, environment, task, default."""
+    rules: JsonObject = agent.get("options") or {}
+    for name in request.options:
+        if name not in rules:
+            hint = did_you_mean(name, rules) or ("it has " + (", ".join(f"`{known}`" for known in rules) or "none"))
+            raise UsageError(f"agent `{request.agent}` has no option `{name}`", hint=hint)
+    values = {}
+    for name, rule in rules.items():
+        wished = (task.get("options") or {}).get(name)
+        value = _first(request.options.get(name), _from_environ(rule, world), wished, _default(rule))
+        choices = rule.get("choices")
+        if choices and value is not None and value not in choices:
+            allowed = ", ".join(f"`{choice}`" for choice in choices)
+            raise UsageError(
+                f"option `{name}` of agent `{request.agent}` is `{value}`", hint=f"expected one of {allowed}"
+            )
+        values[name] = value
+    return values
+
+
+def _argv(name: str, agent: JsonObject, variables: Mapping[str, Any], world: World) -> tuple[str, ...]:
+    override = world.environ.get(binary_variable(name))
+    words = [override or _render(agent["binary"], variables, "agents", name, "binary")]
+    for index, item in enumerate(agent.get("argv") or []):
+        path = ("agents", name, "argv", index)
+        if isinstance(item, str):
+            words.append(_render(item, variables, *path))
+        elif variables.get(item["when"]) not in (None, "", False):
+            words += [_render(word, variables, *path, "args", at) for at, word in enumerate(item["args"])]
+    return tuple(words)
+
+
+def _confined(
+    name: str, entries: Entries, variables: Mapping[str, Any], env: Mapping[str, str], world: World
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The sandbox's words, and the folders of the agent's own that must be there to be let in."""
+    if entries.sandbox is None:
+        return (), ()
+    state = sandbox.state_of(name, entries.agent, variables, env, _render)
+    places, home = world.places(world.repo), env.get("HOME", "")
+    names = sandbox.variables_of(variables, state, places, home, world.logs, world.resolve)
+    words = sandbox.prefix(entries.agent["sandbox"], entries.sandbox["argv"], names, _render)
+    return words, tuple(path for path in state if path.endswith("/"))
+
+
+def binary_variable(agent: str) -> str:
+    """The environment variable that overrides an agent's binary."""
+    return f"RUNNER_{agent.upper().replace('-', '_')}_BIN"
+
+
+def _files(name: str, agent: JsonObject, variables: Mapping[str, Any], run_dir: str) -> dict[str, str]:
+    files = {}
+    for path, content in (agent.get("files") or {}).items():
+        where = os.path.join(run_dir, _render(path, variables, "agents", name, "files"))
+        files[where] = _render(content, variables, "agents", name, "files", path)
+    return files
+
+
+def _environment(request: Request, entries: Entries, variables: Mapping[str, Any], world: World) -> dict[str, str]:
+    """The agent's whole environment: an allow-list, the identity for commits, and the marker of the run."""
+    places = (("agents", request.agent, entries.agent), ("tasks", request.task, entries.task))
+    rules = [(section, name, entry.get("env") or {}) for section, name, entry in places]
+    globs = [*BASE_ENVIRONMENT, *(glob for _, _, rule in rules for glob in rule.get("pass") or [])]
+    env = {
+        name: value
+        for name, value in world.environ.items()
+        if name not in LOCAL_VARS and any(fnmatch.fnmatchcase(name, glob) for glob in globs)
+    }
+    for name, value in world.identity.items():
+        env.setdefault(name, value)
+    for section, name, rule in rules:
+        for glob in rule.get("unset") or []:
+            env = {variable: value for variable, value in env.items() if not fnmatch.fnmatchcase(variable, glob)}
+        for variable, text in (rule.get("set") or {}).items():
+            env[variable] = _render(str(text), variables, section, name, "env", "set", variable)
+    folders = [expand(folder, world) for folder in entries.settings.get("path") or []]
+    env["PATH"] = os.pathsep.join([*folders, env.get("PATH", os.defpath)])
+    env[RUN_ID_VARIABLE] = variables["run_id"]
+    env[RUN_DIR_VARIABLE] = variables["run_dir"]
+    return env

@@ -1,0 +1,152 @@
+"""Close the runs that nobody closed, because their runner was ended.
+
+Always the same: take the run's lock without waiting (held means alive), read the record after, replay what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from runner.notify.message import run_message
+from runner.process.containment import end_leftovers
+from runner.records import metadata, store
+from runner.records.evidence import line_number
+from runner.records.folder import boot_id
+from runner.records.summary import summary
+from runner.text import from_rfc3339, rfc3339
+from runner.values import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from runner.model import JsonObject
+    from runner.notify.notifier import Post
+    from runner.records.folder import Claim, Logs
+
+
+def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[JsonObject]:
+    """Close the runs whose runner is gone; returns the records of those that were still running.
+
+    `post_of` gives the post for a task's name.
+    """
+    closed = []
+    for run_id in logs.live_ids():
+        claim = logs.lock(run_id, make=False)
+        if claim is None:
+            continue
+        try:
+            lost = _resume(logs, claim, post_of)
+        except Exception as error:
+            # Whatever is wrong with one run, it stops neither the command nor the others from being closed.
+            os.close(claim.lock)
+            logs.note(f"cannot close the lost run {run_id}: {error!r}", time.time())
+            continue
+        if lost is not None:
+            closed.append(lost)
+    return closed
+
+
+def close_orphan(logs: Logs, claim: Claim, post: Post, survivors: int, containment: str) -> None:
+    """The same for one run, by its guardian, which holds the run's lock and has ended the run's processes."""
+    if logs.holds(claim):
+        _resume(logs, claim, lambda _: post, {"survivors": survivors, "containment": containment})
+
+
+def _resume(
+    logs: Logs, claim: Claim, post_of: Callable[[str], Post], facts: Mapping[str, Any] = {}
+) -> JsonObject | None:
+    """Replay the closing of one run; its record when that was still open. `facts` are what else is known of it."""
+    place = logs.place_of(claim.run_id)
+    found = store.read_metadata(logs.path(place)) if place else None
+    if place is None or found is None:
+        _forget(logs, claim, place)
+        return None
+    running = found["status"] == "running"
+    if running:
+        found = _lost(logs, place, {**found, **facts})
+    recorded = logs.append_run(metadata.line_of(found))
+    post = post_of(found["task"])
+    if running or found["notification"]["state"] == "pending":
+        _finish_message(post, found, logs.path(place))
+    elif found["notification"]["state"] == "delivered":
+        post.outbox.remove(claim.run_id)
+    store.tidy(logs.path(place))
+    if recorded:
+        logs.release(claim, keep_id=True)
+    else:
+        os.close(claim.lock)  # the next to come has it in the feed
+    return found if running else None
+
+
+def _forget(logs: Logs, claim: Claim, place: str | None) -> None:
+    """A claim without a record: a run that had not begun, a skip, or a message; what others wrote stays."""
+    folder = logs.path(place) if place else None
+    keep_id = os.path.exists(logs.path("outbox", f"{claim.run_id}.json")) or logs.has_line(claim.run_id)
+    if folder is not None:
+        end_leftovers(folder, logs.signed(claim.run_id).cgroup)
+        if os.path.lexists(os.path.join(folder, "metadata.json")):
+            keep_id = True
+            logs.note(f"the record of run {claim.run_id} in `{folder}` is damaged; it was left as it is", time.time())
+        elif not keep_id:
+            # Nobody has heard of it, and nobody needs to; its preflight has been ended.
+            # Three milliseconds of import, for those few.
+            import shutil  # noqa: PLC0415
+
+            shutil.rmtree(folder, ignore_errors=True)
+    logs.release(claim, keep_id=keep_id)
+
+
+def _lost(logs: Logs, place: str, found: JsonObject) -> JsonObject:
+    """End what is left of the run's processes, and close its record with the last thing that is known of it."""
+    folder = logs.path(place)
+    signature = logs.signed(found["run_id"])
+    # The guardian, whose children they were, knows better than any look at /proc.
+    survivors = end_leftovers(folder, signature.cgroup) if found["survivors"] is None else found["survivors"]
+    seen = _last_seen(folder, found)
+    cause = "the machine was restarted" if signature.boot not in (None, boot_id()) else None
+    message = f"the runner ended without closing this run; its last sign of life was at {rfc3339(seen)}"
+    message += f" ({cause})" if cause else ""
+    elapsed = max(0.0, seen - from_rfc3339(found["started_at"]))
+    final = {**metadata.lost(found, message, seen, elapsed, _last_line(folder)), "survivors": survivors}
+    final = store.close_run(folder, final, {"summary.txt": summary(final, folder)})
+    logs.note(f"lost run {found['run_id']} ({found['agent']} {found['task']}): {message}", time.time())
+    return final
+
+
+def _last_seen(folder: str, found: JsonObject) -> float:
+    """When the run last wrote something."""
+    times = [from_rfc3339(found["started_at"])]
+    for name in ("transcript.log", "metadata.json"):
+        try:
+            times.append(os.stat(os.path.join(folder, name)).st_mtime)
+        except OSError:
+            continue
+    return max(times)
+
+
+def _last_line(folder: str) -> str | None:
+    """`transcript.log:57`, the last thing that the agent printed."""
+    path = os.path.join(folder, "transcript.log")
+    try:
+        size = os.path.getsize(path)
+        return f"transcript.log:{line_number(path, size - 1)}" if size else None
+    except OSError:
+        return None
+
+
+def _finish_message(post: Post, found: JsonObject, folder: str) -> None:
+    """Send what the outbox still holds of a closed run, brought up to its record; make the file where it is missing."""
+    pending = post.outbox.read(found["run_id"])
+    if pending is None or not pending.targets:
+        notification = post.conclude(found, folder)
+    else:
+        message = replace(run_message(found, folder, {}), click=pending.message.click, actions=pending.message.actions)
+        ready = replace(pending, message=message, final=True)
+        post.outbox.write(ready)
+        sent = post.outbox.send(ready, time.time, post.policy.budget)
+        post.outbox.settle(sent)
+        notification = sent.notification()
+    store.set_notification(folder, notification)

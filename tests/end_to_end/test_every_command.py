@@ -1,0 +1,180 @@
+"""What holds for every command: its help has examples that run, and its JSON fits a schema."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from runner.cli import app
+from runner.commands.schema import NAMES
+from runner.verbs import VERBS
+from tests.doubles.ntfy import Ntfy
+from tests.helpers import make_project, wait_until, with_crontab
+from tests.history.test_history import check
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+    from tests.helpers import Project
+
+MORE = """\
+agents:
+  slow: {binary: /bin/sh, argv: [-c, "echo begun; exec sleep 60"], parser: text}
+  broke: {binary: /bin/sh, argv: [-c, "echo 401; exit 1"], parser: plain}
+  choosy: {binary: /bin/true, argv: ["{{ model }}"], parser: text, model: {required: true}}
+parsers:
+  plain: {format: text, errors: [{in: stdout, match: "401", class: auth}]}
+"""
+SCHEDULED = """\
+tasks:
+  nightly: {extends: debug_hello_simple, schedule: {cron: "0 3 * * *", agents: [demo]}}
+"""
+NOWHERE = "http://127.0.0.1:9"
+
+
+def walk(group: click.Group, trail: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if not command.hidden:
+            yield " ".join((*trail, name)), command
+        if isinstance(command, click.Group):
+            yield from walk(command, (*trail, name))
+
+
+COMMANDS = dict(walk(app))
+
+
+def examples(command: click.Command) -> list[str]:
+    return re.findall(r"^ *(runner .+)$", (command.help or "").partition("Example")[2], re.MULTILINE)
+
+
+# Those of the commands that look at runs: tests/history/test_history.py.
+EXAMPLES = dict.fromkeys(
+    example for name, command in COMMANDS.items() if name not in VERBS for example in examples(command)
+)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example(project: Project, name: str) -> None:
+    found = examples(COMMANDS[name])
+    assert found
+    shown = project(*name.split(), "--help").stdout
+    for example in found:
+        assert f"    {example}\n" in shown
+
+
+class Page(BaseHTTPRequestHandler):
+    """What a task asks for that is given an address."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A stock project that has runs, a recorded output, more agents, a schedule, a crontab, a topic, and a page."""
+    project = make_project(tmp_path_factory.mktemp("used"), stock=True)
+    project.write("agents.yaml", MORE)
+    project.write("tasks.yaml", SCHEDULED)
+    with_crontab(project)
+    page = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=page.serve_forever).start()
+    with Ntfy(token="tk_test") as server:
+        project.env |= {"RUNNER_NTFY_URL": server.url, "RUNNER_NTFY_TOPIC": "runs", "RUNNER_NTFY_TOKEN": "tk_test"}
+        assert project("run", "demo", "debug_hello_simple").returncode == 0
+        assert project("run", "broke", "debug_hello_simple").returncode == 1
+        shutil.copy(project.folders()[0] / "stdout.log", project.root)
+        project.write("stderr.log", "")
+        project.write("page", f"http://127.0.0.1:{page.server_port}/")
+        yield project
+    page.shutdown()
+    page.server_close()
+
+
+def live(project: Project) -> tuple[subprocess.Popen[str], str]:
+    """A run that goes on, and its id."""
+    known = set(project.root.glob("logs/*/slow/*/stdout.log"))
+    process = project.start("run", "slow", "debug_hello_simple")
+    wait_until(lambda: any(path.stat().st_size for path in {*project.root.glob("logs/*/slow/*/stdout.log")} - known))
+    return process, project.folders()[-1].name
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_run(used: Project, example: str) -> None:
+    process = None
+    if "runner stop" in example:
+        process, run_id = live(used)
+        example = re.sub(r"\d{8}_\d{6}", run_id, example)
+    example = example.replace("http://127.0.0.1:8000/", (used.root / "page").read_text())
+    done = used(*shlex.split(example)[1:])
+    assert done.returncode == 0, done.stdout + done.stderr
+    if process is not None:
+        process.communicate(timeout=30)
+
+
+JSON = [
+    ("run", "run demo debug_hello_simple --json", 0),
+    ("run", "run choosy debug_hello_simple --json", 12),
+    ("dry-run", "run demo debug_hello_simple --dry-run --json", 0),
+    ("dry-run", "run choosy debug_hello_simple --dry-run --json", 12),
+    ("parse", "parse demo stdout.log --exit-code 0 --json", 0),
+    ("parse", "parse demo stderr.log --exit-code 1 --json", 0),
+    ("agent-list", "agents --json", 0),
+    ("entry", "agents show demo --json", 0),
+    ("entry", "agents show broke --json", 0),
+    ("task-list", "tasks --json", 0),
+    ("entry", "tasks show debug_hello_simple --json", 0),
+    ("validate", "validate --format json", 0),
+    ("validate", "validate wrong --format json", 3),
+    ("doctor", "doctor demo --json", 0),
+    ("ps", "ps --json", 0),
+    ("messages", "notify list --json", 0),
+    ("held", "notify history --json", 0),
+    ("runs", "runs --limit 1 --json", 0),
+    ("show", "show last --json", 0),
+    ("stats", "stats --json", 0),
+    ("triage", "triage --json", 1),
+    ("prune", "prune --dry-run --json", 0),
+    ("cron", "cron show --json", 0),
+    ("cron", "cron show --systemd --json", 0),
+    ("cron-next", "cron next --json", 0),
+]
+
+
+@pytest.mark.parametrize(("schema", "said", "code"), JSON, ids=[said for _, said, _ in JSON])
+def test_json_fits_its_schema(used: Project, schema: str, said: str, code: int) -> None:
+    """No list is empty: a message waits, a folder is wrong, and for `ps` a run lives."""
+    assert used("run", "demo", "debug_hello_simple", env={"RUNNER_NTFY_URL": NOWHERE}).returncode == 0
+    used.write("wrong/agents.yaml", "agents:\n  mine: {binray: x}\n")
+    process, run_id = live(used) if schema == "ps" else (None, "")
+    done = used(*said.split())
+    if process is not None:
+        used("stop", run_id, "--now")
+        process.communicate(timeout=30)
+    assert done.returncode == code, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found
+    check(schema, found)
+
+
+def test_no_json_is_without_a_schema() -> None:
+    printing = {
+        name
+        for name, command in COMMANDS.items()
+        for option in command.params
+        if "--json" in option.opts or "json" in getattr(option.type, "choices", ())
+    }
+    assert {name for name in printing if not any(said.startswith(f"{name} ") for _, said, _ in JSON)} == set()
+    assert {schema for schema, _, _ in JSON} == {*NAMES} - {"agents", "tasks", "metadata"}
