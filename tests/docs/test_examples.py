@@ -3,7 +3,7 @@
 | language       | what is done with it                                                                      |
 |----------------|-------------------------------------------------------------------------------------------|
 | console        | each command is run, in a project with the YAML that its section shows before it          |
-| bash           | the script is run, in an empty folder (README's: tests/test_init.py)                      |
+| bash           | the script is run, in an empty folder (README's: tests/commands/test_init.py)             |
 | yaml           | a whole agents.yaml or tasks.yaml, which `runner validate` finds well                     |
 | sh             | cannot be run here: it needs a real agent, root or a network; parsed, its options looked up |
 | yml            | another program's file: it is read                                                        |

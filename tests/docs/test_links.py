@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, prose
+from tests.docs.pages import PAGES, code_spans, prose
 from tests.helpers import ROOT
 
 LINKS = [
@@ -57,6 +57,19 @@ def test_every_page_is_in_the_index_and_leads_back() -> None:
 )
 def test_anchor(heading: str, name: str) -> None:
     assert anchor(heading) == name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_of_this_repository_is_there(page: str) -> None:
+    folders = "tests|runner|schema|docs|benchmarks|\\.ci"
+    paths = [span for span in code_spans(PAGES[page]) if re.fullmatch(rf"({folders})/[a-z_./-]+", span)]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_every_room_has_its_row() -> None:
+    section = PAGES["docs/development.md"].partition("## The rooms")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)/` \|", section, re.MULTILINE)
+    assert sorted(rows) == sorted(path.parent.name for path in (ROOT / "runner").glob("*/__init__.py"))
 
 
 def test_readme_is_short() -> None:
