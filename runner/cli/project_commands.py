@@ -29,7 +29,7 @@ PROJECT_COMMANDS = (
             Command(
                 "clear",
                 "commands.agents:clear",
-                "docs/agents.md",
+                "docs/tasks.md",
                 "End the cooldown of an agent, so that unattended runs try it again.",
                 ("runner agents clear demo",),
                 (_AGENT,),
@@ -58,7 +58,7 @@ PROJECT_COMMANDS = (
     Command(
         "validate",
         "commands.validate:validate",
-        "docs/agents.md",
+        "docs/operations.md",
         "Check agents.yaml, tasks.yaml, templates, parser rules and prompts; exit code 3 when something is wrong.",
         ("runner validate", "runner validate --format github"),
         (Argument("paths", "[PATHS]...", many=True, completes="files"),),
@@ -67,7 +67,7 @@ PROJECT_COMMANDS = (
     Command(
         "schema",
         "commands.schema:print_schema",
-        "docs/agents.md",
+        "docs/json.md",
         "Print the JSON Schema of agents.yaml, tasks.yaml, a run's metadata.json, or of what --json prints.",
         ("runner schema agents",),
         (Argument("name", "NAME", choices="commands.schema:NAMES"),),
@@ -119,7 +119,7 @@ PROJECT_COMMANDS = (
             Command(
                 "show",
                 "commands.cron:show",
-                "docs/schedules.md",
+                "docs/operations.md",
                 "Say whether the heartbeat is installed as it should be, and print its lines.",
                 ("runner cron show", "runner cron show --systemd --json"),
                 options=(_SYSTEMD, _JSON),
@@ -127,7 +127,7 @@ PROJECT_COMMANDS = (
             Command(
                 "install",
                 "commands.cron:install",
-                "docs/schedules.md",
+                "docs/operations.md",
                 "Put this project's heartbeat into the crontab, in its own block; all other lines stay as they are.",
                 ("runner cron install", "runner cron install --systemd"),
                 options=(_SYSTEMD,),
@@ -135,7 +135,7 @@ PROJECT_COMMANDS = (
             Command(
                 "remove",
                 "commands.cron:remove",
-                "docs/schedules.md",
+                "docs/operations.md",
                 "Take this project's heartbeat out again.",
                 ("runner cron remove", "runner cron remove --systemd"),
                 options=(_SYSTEMD,),

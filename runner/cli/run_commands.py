@@ -44,7 +44,7 @@ RUN_COMMANDS = (
     Command(
         "ps",
         "commands.live:ps",
-        "docs/history.md",
+        "docs/operations.md",
         "List the running runs: their processes, how long they have run, and what they printed last.",
         ("runner ps",),
         options=(_JSON,),
@@ -52,7 +52,7 @@ RUN_COMMANDS = (
     Command(
         "stop",
         "commands.live:stop",
-        "docs/history.md",
+        "docs/operations.md",
         "End a run as SIGTERM to its runner would, and wait until its record is closed.",
         ("runner stop 20260219_175043", "runner stop 20260219_175043 --now"),
         (Argument("run_id", "RUN"),),

@@ -16,9 +16,9 @@ from runner.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.model import Ending, Invocation
+    from runner.model import Ending
     from runner.process.guardian import Guardian
-    from runner.process.pump import Feed, Streams
+    from runner.process.pump import Feed
     from runner.process.signals import Signals
     from runner.process.tree import Tree
 
@@ -43,19 +43,12 @@ class Observer(Protocol):
     def give_up_at(self, now: float, wall: float) -> float | None: ...
 
 
-def execute(
-    guardian: Guardian,
-    invocation: Invocation,
-    streams: Streams,
-    parser: Feed,
-    observer: Observer,
-    signals: Signals,
-) -> Outcome:
+def execute(guardian: Guardian, parser: Feed, observer: Observer, signals: Signals) -> Outcome:
     """Start the agent, stream its output, end it in time, and leave no process of it."""
-    began, clock = time.time(), time.monotonic()
+    began, clock, streams = time.time(), time.monotonic(), guardian.streams
     pump = Pump(guardian.pipes, streams, parser)
     try:
-        fate = _live(guardian, invocation, pump, observer, signals, began)
+        fate = _live(guardian, pump, observer, signals, began)
     finally:
         pump.close()
     return replace(
@@ -69,10 +62,9 @@ def execute(
     )
 
 
-def _live(
-    guardian: Guardian, invocation: Invocation, pump: Pump, observer: Observer, signals: Signals, began: float
-) -> Outcome:
+def _live(guardian: Guardian, pump: Pump, observer: Observer, signals: Signals, began: float) -> Outcome:
     """What became of the agent; when it was over, and how much it had printed, is not in it yet."""
+    invocation = guardian.invocation
     none = Outcome("signal", began, began, 0.0, containment="none")
     if signals.received:
         return replace(none, runner_signal=signals.first)
@@ -86,7 +78,7 @@ def _live(
         pump.drain(time.monotonic() + invocation.limits.drain)
         return replace(none, ended_by="lost", survivors=survivors, containment=guardian.box.rung)
     tree = guardian.box.tree(guardian, invocation)
-    watch = _Watch(invocation, guardian, tree, pump, observer, signals)
+    watch = _Watch(guardian, tree, pump, observer, signals)
     try:
         watch.run()
     finally:
@@ -118,14 +110,13 @@ class _Watch:
 
     def __init__(
         self,
-        invocation: Invocation,
         guardian: Guardian,
         tree: Tree,
         pump: Pump,
         observer: Observer,
         signals: Signals,
     ) -> None:
-        self.limits = invocation.limits
+        self.limits = guardian.invocation.limits
         self.guardian = guardian
         self.tree = tree
         self.pump = pump

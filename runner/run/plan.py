@@ -1,21 +1,22 @@
-"""Pure: configuration and request → Invocation, or Skip when something it requires is not there."""
+"""Pure: configuration and request → Invocation."""
 
 from __future__ import annotations
 
 import fnmatch
 import os
 
-from runner import checkout, template
+from runner import template
 from runner.errors import UsageError, did_you_mean
 from runner.git import LOCAL_VARS
-from runner.model import Expectations, Invocation, Skip
+from runner.model import Expectations, Invocation, Skipped
 from runner.run import sandbox
 from runner.run.limits import limits_of
-from runner.values import dataclass, field
+from runner.run.site import World
+from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from runner.model import JsonObject, Request
@@ -52,33 +53,17 @@ class Entries:
     sandbox: JsonObject | None = None
 
 
-@dataclass(frozen=True)
-class World:
-    """The machine's part in one run, read once at the edge; `state` is a folder for what no project owns."""
-
-    environ: Mapping[str, str]
-    project: str
-    repo: str
-    logs: str
-    python: str
-    state: str
-    identity: Mapping[str, str] = field(default_factory=dict)
-    exists: Callable[[str], bool] = os.path.exists
-    resolve: Callable[[str], str] = os.path.realpath
-    places: Callable[[str], checkout.Places] = checkout.places
-
-
-def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invocation | Skip:
-    """Everything that one run needs, under the given id. Raises UsageError and TemplateFaultError."""
+def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invocation:
+    """Everything that one run needs, under the given id. Raises UsageError, TemplateFaultError and Skipped."""
     agent, task = entries.agent, entries.task
     model = _first(
         request.model, _from_environ(agent.get("model"), world), task.get("model"), _default(agent.get("model"))
     )
     missing = _missing(request.agent, agent, task, model, world)
     if missing is not None:
-        return Skip("missing_requirement", missing)
+        raise Skipped("missing_requirement", missing)
     run_dir = os.path.join(world.logs, request.task, request.agent, run_id)
-    variables = _variables(request, agent, task, world, run_dir, model)
+    variables = _variables(request, entries, world, run_dir, model)
     text = (
         entries.prompt
         if request.prompt is not None
@@ -132,12 +117,10 @@ def _preflight(request: Request, entries: Entries, variables: Mapping[str, Any])
     )
 
 
-def _variables(
-    request: Request, agent: JsonObject, task: JsonObject, world: World, run_dir: str, model: str | None
-) -> dict[str, Any]:
+def _variables(request: Request, entries: Entries, world: World, run_dir: str, model: str | None) -> dict[str, Any]:
     """What templates may use; an agent's option never hides one of the names that all agents have."""
     return {
-        **_options(request, agent, task, world),
+        **_options(request, entries.agent, entries.task, world),
         "agent": request.agent,
         "task": request.task,
         "prompt_file": os.path.join(run_dir, "prompt.md"),
@@ -147,7 +130,7 @@ def _variables(
         "project": world.project,
         "run_dir": run_dir,
         "python": world.python,
-        "vars": {**task.get("vars", {}), **request.vars},
+        "vars": {**entries.task.get("vars", {}), **request.vars},
     }
 
 
@@ -236,8 +219,7 @@ def _confined(
     if entries.sandbox is None:
         return (), ()
     state = sandbox.state_of(name, entries.agent, variables, env, _render)
-    places, home = world.places(world.repo), env.get("HOME", "")
-    names = sandbox.variables_of(variables, state, places, home, world.logs, world.resolve)
+    names = sandbox.variables_of(variables, state, env.get("HOME", ""), world)
     words = sandbox.prefix(entries.agent["sandbox"], entries.sandbox["argv"], names, _render)
     return words, tuple(path for path in state if path.endswith("/"))
 

@@ -15,6 +15,7 @@ import pytest
 from runner.cli.arguments import Command, load
 from runner.cli.reader import COMMANDS as TABLE
 from runner.commands.schema import NAMES
+from tests.docs.test_words import ROWS
 from tests.doubles.ntfy import Ntfy
 from tests.helpers import make_project, wait_until, with_crontab
 from tests.history.test_history import LOOKING, check
@@ -48,7 +49,10 @@ def walk(commands: Iterable[Command], trail: tuple[str, ...] = ()) -> Iterator[t
 
 
 COMMANDS = dict(walk(TABLE))
-PAGES = ("agents", "parsers", "tasks", "schedules", "messages", "history", "operations")
+PAGES = {command: f"docs/{page}" for command, page in ROWS} | {
+    "cron": "docs/schedules.md",
+    "notify": "docs/messages.md",
+}
 # Those of the commands that look at runs: tests/history/test_history.py. Those of `completion` are a shell's.
 EXAMPLES = dict.fromkeys(
     part
@@ -63,7 +67,7 @@ EXAMPLES = dict.fromkeys(
 def test_help_has_examples_options_and_a_page(project: Project, name: str) -> None:
     command = COMMANDS[name]
     assert command.examples
-    assert command.page in {f"docs/{page}.md" for page in PAGES}
+    assert command.page == PAGES[name], "the page of the table in docs/README.md"
     shown = project(*name.split(), "--help").stdout
     for example in command.examples:
         assert f"    {example}\n" in shown

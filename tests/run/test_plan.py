@@ -8,8 +8,9 @@ import pytest
 
 from runner.checkout import Places
 from runner.errors import UsageError
-from runner.model import Invocation, Request, Skip
-from runner.run.plan import Entries, TemplateFaultError, World, plan
+from runner.model import Invocation, Request, Skipped
+from runner.run.plan import Entries, TemplateFaultError, plan
+from runner.run.site import World
 
 AGENT = {
     "binary": "tool",
@@ -31,7 +32,7 @@ def made(
     settings: dict[str, Any] | None = None,
     prompt: str = "Do it.",
     **request: Any,
-) -> Invocation | Skip:
+) -> Invocation:
     world = World(
         {"PATH": "/bin", "HOME": "/home/u", **(environ or {})},
         "/p",
@@ -134,10 +135,10 @@ def test_the_watch_thresholds() -> None:
     ],
 )
 def test_what_is_missing_skips(agent: dict[str, Any], task: dict[str, Any], part: str) -> None:
-    planned = made(agent, task)
-    assert isinstance(planned, Skip)
-    assert planned.reason == "missing_requirement"
-    assert part in planned.message
+    with pytest.raises(Skipped) as skipped:
+        made(agent, task)
+    assert skipped.value.skip.reason == "missing_requirement"
+    assert part in skipped.value.skip.message
 
 
 def test_templates_see_everything_of_the_run() -> None:
