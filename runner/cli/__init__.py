@@ -1,4 +1,4 @@
-"""The command line: one table of the commands, one reader of it, and click's help, errors and completion from it.
+"""The command line: a table of the commands, its reader, and click's help, errors and completion made from it.
 
-May import every room; nothing imports it but `__main__`. The door: `arguments`, which does without click, and `app`.
+May import every room; only `__main__` imports it. The door: `main`, which imports click only for what is unusual.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 
 from runner.values import dataclass
@@ -75,11 +74,5 @@ class Command:
 def load(reference: str) -> Any:
     """Import what `module:name` below runner refers to: a command loads only what it needs."""
     module, _, name = f"runner.{reference}".partition(":")
-    # What an import creates stays for good: to look for garbage in it is a tenth of the start.
-    gc.disable()
-    try:
-        __import__(module)
-    finally:
-        gc.freeze()
-        gc.enable()
+    __import__(module)
     return getattr(sys.modules[module], name)

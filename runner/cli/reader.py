@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable, Sequence
 
@@ -41,7 +42,10 @@ def call(command: Command, values: Values) -> int:
     """Run a command; returns its exit code."""
     if not command.takes_project:
         values = {name: value for name, value in values.items() if name != "project"}
-    code: int = load(command.call)(**values)
+    function = load(command.call)
+    gc.freeze()
+    gc.enable()
+    code: int = function(**values)
     return code
 
 

@@ -219,7 +219,7 @@ LINES = [
 
 @pytest.mark.parametrize("args", LINES)
 def test_click_runs_the_same(project: Project, args: list[str]) -> None:
-    code = "import sys, runner.__main__ as main; main.read = lambda args: None; sys.exit(main.dispatch(sys.argv[1:]))"
+    code = "import sys, runner.cli.main as main; main.read = lambda args: None; sys.exit(main.dispatch(sys.argv[1:]))"
     quick = project(*args)
     import subprocess
 
