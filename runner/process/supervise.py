@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 import signal
 import time
-from typing import Protocol
 
 from runner.model import Outcome
 from runner.process.guardian import GuardianLostError
@@ -16,11 +15,25 @@ from runner.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from runner.model import Ending
     from runner.process.guardian import Guardian
     from runner.process.pump import Feed
     from runner.process.signals import Signals
     from runner.process.tree import Tree
+
+    class Observer(Protocol):
+        """What the supervisor asks of the parser's live view, and tells of the run."""
+
+        interval: float | None
+
+        def started(self, pid: int) -> None: ...
+        def tick(self) -> None: ...
+        def finished(self) -> bool: ...
+        def ending(self) -> None: ...
+        def give_up_at(self, now: float, wall: float) -> float | None: ...
+
 
 _PATIENCE = 2.0  # seconds for the guardian to say how a killed agent ended
 _LEFTOVER_GRACE = 0.2  # what an agent leaves behind after a good end: servers, shells in sessions of their own
@@ -29,18 +42,6 @@ _LEFTOVER_GRACE = 0.2  # what an agent leaves behind after a good end: servers, 
 _CRASHES = frozenset(
     (signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV)
 )
-
-
-class Observer(Protocol):
-    """What the supervisor asks of the parser's live view, and tells of the run."""
-
-    interval: float | None
-
-    def started(self, pid: int) -> None: ...
-    def tick(self) -> None: ...
-    def finished(self) -> bool: ...
-    def ending(self) -> None: ...
-    def give_up_at(self, now: float, wall: float) -> float | None: ...
 
 
 def execute(guardian: Guardian, parser: Feed, observer: Observer, signals: Signals) -> Outcome:

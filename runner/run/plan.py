@@ -16,7 +16,7 @@ from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from runner.model import JsonObject, Request
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 RUN_ID_VARIABLE = "RUNNER_RUN_ID"
 RUN_DIR_VARIABLE = "RUNNER_RUN_DIR"
 PROMPT_TASK = "prompt"
+_MAGIC = frozenset("*?[")
 
 BASE_ENVIRONMENT = tuple(
     "PATH HOME USER LOGNAME SHELL TERM LANG LC_* TZ TMPDIR XDG_* SSH_AUTH_SOCK GIT_* SSL_CERT_* npm_config_* *_proxy "
@@ -242,16 +243,14 @@ def _environment(request: Request, entries: Entries, variables: Mapping[str, Any
     places = (("agents", request.agent, entries.agent), ("tasks", request.task, entries.task))
     rules = [(section, name, entry.get("env") or {}) for section, name, entry in places]
     globs = [*BASE_ENVIRONMENT, *(glob for _, _, rule in rules for glob in rule.get("pass") or [])]
-    env = {
-        name: value
-        for name, value in world.environ.items()
-        if name not in LOCAL_VARS and any(fnmatch.fnmatchcase(name, glob) for glob in globs)
-    }
+    matches = _matcher(globs)
+    env = {name: value for name, value in world.environ.items() if name not in LOCAL_VARS and matches(name)}
     for name, value in world.identity.items():
         env.setdefault(name, value)
     for section, name, rule in rules:
         for glob in rule.get("unset") or []:
-            env = {variable: value for variable, value in env.items() if not fnmatch.fnmatchcase(variable, glob)}
+            unwanted = _matcher([glob])
+            env = {variable: value for variable, value in env.items() if not unwanted(variable)}
         for variable, text in (rule.get("set") or {}).items():
             env[variable] = _render(str(text), variables, section, name, "env", "set", variable)
     folders = [expand(folder, world) for folder in entries.settings.get("path") or []]
@@ -259,3 +258,22 @@ def _environment(request: Request, entries: Entries, variables: Mapping[str, Any
     env[RUN_ID_VARIABLE] = variables["run_id"]
     env[RUN_DIR_VARIABLE] = variables["run_dir"]
     return env
+
+
+def _matcher(globs: list[str]) -> Callable[[str], bool]:
+    """Whether a name fits one of the globs; nearly all are a name or end with the only star, which needs no pattern."""
+    plain = {glob for glob in globs if not _MAGIC.intersection(glob)}
+    starts = tuple(glob[:-1] for glob in globs if glob.endswith("*") and not _MAGIC.intersection(glob[:-1]))
+    ends = tuple(glob[1:] for glob in globs if glob.startswith("*") and not _MAGIC.intersection(glob[1:]))
+    simple = {*plain, *(f"{text}*" for text in starts), *(f"*{text}" for text in ends)}
+    others = [glob for glob in globs if glob not in simple]
+
+    def matches(name: str) -> bool:
+        return (
+            name in plain
+            or name.startswith(starts)
+            or name.endswith(ends)
+            or any(fnmatch.fnmatchcase(name, glob) for glob in others)
+        )
+
+    return matches

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from runner.checkout import Places
 from runner.errors import UsageError
 from runner.model import Invocation, Request, Skipped
-from runner.run.plan import Entries, TemplateFaultError, plan
+from runner.run.plan import Entries, TemplateFaultError, _matcher, plan
 from runner.run.site import World
 
 AGENT = {
@@ -222,3 +223,14 @@ def test_a_fault_in_a_sandbox_has_its_place() -> None:
 def test_without_a_sandbox_there_is_no_prefix() -> None:
     planned = invocation({"state": ["~/.tool/"]})
     assert (planned.wrapped, planned.folders, planned.argv[0]) == (0, (), "tool")
+
+
+@pytest.mark.parametrize(
+    "globs", [["A"], ["A*"], ["*_Z"], ["*"], ["A?C", "X"], ["[AB]C*"], ["A*C*"], ["a", "A*", "*_proxy"], []]
+)
+def test_globs_match_as_fnmatch_does(globs: list[str]) -> None:
+    names = ("", "A", "AB", "ABC", "AXC", "BC", "BCD", "X_Z", "_Z", "a", "http_proxy", "*", "A*", "[AB]C")
+    matches = _matcher(globs)
+    assert [name for name in names if matches(name)] == [
+        name for name in names if any(fnmatch.fnmatchcase(name, glob) for glob in globs)
+    ]
