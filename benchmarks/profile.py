@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ def print_profile(command: Command) -> None:
     costs = {name: _median(rounds, name) for name in rounds[0] if name not in known}
     ours = {name: cost for name, cost in costs.items() if name.partition(".")[0] == "runner"}
     _print_imports("modules of the runner", ours)
+    _print_rooms(ours)
     _print_imports("other modules", {name: cost for name, cost in costs.items() if name not in ours})
     _print_programs(command)
 
@@ -64,15 +66,31 @@ def _median(rounds: Sequence[Mapping[str, tuple[int, int]]], name: str) -> tuple
 
 
 def _print_imports(title: str, costs: Mapping[str, tuple[float, float]]) -> None:
-    print(f"\n{len(costs)} {title}, {sum(own for own, _ in costs.values()):.1f} ms; the {SHOWN} slowest:")
+    # By the clock, and each import is slowed by being measured: for comparison among themselves.
+    print(f"\n{len(costs)} {title}, {_sum(costs):.1f} ms; the {SHOWN} slowest:")
     print(f"{'own':>8}{'with its imports':>20}")
     for name, (own, whole) in sorted(costs.items(), key=lambda item: -item[1][0])[:SHOWN]:
         print(f"{own:>6.2f}ms{whole:>18.2f}ms  {name}")
 
 
+def _print_rooms(costs: Mapping[str, tuple[float, float]]) -> None:
+    rooms: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
+    for name, cost in costs.items():
+        rooms[".".join(name.split(".")[:2])][name] = cost
+    print("\nby room:")
+    for room, inside in sorted(rooms.items(), key=lambda item: -_sum(item[1])):
+        print(f"{_sum(inside):>6.2f}ms  {room} ({len(inside)})")
+
+
+def _sum(costs: Mapping[str, tuple[float, float]]) -> float:
+    return sum(own for own, _ in costs.values())
+
+
 def _print_programs(command: Command) -> None:
     rounds = [list(_programs(command)) for _ in range(ROUNDS)]
     medians = [(found[0][0], statistics.median(seconds for _, seconds in found)) for found in zip(*rounds, strict=True)]
+    if not medians:
+        return
     print(f"\n{len(medians)} programs that it waits for, {sum(cost for _, cost in medians) * 1000:.1f} ms of CPU:")
     for argv, cost in medians:
         print(f"{cost * 1000:>6.2f}ms  {argv if len(argv) <= WIDTH else argv[: WIDTH - 1] + '…'}")
@@ -83,5 +101,5 @@ def _programs(command: Command) -> Iterator[tuple[str, float]]:
         argv = [sys.executable, "-c", TRACE, output.name, *command.argv[1:]]
         subprocess.run(argv, cwd=command.cwd, env=command.env, check=True, capture_output=True)
         for line in output:
-            words, seconds = json.loads(line)
-            yield " ".join(word.replace(str(Path(command.cwd)), "…") for word in words), seconds
+            argv, seconds = json.loads(line)
+            yield " ".join(word.replace(str(Path(command.cwd)), "…") for word in argv), seconds

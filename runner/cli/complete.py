@@ -23,13 +23,13 @@ def completion(shell: str, args: Sequence[str]) -> int:
 
 def complete(args: Sequence[str]) -> list[Item]:
     """Return what may stand for the last argument; nothing where the configuration or those before are wrong."""
-    *before, begun = implied_run(list(args))
+    *before, incomplete = implied_run(list(args))
     try:
-        found = ShellComplete(app, {}, "runner", "").get_completions(before, begun)
+        found = ShellComplete(app, {}, "runner", "").get_completions(before, incomplete)
     except (RunnerError, click.ClickException, OSError):
         return []
     # `--format=js` is one argument except for bash, and stays one.
-    option = begun.partition("=")[0] + "=" if begun.startswith("-") and "=" in begun else ""
+    option = incomplete.partition("=")[0] + "=" if incomplete.startswith("-") and "=" in incomplete else ""
     return [_item(item, option) for item in found]
 
 

@@ -1,4 +1,4 @@
-"""`runner agents`: what one may run, and which agents are in cooldown."""
+"""`runner agents`: what can be run, and which agents are in cooldown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`runner tasks`: what one may ask an agent to do."""
+"""`runner tasks`: what an agent can be asked to do."""
 
 from __future__ import annotations
 

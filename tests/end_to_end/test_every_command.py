@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MORE = """\
 agents:
-  slow: {binary: /bin/sh, argv: [-c, "echo begun; exec sleep 60"], parser: text}
+  slow: {binary: /bin/sh, argv: [-c, "echo started; exec sleep 60"], parser: text}
   broke: {binary: /bin/sh, argv: [-c, "echo 401; exit 1"], parser: plain}
   choosy: {binary: /bin/true, argv: ["{{ model }}"], parser: text, model: {required: true}}
 parsers:
@@ -158,13 +158,13 @@ JSON = [
 ]
 
 
-@pytest.mark.parametrize(("schema", "said", "code"), JSON, ids=[said for _, said, _ in JSON])
-def test_json_fits_its_schema(used: Project, schema: str, said: str, code: int) -> None:
+@pytest.mark.parametrize(("schema", "command", "code"), JSON, ids=[command for _, command, _ in JSON])
+def test_json_fits_its_schema(used: Project, schema: str, command: str, code: int) -> None:
     """No list is empty: a message waits, a folder is wrong, and for `ps` a run lives."""
     assert used("run", "demo", "debug_hello_simple", env={"RUNNER_NTFY_URL": NOWHERE}).returncode == 0
     used.write("wrong/agents.yaml", "agents:\n  mine: {binray: x}\n")
     process, run_id = live(used) if schema == "ps" else (None, "")
-    done = used(*said.split())
+    done = used(*command.split())
     if process is not None:
         used("stop", run_id, "--now")
         process.communicate(timeout=30)
@@ -181,5 +181,5 @@ def test_no_json_is_without_a_schema() -> None:
         for option in command.options
         if option.flag == "--json" or (option.choices and "json" in load(option.choices))
     }
-    assert {name for name in printing if not any(said.startswith(f"{name} ") for _, said, _ in JSON)} == set()
+    assert {name for name in printing if not any(command.startswith(f"{name} ") for _, command, _ in JSON)} == set()
     assert {schema for schema, _, _ in JSON} == {*NAMES} - {"agents", "tasks", "metadata"}

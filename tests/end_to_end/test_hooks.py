@@ -32,9 +32,9 @@ def from_page(path: str) -> dict[Any, Any]:
 
 def run_as_written(project: Project, command: str) -> subprocess.CompletedProcess[str]:
     """With the program of this environment."""
-    program, *words = shlex.split(command)
+    program, *args = shlex.split(command)
     return subprocess.run(
-        [Path(sys.executable).with_name(program), *words],
+        [Path(sys.executable).with_name(program), *args],
         cwd=project.root,
         env=project.environment(),
         capture_output=True,
