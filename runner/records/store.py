@@ -121,7 +121,10 @@ def read_metadata(run_dir: str) -> JsonObject | None:
 
 def tidy(run_dir: str) -> None:
     """Remove what somebody who was killed had begun to write."""
-    unlink(os.path.join(run_dir, "metadata.json.new"))
+    try:
+        unlink(os.path.join(run_dir, "metadata.json.new"))
+    except OSError:
+        pass
 
 
 def set_notification(run_dir: str, notification: Mapping[str, Any]) -> None:
