@@ -99,7 +99,7 @@ def history(opened: Opened, since: str, *, as_json: bool) -> int:
 
 
 def _targets(opened: Opened) -> tuple[JsonObject, ...]:
-    targets = opened.policy({}).everything
+    targets = opened.policy({}).all_targets
     if not targets:
         raise RunnerError(NO_CHANNEL)
     return targets

@@ -122,7 +122,7 @@ def _yaml() -> Check:
 def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Iterator[Check]:
     """Never an address or a topic: whoever knows them may read along."""
     try:
-        targets = read_policy(config.notify, {}, environ).everything
+        targets = read_policy(config.notify, {}, environ).all_targets
     except TemplateError as error:
         file, line, _ = config.locate("notify")
         yield Check("messages", "fail", f"{file}:{line}: {error.message}")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         Outcome,
         Reply,
     )
-    from runner.notify.notifier import Post
+    from runner.notify.notifier import Notifier
     from runner.process.signals import Signals
     from runner.records.folder import Claim, Logs
     from runner.run.plan import World
@@ -75,7 +75,7 @@ class Begun:
     world: World
     logs: Logs
     claim: Claim
-    post: Post
+    post: Notifier
     secrets: tuple[bytes, ...]
     remarks: tuple[str, ...]
     after: Callable[[JsonObject], list[str]]
@@ -90,7 +90,7 @@ class Begun:
                 forced = self.world.environ.get(CONTAINMENT_VARIABLE)
                 box = Containment(self.invocation.run_id, forced, partial(self.logs.sign, self.claim))
                 guardian = Guardian(self.invocation, streams, box, self._orphaned)
-                self.post.announce(self.opened, self._shown, _longest(self.invocation.limits))
+                self.post.queue_lost(self.opened, self._shown, _longest(self.invocation.limits))
                 outcome, reply = self._execute(guardian, streams, signals, stderr)
                 changes, verdict = self._conclude(outcome, reply)
                 final = self._noted(metadata.closed(self.opened, outcome, reply, changes, verdict, self._show))
@@ -220,7 +220,7 @@ class Begun:
             why = files.reason(error) if isinstance(error, OSError) else error.message
             final = {**final, "notes": [*final["notes"], f"the record could not be written: {why}"]}
         closed = self.logs.append_run(metadata.line_of(final)) and closed
-        return {**final, "notification": self.post.conclude(final, self._shown)}, closed
+        return {**final, "notification": self.post.notify_finished(final, self._shown)}, closed
 
     @property
     def _prompt(self) -> str:

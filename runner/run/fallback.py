@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import TextIO, TypeAlias
 
     from runner.model import JsonObject, Request
-    from runner.notify.notifier import Post
+    from runner.notify.notifier import Notifier
     from runner.records.folder import Logs
     from runner.run.execution import Finished
     from runner.run.plan import Entries, World
@@ -67,7 +67,7 @@ def run_in_turn(
     retry: Retry,
     world: World,
     logs: Logs,
-    post: Post,
+    post: Notifier,
     stderr: TextIO | None,
     tell: Callable[[Finished], None],
 ) -> int:

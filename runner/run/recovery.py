@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runner.model import JsonObject
-    from runner.notify.notifier import Post
+    from runner.notify.notifier import Notifier
     from runner.records.folder import Claim, Logs
 
 
-def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[JsonObject]:
+def close_lost(logs: Logs, post_of: Callable[[str], Notifier]) -> list[JsonObject]:
     """Close the runs whose runner is gone; returns the records of those that were still running.
 
     `post_of` gives the post for a task's name.
@@ -49,14 +49,14 @@ def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[JsonObject]:
     return closed
 
 
-def close_orphan(logs: Logs, claim: Claim, post: Post, survivors: int, containment: str) -> None:
+def close_orphan(logs: Logs, claim: Claim, post: Notifier, survivors: int, containment: str) -> None:
     """The same for one run, by its guardian, which holds the run's lock and has ended the run's processes."""
     if logs.holds(claim):
         _resume(logs, claim, lambda _: post, {"survivors": survivors, "containment": containment})
 
 
 def _resume(
-    logs: Logs, claim: Claim, post_of: Callable[[str], Post], facts: Mapping[str, Any] = {}
+    logs: Logs, claim: Claim, post_of: Callable[[str], Notifier], facts: Mapping[str, Any] = {}
 ) -> JsonObject | None:
     """Replay the closing of one run; its record when that was still open. `facts` are what else is known of it."""
     place = logs.place_of(claim.run_id)
@@ -137,16 +137,16 @@ def _last_line(folder: str) -> str | None:
         return None
 
 
-def _finish_message(post: Post, found: JsonObject, folder: str) -> None:
+def _finish_message(post: Notifier, found: JsonObject, folder: str) -> None:
     """Send what the outbox still holds of a closed run, brought up to its record; make the file where it is missing."""
     pending = post.outbox.read(found["run_id"])
     if pending is None or not pending.targets:
-        notification = post.conclude(found, folder)
+        notification = post.notify_finished(found, folder)
     else:
         message = replace(run_message(found, folder, {}), click=pending.message.click, actions=pending.message.actions)
         ready = replace(pending, message=message, final=True)
         post.outbox.write(ready)
         sent = post.outbox.send(ready, time.time, post.policy.budget)
-        post.outbox.settle(sent)
+        post.outbox.record_result(sent)
         notification = sent.notification()
     store.set_notification(folder, notification)

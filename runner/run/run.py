@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from runner.model import JsonObject, Request
-    from runner.notify.notifier import Post
+    from runner.notify.notifier import Notifier
     from runner.records.folder import Claim, Logs
     from runner.run.plan import Entries, World
 
@@ -36,7 +36,7 @@ def run(
     request: Request,
     world: World,
     logs: Logs,
-    post: Post,
+    post: Notifier,
     stderr: TextIO | None,
     after: Callable[[JsonObject], list[str]] = _nothing,
 ) -> Finished:
@@ -59,7 +59,7 @@ def _admitted(
     request: Request,
     world: World,
     logs: Logs,
-    post: Post,
+    post: Notifier,
     stderr: TextIO | None,
     after: Callable[[JsonObject], list[str]],
 ) -> Finished:
@@ -81,7 +81,7 @@ def _locked(
     request: Request,
     world: World,
     logs: Logs,
-    post: Post,
+    post: Notifier,
     lock: workspace.Lock,
     signals: Signals,
     stderr: TextIO | None,
@@ -117,7 +117,7 @@ def _begin(
     world: World,
     logs: Logs,
     claim: Claim,
-    post: Post,
+    post: Notifier,
     signals: Signals,
     stderr: TextIO | None,
     after: Callable[[JsonObject], list[str]],
@@ -135,7 +135,7 @@ def _begin(
                 return skip
         began = time.time()
         secrets = tuple(secrets_of({**world.environ, **planned.env}))
-        opened = masked(metadata.running(planned, began, messages=bool(post.policy.everything)), secrets)
+        opened = masked(metadata.running(planned, began, messages=bool(post.policy.all_targets)), secrets)
         logs.check_place(planned.task, planned.agent, planned.run_id)
         store.open_run(planned.run_dir, opened, mask_text(planned.prompt, secrets))
         claimed = True
@@ -149,11 +149,11 @@ def _begin(
     return Begun(planned, opened, began, before, world, logs, claim, post, secrets, tuple(remarks), after)
 
 
-def _skip(skip: Skip, request: Request, run_id: str, claim: Claim | None, logs: Logs, post: Post) -> Finished:
+def _skip(skip: Skip, request: Request, run_id: str, claim: Claim | None, logs: Logs, post: Notifier) -> Finished:
     try:
         line = metadata.skipped(skip, admission.identity(request, run_id), time.time())
         logs.append_run(line)
-        notification = post.tell_skip(line)
+        notification = post.notify_skipped(line)
     finally:
         if claim is not None:
             logs.release(claim, keep_id=True)

@@ -8,7 +8,7 @@ from runner.mask import mask_shapes
 from runner.model import Skip
 from runner.notify.channels.base import Message
 from runner.notify.outbox import Pending, Target
-from runner.notify.policy import Streak, decide
+from runner.notify.policy import Streak, route
 from runner.reasons import reason_of
 from runner.records import metadata
 from runner.records.folder import candidate_ids
@@ -67,7 +67,7 @@ def tell(events: Sequence[Event], outbox: Outbox, policy_of: Callable[[str], Pol
     groups: dict[str, tuple[tuple[JsonObject, ...], int, list[Event]]] = {}
     for event in events:
         if event.kind == "missed":
-            decision = decide(policy_of(event.task), line(event, "", "", now), Streak(), now)
+            decision = route(policy_of(event.task), line(event, "", "", now), Streak(), now)
             if decision.targets:
                 _, _, heard = groups.setdefault(
                     json.dumps(decision.targets, sort_keys=True), (decision.targets, decision.priority or 0, [])

@@ -99,7 +99,7 @@ def test_one_message_for_each_content(night: Project, server: Ntfy, name: str) -
     (message,) = messages(server)
     assert (message["title"], message["priority"], message["tags"]) == ("project: configuration broken", 4, ["x"])
     assert message["message"].startswith(place)
-    assert "do: mend it and check with `runner validate`" in message["message"]
+    assert "do: fix it and check with `runner validate`" in message["message"]
     assert f"project: {night.root}" in message["message"]
     assert server.violations == []
     log = (night.home / "run logs" / "runner.log").read_text()
