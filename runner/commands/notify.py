@@ -1,22 +1,19 @@
-"""`runner notify`: test the channels, and look after the messages that wait."""
+"""`runner notify`: test the channels, list and send the messages that wait."""
 
 from __future__ import annotations
 
 import time
 
+from runner.commands.open import Opened
 from runner.errors import RunnerError
+from runner.model import JsonObject
 from runner.notify import delivery
 from runner.notify.channels import send
 from runner.notify.channels.base import Message, Sent
 from runner.notify.notifier import NO_CHANNEL
+from runner.notify.outbox import Pending
 from runner.run import recovery
 from runner.text import json_text, one_line, printable, rfc3339
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.commands.open import Opened
-    from runner.model import JsonObject
-    from runner.notify.outbox import Pending
 
 _TEST_BUDGET = 10.0
 _FLUSH_BUDGET = 120.0
@@ -37,17 +34,17 @@ def test(opened: Opened) -> int:
     )
     failed = 0
     for target in targets:
-        delivery = send(target["kind"], target, message, opened.environ, _TEST_BUDGET)
-        if isinstance(delivery, Sent):
+        result = send(target["kind"], target, message, opened.environ, _TEST_BUDGET)
+        if isinstance(result, Sent):
             print(f"{_shown(target)}: sent")
         else:
-            print(f"{_shown(target)}: failed: {one_line(delivery.error)}")
+            print(f"{_shown(target)}: failed: {one_line(result.error)}")
             failed += 1
     return 1 if failed else 0
 
 
 def list_messages(opened: Opened, *, as_json: bool) -> int:
-    """The messages that wait, and the dead letters."""
+    """List the messages that wait, and the dead letters."""
     outbox = opened.post({}).outbox
     rows = [(False, outbox.read(name)) for name in outbox.ids()]
     rows += [(True, outbox.read(name, dead=True)) for name in outbox.dead_ids()]
@@ -73,7 +70,7 @@ def flush(opened: Opened) -> int:
 
 
 def history(opened: Opened, since: str, *, as_json: bool) -> int:
-    """What the ntfy server still holds."""
+    """List the messages that the ntfy server still holds."""
     # requests, for this command alone.
     from runner.notify.channels import ntfy  # noqa: PLC0415
 
@@ -106,7 +103,7 @@ def _targets(opened: Opened) -> tuple[JsonObject, ...]:
 
 
 def _shown(target: JsonObject) -> str:
-    """`ntfy`, with its topic for ntfy: never an address that may hold a secret."""
+    """The kind, with the topic of ntfy: never an address, which may hold a secret."""
     return f"{target['kind']} {target['topic']}" if target.get("topic") else str(target["kind"])
 
 

@@ -20,8 +20,8 @@ from runner.notify.outbox import YOUNG, Outbox
 from runner.reasons import NOT_BEGUN
 from runner.records import store
 from runner.run import cooldown
-from runner.schedule.due import TOLERANCE, schedules_of
-from runner.schedule.state import last_beat
+from runner.schedule.due import MISFIRE_GRACE_TIME, schedules_of
+from runner.schedule.state import last_heartbeat
 from runner.text import json_text, one_line, rfc3339
 from runner.values import asdict
 
@@ -95,8 +95,8 @@ def _limits(logs: Logs, recent: list[JsonObject], now: float) -> list[Finding]:
 def _unstarted(opened: Opened | None, recent: list[JsonObject], now: float) -> list[Finding]:
     """Schedules that nobody starts, and what was not started."""
     schedules = len(schedules_of(opened.config.tasks)) if opened else 0
-    last = last_beat(opened.logs) if opened else None
-    return [*findings.no_heartbeat(schedules, last, now, TOLERANCE), *findings.missed(recent)]
+    last = last_heartbeat(opened.logs) if opened else None
+    return [*findings.no_heartbeat(schedules, last, now, MISFIRE_GRACE_TIME), *findings.missed(recent)]
 
 
 def _open(project: str | None) -> tuple[Opened | None, list[Finding]]:

@@ -261,7 +261,7 @@ def test_a_heartbeat_that_is_killed_starts_nothing_twice(project: Project, momen
     schedule(project)
     stop = "os.kill(os.getpid(), 9)"
     code = (
-        "import os, sys; from runner import schedules; from runner.commands import heartbeat as command;"
+        "import os, sys; from runner.commands import heartbeat as command;"
         "real = command.start_detached;"
         f"command.start_detached = lambda *a, **k: ({'' if moment == 'before' else 'real(*a, **k),'} {stop});"
         "command.heartbeat(None)"
@@ -345,7 +345,8 @@ def test_a_part_that_fails_leaves_the_others_alone(project: Project) -> None:
 
 def test_an_error_of_our_own_is_70_with_its_traceback(project: Project) -> None:
     code = (
-        "import sys; from runner import recover, __main__; recover.flush = lambda *a, **k: 1 / 0;"
+        "import sys; from runner import __main__; from runner.commands import heartbeat;"
+        "heartbeat.flush = lambda *a, **k: 1 / 0;"
         "sys.argv = ['runner', 'heartbeat']; __main__.main()"
     )
     done = subprocess.run(
