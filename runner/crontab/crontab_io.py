@@ -1,27 +1,23 @@
-"""The user's crontab itself, through the `crontab` program."""
+"""Read and write the user's crontab, through the `crontab` program."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from runner.errors import RunnerError
 from runner.files import make_folders
 from runner.process import capture
+from runner.process.capture import Said
 from runner.process.spawn import LaunchError
 from runner.text import one_line
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from runner.process.capture import Said
-
 _SECONDS = 10.0
 _NONE = (b"no crontab for", b"No such file")  # the second is busybox's
-_SHOWN = {b"\r": rb"\r", b"\b": rb"\b"}
+_ESCAPES = {b"\r": rb"\r", b"\b": rb"\b"}
 _HINT = "install cron (Debian: `apt install cron`), or use `runner cron install --systemd`"
 
 
@@ -29,25 +25,25 @@ def read(environ: Mapping[str, str]) -> bytes:
     """Empty where there is no crontab. Raises RunnerError."""
     said = _crontab(["-l"], environ)
     if said.code == 0:
-        return _exact(said.out, environ) if any(words in said.out for words in _SHOWN.values()) else said.out
-    if said.out == b"" and any(words in said.err for words in _NONE):
+        return _exact(said.out, environ) if any(escape in said.out for escape in _ESCAPES.values()) else said.out
+    if said.out == b"" and any(text in said.err for text in _NONE):
         return b""
-    raise RunnerError(f"`crontab -l` failed: {_told(said)}")
+    raise RunnerError(f"`crontab -l` failed: {_error_text(said)}")
 
 
 def alter(change: Callable[[bytes], bytes], environ: Mapping[str, str], state: str | None) -> tuple[bytes, bytes]:
-    """The crontab before and after `change`, written only when that differs. Raises RunnerError.
+    """Change the crontab, where that makes a difference; return it before and after. Raises RunnerError.
 
-    `state` is a folder of this user's: two runners take turns in it.
+    Two runner processes take turns by a lock in `state`, a folder of this user.
     """
-    with _alone(state):
+    with _locked(state):
         before = read(environ)
         after = change(before)
         if after != before:
             _write(after, environ)
             if read(environ).rstrip(b"\n") != after.rstrip(b"\n"):
                 hint = "look at it: `crontab -l`"
-                raise RunnerError("the crontab is not what was written: somebody else changes it, too", hint=hint)
+                raise RunnerError("the crontab is not what was written: another program changes it as well", hint=hint)
     return before, after
 
 
@@ -55,8 +51,8 @@ def _exact(shown: bytes, environ: Mapping[str, str]) -> bytes:
     """Debian's `crontab -l` shows a carriage return as two characters; an editor gets the table as it is."""
     said = _crontab(["-e"], {**environ, "VISUAL": "cat", "EDITOR": "cat"})
     seen = said.out
-    for byte, words in _SHOWN.items():
-        seen = seen.replace(byte, words)
+    for byte, escape in _ESCAPES.items():
+        seen = seen.replace(byte, escape)
     if said.code != 0 or shown not in (seen, said.out):
         raise RunnerError(
             "the crontab holds a carriage return or a backspace, which `crontab -l` does not print",
@@ -66,8 +62,8 @@ def _exact(shown: bytes, environ: Mapping[str, str]) -> bytes:
 
 
 @contextmanager
-def _alone(state: str | None) -> Iterator[None]:
-    """As far as that can be had: a home that nobody can write to is no reason to refuse."""
+def _locked(state: str | None) -> Iterator[None]:
+    """As far as possible: a home that cannot be written to is not a reason to refuse."""
     fd = None
     try:
         if state is not None:
@@ -87,10 +83,10 @@ def _write(table: bytes, environ: Mapping[str, str]) -> None:
     """An empty crontab is removed: `crontab -l` prints nothing in either case."""
     said = _install(table, environ) if table else _crontab(["-r"], environ)
     if said.code != 0 and table and not table.endswith(b"\n"):
-        # It came so from another hand; Debian's own refuses a last line without an end.
+        # Another program wrote it so; Debian's refuses a last line without an end.
         said = _install(table + b"\n", environ)
     if said.code != 0:
-        raise RunnerError(f"`crontab` refused the change: {_told(said)}", hint="the crontab is as it was")
+        raise RunnerError(f"`crontab` refused the change: {_error_text(said)}", hint="the crontab is as it was")
 
 
 def _install(table: bytes, environ: Mapping[str, str]) -> Said:
@@ -100,16 +96,16 @@ def _install(table: bytes, environ: Mapping[str, str]) -> Said:
         return _crontab(["-"], environ, file.fileno())
 
 
-def _crontab(words: list[str], environ: Mapping[str, str], stdin: int | None = None) -> Said:
-    # Debian's shows its own header when asked to, and takes it for a part of the crontab when it comes back.
+def _crontab(arguments: list[str], environ: Mapping[str, str], stdin: int | None = None) -> Said:
+    # Debian's can print a header, which it would take for a part of the crontab when that is written back.
     env = {**environ, "LC_ALL": "C", "CRONTAB_NOHEADER": "Y"}
     try:
-        return capture.finish(capture.start(["crontab", *words], env, "/", stdin), _SECONDS)
+        return capture.finish(capture.start(["crontab", *arguments], env, "/", stdin), _SECONDS)
     except LaunchError as error:
         raise RunnerError(str(error).partition(" (")[0], hint=_HINT) from None
 
 
-def _told(said: Said) -> str:
+def _error_text(said: Said) -> str:
     if said.code is None:
         return f"no answer within {_SECONDS:g} s"
     lines = said.err.decode(errors="replace").strip().splitlines()
