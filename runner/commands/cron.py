@@ -124,7 +124,7 @@ def _print_remarks(opened: Opened, found: Installation) -> None:
     if found.kind == "systemd":
         timer = f"{systemd.unit_name(found.heartbeat.project)}.timer"
         print(f"next: systemctl --user daemon-reload && systemctl --user enable --now {timer}")
-        print('      loginctl enable-linger "$USER", so that it also beats while nobody is logged in')
+        print('      loginctl enable-linger "$USER", so that it also runs while nobody is logged in')
     elif schedules:
         print("next: `runner cron next` lists what will start")
     else:

@@ -48,15 +48,15 @@ def heartbeat(project: str | None) -> int:
         if watch.news or sys.stderr.isatty():
             raise
         return error.exit_code  # it was printed before: cron would mail it each minute
-    beat = _Heartbeat(opened)
+    work = _Heartbeat(opened)
     try:
         opened.logs.prepare()
         held = _lock(opened.logs)
     except (OSError, RunnerError) as error:
-        raise beat.give_up(error) from None
+        raise work.give_up(error) from None
     if held is not None:
         try:
-            beat.run()
+            work.run()
         finally:
             os.close(held)
     return 0

@@ -108,9 +108,9 @@ class Watch:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None and not isinstance(error, (ConfigError, UsageError)):
             return
-        file, _ = self._last_good()
+        file, known = self._last_good()
         if error is None:
-            last_good.resolve(file, self._cause)
+            last_good.resolve(file, known, self._cause)
         elif self._told:
             self.news = config_alert.report(file, self._cause, error, self._environ, log_always=self._each)
         elif isinstance(error, ConfigError):

@@ -89,7 +89,7 @@ def take(table: bytes, project: bytes) -> bytes:
 
 
 def find(table: bytes, project: bytes) -> Block | None:
-    """Raises RunnerError for a damaged marker, of whatever project."""
+    """The project's block. Raises RunnerError for a damaged marker of any project."""
     return next((block for block in blocks(table) if block.project == project), None)
 
 

@@ -23,12 +23,12 @@ _HINT = "install cron (Debian: `apt install cron`), or use `runner cron install 
 
 def read(environ: Mapping[str, str]) -> bytes:
     """Empty where there is no crontab. Raises RunnerError."""
-    said = _crontab(["-l"], environ)
-    if said.code == 0:
-        return _exact(said.out, environ) if any(escape in said.out for escape in _ESCAPES.values()) else said.out
-    if said.out == b"" and any(text in said.err for text in _NONE):
+    result = _crontab(["-l"], environ)
+    if result.code == 0:
+        return _exact(result.out, environ) if any(escape in result.out for escape in _ESCAPES.values()) else result.out
+    if result.out == b"" and any(text in result.err for text in _NONE):
         return b""
-    raise RunnerError(f"`crontab -l` failed: {_error_text(said)}")
+    raise RunnerError(f"`crontab -l` failed: {_error_text(result)}")
 
 
 def alter(change: Callable[[bytes], bytes], environ: Mapping[str, str], state: str | None) -> tuple[bytes, bytes]:
@@ -49,16 +49,16 @@ def alter(change: Callable[[bytes], bytes], environ: Mapping[str, str], state: s
 
 def _exact(shown: bytes, environ: Mapping[str, str]) -> bytes:
     """Debian's `crontab -l` shows a carriage return as two characters; an editor gets the table as it is."""
-    said = _crontab(["-e"], {**environ, "VISUAL": "cat", "EDITOR": "cat"})
-    seen = said.out
+    result = _crontab(["-e"], {**environ, "VISUAL": "cat", "EDITOR": "cat"})
+    escaped = result.out
     for byte, escape in _ESCAPES.items():
-        seen = seen.replace(byte, escape)
-    if said.code != 0 or shown not in (seen, said.out):
+        escaped = escaped.replace(byte, escape)
+    if result.code != 0 or shown not in (escaped, result.out):
         raise RunnerError(
             "the crontab holds a carriage return or a backspace, which `crontab -l` does not print",
             hint="delete it by `crontab -e`: nothing was changed",
         )
-    return said.out
+    return result.out
 
 
 @contextmanager
@@ -81,12 +81,12 @@ def _locked(state: str | None) -> Iterator[None]:
 
 def _write(table: bytes, environ: Mapping[str, str]) -> None:
     """An empty crontab is removed: `crontab -l` prints nothing in either case."""
-    said = _install(table, environ) if table else _crontab(["-r"], environ)
-    if said.code != 0 and table and not table.endswith(b"\n"):
+    result = _install(table, environ) if table else _crontab(["-r"], environ)
+    if result.code != 0 and table and not table.endswith(b"\n"):
         # Another program wrote it so; Debian's refuses a last line without an end.
-        said = _install(table + b"\n", environ)
-    if said.code != 0:
-        raise RunnerError(f"`crontab` refused the change: {_error_text(said)}", hint="the crontab is as it was")
+        result = _install(table + b"\n", environ)
+    if result.code != 0:
+        raise RunnerError(f"`crontab` refused the change: {_error_text(result)}", hint="the crontab is as it was")
 
 
 def _install(table: bytes, environ: Mapping[str, str]) -> Said:
@@ -105,8 +105,8 @@ def _crontab(arguments: list[str], environ: Mapping[str, str], stdin: int | None
         raise RunnerError(str(error).partition(" (")[0], hint=_HINT) from None
 
 
-def _error_text(said: Said) -> str:
-    if said.code is None:
+def _error_text(result: Said) -> str:
+    if result.code is None:
         return f"no answer within {_SECONDS:g} s"
-    lines = said.err.decode(errors="replace").strip().splitlines()
-    return one_line(lines[0]) if lines else f"exit code {said.code}"
+    lines = result.err.decode(errors="replace").strip().splitlines()
+    return one_line(lines[0]) if lines else f"exit code {result.code}"

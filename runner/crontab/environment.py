@@ -93,7 +93,7 @@ def program(config: Config, name: str, environ: Mapping[str, str]) -> str | None
         variables = {"python": sys.executable, "project": config.project.root}
         binary = template.render(config.agents[name]["binary"], variables)
     except template.TemplateError:
-        return None  # it depends on the run: only a run can tell
+        return None  # it depends on the run
     home = environ.get("HOME", "")
     folders = [home + folder[1:] if folder.startswith("~/") else folder for folder in config.settings.get("path") or ()]
     ours = _found(binary, os.pathsep.join(folders), config.project.root) if folders or "/" in binary else None

@@ -42,7 +42,7 @@ def report(file: LastGoodFile, cause: str, error: RunnerError, environ: Mapping[
         if digest not in known.resolved(LOGGED).reported.values():
             policy = policy_of(known, environ)
             name = f"config_{now * 1000:.0f}_{digest[:8]}"
-            # Without a channel only missing files count as reported: an error is sent when somebody sets a topic later.
+            # Without a channel only missing files count as reported: an error is sent once a topic is set.
             if _send(name, breakage, Outbox(logs, environ), policy, now) if policy.all_targets else cause == MISSING:
                 reported[cause] = digest
         if reported != known.reported:

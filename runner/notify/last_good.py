@@ -168,7 +168,7 @@ def _updated(known: LastGoodConfig, config: Config) -> LastGoodConfig:
     missing = tuple(path for path in known.missing if path not in present)
     kept = replace(known.resolved(*_contradicted(known)), digest=config.digest, files=(*present, *missing))
     if any(os.path.basename(path) == TASKS for path in missing):
-        return kept  # valid without the file that said where messages go: its settings are still the last good ones
+        return kept  # what is valid now lacks the file with the notify section: the last good one still counts
     return replace(kept, notify=dict(config.notify), logs=config.settings.get("logs"))
 
 
@@ -181,12 +181,9 @@ def _renders(config: Config, environ: Mapping[str, str]) -> bool:
     return True
 
 
-def resolve(file: LastGoodFile, cause: str) -> None:
+def resolve(file: LastGoodFile, known: LastGoodConfig, cause: str) -> None:
     """Forget what was reported about `cause`, which is over."""
-    known = file.read()
-    if known is None or cause not in known.reported:
-        return
-    lock = file.lock()
+    lock = file.lock() if cause in known.reported else None
     if lock is not None:
         file.write((file.read() or known).resolved(cause))
         os.close(lock)

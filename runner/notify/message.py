@@ -127,8 +127,8 @@ def _subject(record: JsonObject) -> str:
 
 def _error_lines(record: JsonObject) -> list[str]:
     """What went wrong on one line; a skip has more, the output that shows it."""
-    said = (record.get("error") or {}).get("message") or reason_of(record["reason"]).meaning
-    lines = said.splitlines() if record["status"] == "skipped" else [said]
+    text = (record.get("error") or {}).get("message") or reason_of(record["reason"]).meaning
+    lines = text.splitlines() if record["status"] == "skipped" else [text]
     return [one_line(line, _MAX_LINE) for line in lines]
 
 
@@ -172,7 +172,7 @@ def _run_lines(record: JsonObject, folder: str | None) -> list[str]:
 
 
 def _reply(record: JsonObject) -> list[str]:
-    """The beginning of what the agent said."""
+    """The beginning of the reply."""
     lines = [one_line(line, _MAX_LINE) for line in printable(record.get("text") or "").strip().splitlines()]
     if len(lines) > _MAX_REPLY_LINES:
         return [*lines[:_MAX_REPLY_LINES], f"… {len(lines) - _MAX_REPLY_LINES} more lines"]

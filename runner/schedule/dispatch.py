@@ -76,7 +76,7 @@ def _without_ended(logs: Logs, found: ScheduleState, held: int, now: float) -> S
 
 def _undone(logs: Logs, last: Occurrence, notes: Sequence[JsonObject], now: float) -> list[Event] | None:
     """The turns without a run; None while that is not clear yet."""
-    begun = {note["turn"]: float(note["at"]) for note in notes if "turn" in note}
+    started = {note["turn"]: float(note["at"]) for note in notes if "turn" in note}
     done = {note["done"]: note["refused"] for note in notes if "done" in note}
     events, left = [], []
     for turn, chain in enumerate(last.chains):
@@ -85,10 +85,10 @@ def _undone(logs: Logs, last: Occurrence, notes: Sequence[JsonObject], now: floa
             events.append(
                 _undone_event(last, [agent], f"the agent could not be run: {one_line(done[turn], _MAX_TEXT)}")
             )
-        elif turn not in begun:
+        elif turn not in started:
             left.append(agent)
-        elif turn not in done and not state.claimed_since(logs, last.task, begun[turn]):
-            if 0 <= now - begun[turn] < _CLAIM_TIME:
+        elif turn not in done and not state.claimed_since(logs, last.task, started[turn]):
+            if 0 <= now - started[turn] < _CLAIM_TIME:
                 return None
             left.append(agent)
     return [*events, *([_undone_event(last, left, "its process was ended before this agent's turn")] if left else [])]

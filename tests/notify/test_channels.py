@@ -143,7 +143,7 @@ def test_retry_after(server: Ntfy, header: str, expected: float | None) -> None:
     assert failed.retry_after == expected
 
 
-def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
+def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
     with Ntfy(tls=tmp_path) as server:
         failed = timed("ntfy", target(server))
 

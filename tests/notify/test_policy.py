@@ -1,4 +1,4 @@
-"""Who hears of a run, and how loudly: a pure table."""
+"""Where the message of a run goes, and with what priority: a pure table."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_decisions(
     ("reason", "when", "priority"),
     [("auth", NOW, 4), ("auth", NIGHT, 2), ("lost", NIGHT, 5), (None, NIGHT, 2), ("rate_limit", NIGHT, 2)],
 )
-def test_quiet_hours_take_the_sound_away(reason: str | None, when: float, priority: int) -> None:
+def test_quiet_hours_lower_the_priority(reason: str | None, when: float, priority: int) -> None:
     assert route(QUIET, record("failed", reason), Streak(), when).priority == priority
 
 

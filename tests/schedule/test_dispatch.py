@@ -42,11 +42,11 @@ class Machine:
         assert name == "t"
         self.started.append(os.dup(held))
 
-    def beat(self, minute: float) -> tuple[ScheduleState, bool]:
+    def heartbeat(self, minute: float) -> tuple[ScheduleState, bool]:
         return dispatch.dispatch(self.schedule, self.logs, NOON + minute * MINUTE, self.start)
 
     def run_turns(self, *turns: dict[str, Any]) -> None:
-        """What the occurrence's process notes before it ends."""
+        """Note what the occurrence's process does, and end it."""
         held = self.started.pop()
         occurrence = state.read(self.logs, "t", NOON).occurrence
         assert occurrence
@@ -58,7 +58,7 @@ class Machine:
 @pytest.fixture
 def machine(logs: Logs) -> Machine:
     machine = Machine(logs)
-    assert machine.beat(1) == (state.read(logs, "t", NOON), False)
+    assert machine.heartbeat(1) == (state.read(logs, "t", NOON), False)
     return machine
 
 
@@ -74,19 +74,19 @@ WELL = (turn(0), done(0), turn(1), done(1))
 
 
 def test_an_occurrence_from_its_start_to_its_end(machine: Machine) -> None:
-    found, started = machine.beat(60)
+    found, started = machine.heartbeat(60)
     assert started and found.occurrence and found.occurrence.chains == ("a", "b")
     assert state.lock(machine.logs, "t") is None
-    assert machine.beat(61) == (found, False)
+    assert machine.heartbeat(61) == (found, False)
     machine.run_turns(*WELL)
-    found, started = machine.beat(62)
+    found, started = machine.heartbeat(62)
     assert (found.occurrence, found.unreported, started) == (None, (), False)
-    assert machine.beat(120)[1]
+    assert machine.heartbeat(120)[1]
 
 
 def test_busy(machine: Machine) -> None:
-    machine.beat(60)
-    found, started = machine.beat(120)
+    machine.heartbeat(60)
+    found, started = machine.heartbeat(120)
     assert not started
     assert [(event.kind, event.message) for event in found.unreported] == [
         ("busy", "the start of 2026-02-19T14:00Z: the last one, of 2026-02-19T13:00Z, still goes on")
@@ -95,15 +95,15 @@ def test_busy(machine: Machine) -> None:
 
 def test_waiting(logs: Logs) -> None:
     machine = Machine(logs, overlap="wait")
-    machine.beat(1)
-    machine.beat(60)
-    assert not machine.beat(120)[1]
-    found, _ = machine.beat(180)
+    machine.heartbeat(1)
+    machine.heartbeat(60)
+    assert not machine.heartbeat(120)[1]
+    found, _ = machine.heartbeat(180)
     assert [event.message for event in found.unreported] == [
         "the start of 2026-02-19T14:00Z: a later one took its place while it waited"
     ]
     machine.run_turns(*WELL)
-    found, started = machine.beat(181)
+    found, started = machine.heartbeat(181)
     assert started and found.occurrence and found.occurrence.due == NOON + 180 * MINUTE
 
 
@@ -119,30 +119,30 @@ def test_waiting(logs: Logs) -> None:
 def test_what_an_occurrence_left_undone(
     machine: Machine, turns: tuple[dict[str, Any], ...], agents: tuple[str, ...], why: str
 ) -> None:
-    machine.beat(60)
+    machine.heartbeat(60)
     machine.run_turns(*turns)
-    found, _ = machine.beat(62)
+    found, _ = machine.heartbeat(62)
     assert found.occurrence is None
     assert [(event.kind, event.agents) for event in found.unreported] == [("missed", agents)]
     assert found.unreported[0].message == f"the start of 2026-02-19T13:00Z: {why}"
 
 
 def test_a_turn_that_claimed_an_id_was_run(machine: Machine) -> None:
-    machine.beat(60)
+    machine.heartbeat(60)
     machine.run_turns(turn(0), done(0), turn(1))
     claim = machine.logs.claim("20260219_130005", "t", "b")
     assert claim is not None
     machine.logs.release(claim, keep_id=True)
-    assert machine.beat(62)[0].unreported == ()
+    assert machine.heartbeat(62)[0].unreported == ()
 
 
 def test_a_turn_that_may_still_claim_one_is_not_judged_yet(machine: Machine) -> None:
-    machine.beat(60)
+    machine.heartbeat(60)
     machine.run_turns(turn(0), done(0), turn(1))
-    found, _ = machine.beat(60.1)
+    found, _ = machine.heartbeat(60.1)
     assert found.occurrence is not None
     assert found.unreported == ()
-    assert machine.beat(60.2)[0].unreported[0].agents == ("b",)
+    assert machine.heartbeat(60.2)[0].unreported[0].agents == ("b",)
 
 
 def test_a_heartbeat_that_is_killed_before_its_process_starts(machine: Machine) -> None:
@@ -151,7 +151,7 @@ def test_a_heartbeat_that_is_killed_before_its_process_starts(machine: Machine) 
 
     with pytest.raises(OSError, match="no more"):
         dispatch.dispatch(machine.schedule, machine.logs, NOON + 60 * MINUTE, broken)
-    found, started = machine.beat(61)
+    found, started = machine.heartbeat(61)
     assert not started
     assert [event.agents for event in found.unreported] == [("a", "b")]
 
@@ -160,7 +160,7 @@ def test_what_an_earlier_occurrence_noted_says_nothing_of_this_one(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The heartbeat is killed when the state is written, and the notes are not yet cleared."""
-    machine.beat(60)
+    machine.heartbeat(60)
     machine.run_turns(*WELL)
 
     def ended(_: int) -> None:
@@ -169,9 +169,9 @@ def test_what_an_earlier_occurrence_noted_says_nothing_of_this_one(
     with monkeypatch.context() as patched:
         patched.setattr(state, "clear_notes", ended)
         with pytest.raises(KeyboardInterrupt):
-            machine.beat(120)
+            machine.heartbeat(120)
     assert machine.started == []
-    assert [event.agents for event in machine.beat(121)[0].unreported] == [("a", "b")]
+    assert [event.agents for event in machine.heartbeat(121)[0].unreported] == [("a", "b")]
 
 
 def test_a_state_that_cannot_be_written_starts_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,9 +181,9 @@ def test_a_state_that_cannot_be_written_starts_nothing(machine: Machine, monkeyp
     with monkeypatch.context() as patched:
         patched.setattr(state, "write", full)
         with pytest.raises(OSError, match="No space"):
-            machine.beat(60)
+            machine.heartbeat(60)
     assert machine.started == []
-    assert machine.beat(61)[1]
+    assert machine.heartbeat(61)[1]
 
 
 @pytest.mark.parametrize(
@@ -194,16 +194,16 @@ def test_a_damaged_state_starts_over(machine: Machine, text: str) -> None:
     path = state.path(machine.logs, "t")
     with open(path, "w", encoding="latin-1") as file:
         file.write(text)
-    found, started = machine.beat(60)
+    found, started = machine.heartbeat(60)
     assert started and found.progress is not None
     with open(machine.logs.path("runner.log"), encoding="utf-8") as file:
         assert "cannot be read, so it starts over" in file.read()
 
 
 def test_a_lock_without_a_state_is_an_occurrence_all_the_same(machine: Machine) -> None:
-    machine.beat(60)
+    machine.heartbeat(60)
     os.unlink(state.path(machine.logs, "t"))
-    found, started = machine.beat(120)
+    found, started = machine.heartbeat(120)
     assert not started
     assert [event.message for event in found.unreported] == [
         "the start of 2026-02-19T14:00Z: the last one still goes on"
@@ -211,14 +211,14 @@ def test_a_lock_without_a_state_is_an_occurrence_all_the_same(machine: Machine) 
 
 
 def test_a_state_comes_back_as_it_was_written(machine: Machine) -> None:
-    machine.beat(60)
-    found, _ = machine.beat(400)
+    machine.heartbeat(60)
+    found, _ = machine.heartbeat(400)
     assert len(found.unreported) == 1 and found.unreported[0].count == 5
     assert state.read(machine.logs, "t", NOON) == found
 
 
 def test_a_schedule_that_is_gone(machine: Machine) -> None:
-    machine.beat(60)
+    machine.heartbeat(60)
     assert dispatch.drop(machine.logs, [], NOON) == {}  # it lives
     machine.run_turns(turn(0), done(0))
     found = dispatch.drop(machine.logs, [], NOON + 3700)
@@ -231,7 +231,7 @@ def test_a_schedule_that_is_gone(machine: Machine) -> None:
 def test_a_start_that_waits_for_a_schedule_that_is_gone(logs: Logs) -> None:
     machine = Machine(logs, overlap="wait")
     for minute in (1, 60, 120):
-        machine.beat(minute)
+        machine.heartbeat(minute)
     machine.run_turns(*WELL)
     assert dispatch.drop(logs, [], NOON) == {"t": ScheduleState()}
     with open(logs.path("runner.log"), encoding="utf-8") as file:

@@ -52,7 +52,7 @@ def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeo
 
 
 def _variables(message: Message) -> dict[str, str]:
-    # Not RUNNER_RUN_ID: by that a run's own processes are known, and ended with it.
+    # Not RUNNER_RUN_ID: processes with that variable belong to the run, and are killed with it.
     return {
         "RUNNER_TITLE": message.title,
         "RUNNER_PRIORITY": str(message.priority),

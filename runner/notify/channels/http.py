@@ -111,7 +111,7 @@ def _error_text(body: bytes) -> str | None:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds from now, of a number of seconds or an HTTP date; at most a day, whatever the server says."""
+    """Seconds from now, of a number of seconds or an HTTP date; at most a day."""
     if value is None:
         return None
     try:
@@ -130,7 +130,7 @@ def _host(url: str) -> str | None:
 
 
 def _certificates(environ: Mapping[str, str]) -> str | bool:
-    """The bundle that other tools are told to trust by the same environment; True for the library's own."""
+    """The bundle that the environment names for other tools as well; True for the library's own."""
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
     return next((environ[name] for name in names if environ.get(name)), True)
 
