@@ -10,7 +10,7 @@ from runner.doctor.entry import entry_check, last_check
 from runner.doctor.history import last_good_runs
 from runner.errors import RunnerError
 from runner.mask import mask_text, secrets_of
-from runner.model import Invocation, Request
+from runner.model import Request, Skipped
 from runner.process import capture
 from runner.process.spawn import LaunchError, find_binary
 from runner.run import cooldown
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from runner.model import JsonObject
     from runner.process.capture import Child
     from runner.records.folder import Logs
-    from runner.run.plan import World
+    from runner.run.site import World
 
 _VERSION_SECONDS = 30.0
 _NOWHERE = "/"  # a CLI may read settings of the folder that it is started in
@@ -84,10 +84,10 @@ def locate(config: Config, name: str, world: World) -> Located | str:
     entries = Entries(bare, {}, {}, config.settings, config.digest, "")
     try:
         planned = plan(entries, Request(name, PROMPT_TASK, prompt=""), world, "doctor")
-        if not isinstance(planned, Invocation):
-            return planned.message
         env = dict(planned.env)
         return Located(find_binary(planned.argv[0], env.get("PATH", os.defpath), world.repo), env)
+    except Skipped as skipped:
+        return skipped.skip.message
     except TemplateFaultError as fault:
         return f"{config.show(*fault.path)}: {fault.error.message}"
     except RunnerError as error:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from runner.config import Config
     from runner.model import JsonObject
-    from runner.run.plan import World
+    from runner.run.site import World
 
 _SECONDS = 10.0
 _NOBODY = "doctor"

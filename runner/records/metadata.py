@@ -13,16 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from runner.model import (
-        Changes,
-        Evidence,
-        Invocation,
-        JsonObject,
-        Outcome,
-        Reply,
-        Skip,
-        Verdict,
-    )
+    from runner.model import Evidence, Invocation, JsonObject, Outcome, Reply, Result, Skip, Verdict
 
 _LINE_KEYS = (
     "run_id agent task status reason exit_code model session_id started_at ended_at elapsed_seconds trigger usage "
@@ -88,18 +79,12 @@ def _usage(reply: Reply | None) -> dict[str, int | None]:
     return {name: getattr(reply.usage, name) if reply else None for name in names}
 
 
-def closed(
-    record: JsonObject,
-    outcome: Outcome,
-    reply: Reply,
-    changes: Changes,
-    verdict: Verdict,
-    show: Callable[[Evidence], str],
-) -> JsonObject:
+def closed(record: JsonObject, result: Result, show: Callable[[Evidence], str]) -> JsonObject:
     """The final record; `show` turns evidence into `FILE:LINE`."""
+    outcome, reply = result.outcome, result.reply
     return {
         **record,
-        **judged(verdict, show),
+        **judged(result.verdict, show),
         "agent_exit_code": outcome.exit_code,
         "agent_signal": outcome.signal,
         "ended_by": outcome.ended_by,
@@ -112,8 +97,8 @@ def closed(
         "usage": _usage(reply),
         "cost_usd": reply.cost_usd,
         "tool_calls": reply.tool_calls,
-        "commits": [asdict(commit) for commit in changes.commits],
-        "notes": [*verdict.notes, *_output_notes(outcome)],
+        "commits": [asdict(commit) for commit in result.changes.commits],
+        "notes": [*result.verdict.notes, *_output_notes(outcome)],
         "containment": outcome.containment,
         "survivors": outcome.survivors,
     }
