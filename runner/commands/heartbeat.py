@@ -174,15 +174,15 @@ class _Heartbeat:
         for name, kept in unreported.items():
             recorded = tuple(replace(event, recorded=True) for event in kept.unreported)
             state.write(logs, name, replace(kept, unreported=recorded))
-        missed.notify(events, self.opened.post({}).outbox, lambda task: self.opened.post_of(task).policy, now)
+        missed.notify(events, self.opened.notifier({}).outbox, lambda task: self.opened.notifier_of(task).policy, now)
         for name, kept in unreported.items():
             state.write(logs, name, replace(kept, unreported=()))
 
     def _lost(self) -> None:
-        self.counts["lost"] = len(recovery.close_lost(self.opened.logs, self.opened.post_of))
+        self.counts["lost"] = len(recovery.close_lost(self.opened.logs, self.opened.notifier_of))
 
     def _messages(self) -> None:
-        delivered, waiting = flush(self.opened.logs, self.opened.post({}), _BUDGET, due_only=True)
+        delivered, waiting = flush(self.opened.logs, self.opened.notifier({}), _BUDGET, due_only=True)
         self.counts |= {"delivered": delivered, "waiting": waiting}
 
     def _prune(self) -> None:

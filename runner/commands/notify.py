@@ -45,7 +45,7 @@ def test(opened: Opened) -> int:
 
 def list_messages(opened: Opened, *, as_json: bool) -> int:
     """List the messages that wait, and the dead letters."""
-    outbox = opened.post({}).outbox
+    outbox = opened.notifier({}).outbox
     rows = [(False, outbox.read(name)) for name in outbox.ids()]
     rows += [(True, outbox.read(name, dead=True)) for name in outbox.dead_ids()]
     found = [(dead, pending) for dead, pending in rows if pending is not None]
@@ -61,10 +61,10 @@ def list_messages(opened: Opened, *, as_json: bool) -> int:
 
 def flush(opened: Opened) -> int:
     """Close lost runs and send what waits; 1 when something remains."""
-    for lost in recovery.close_lost(opened.logs, opened.post_of):
+    for lost in recovery.close_lost(opened.logs, opened.notifier_of):
         print(f"lost: {lost['agent']} {lost['task']} {lost['run_id']}")
-    delivered, remaining = delivery.flush(opened.logs, opened.post({}), _FLUSH_BUDGET, due_only=True)
-    dead = len(opened.post({}).outbox.dead_ids())
+    delivered, remaining = delivery.flush(opened.logs, opened.notifier({}), _FLUSH_BUDGET, due_only=True)
+    dead = len(opened.notifier({}).outbox.dead_ids())
     print(f"{delivered} delivered, {remaining} waiting" + (f", {dead} dead (`runner notify list`)" if dead else ""))
     return 1 if remaining else 0
 

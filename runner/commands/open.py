@@ -1,4 +1,4 @@
-"""What most commands begin with: the project, its configuration, its logs, its post."""
+"""What most commands begin with: the project, its configuration, its logs, its messages."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Opened:
             place = self.config.locate("notify")
             raise ConfigError([Problem(*place, error.message, "notify", error.hint)]) from None
 
-    def post(self, task: JsonObject) -> Notifier:
+    def notifier(self, task: JsonObject) -> Notifier:
         return Notifier(self.logs, Outbox(self.logs, self.environ), self.policy(task))
 
-    def post_of(self, task: str) -> Notifier:
+    def notifier_of(self, task: str) -> Notifier:
         """By the name of a task that may be gone by now."""
-        return self.post(self.config.tasks.get(task, {}))
+        return self.notifier(self.config.tasks.get(task, {}))
 
 
 class Watch:
@@ -98,9 +98,9 @@ class Watch:
         """What needs no configuration: close lost runs, send what waits; how many were lost, delivered, remain."""
         file, known = self._last_good()
         logs = logs_of(known.logs, file.root, self._environ)
-        post = Notifier(logs, Outbox(logs, self._environ), last_good.policy_of(known, self._environ))
-        lost = recovery.close_lost(logs, lambda _: post)
-        return (len(lost), *flush(logs, post, _BUDGET, due_only=True))
+        notifier = Notifier(logs, Outbox(logs, self._environ), last_good.policy_of(known, self._environ))
+        lost = recovery.close_lost(logs, lambda _: notifier)
+        return (len(lost), *flush(logs, notifier, _BUDGET, due_only=True))
 
     def __enter__(self) -> Watch:
         return self
@@ -158,7 +158,7 @@ def _settings(config: Config, environ: dict[str, str]) -> JsonObject:
 def _close_lost(opened: Opened) -> tuple[JsonObject, ...]:
     """Whoever comes next closes what nobody closed; what cannot be done now does not stop the command."""
     try:
-        return tuple(recovery.close_lost(opened.logs, opened.post_of))
+        return tuple(recovery.close_lost(opened.logs, opened.notifier_of))
     except (RunnerError, OSError) as error:
         opened.logs.note(f"cannot close lost runs: {error}", time.time())
         return ()

@@ -61,7 +61,7 @@ def _runs(words: RunWords, watch: Watch) -> int:
         )
         if words.dry_run:
             return _dry_run(entries, first, world, as_json=words.json)
-        site = Site(world, opened.logs, opened.post(entries.task), sys.stderr)
+        site = Site(world, opened.logs, opened.notifier(entries.task), sys.stderr)
         finished: list[Finished] = []
         code = _run(site, found, partial(_report, finished, as_json=words.json))
     except TemplateFaultError as fault:

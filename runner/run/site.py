@@ -37,5 +37,5 @@ class Site:
 
     world: World
     logs: Logs
-    post: Notifier
+    notifier: Notifier
     stderr: TextIO | None
