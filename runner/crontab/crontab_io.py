@@ -15,8 +15,8 @@ from runner.process.capture import Said
 from runner.process.spawn import LaunchError
 from runner.text import one_line
 
-_SECONDS = 10.0
-_NONE = (b"no crontab for", b"No such file")  # the second is busybox's
+_TIMEOUT = 10.0
+_NO_CRONTAB = (b"no crontab for", b"No such file")  # the second is busybox's
 _ESCAPES = {b"\r": rb"\r", b"\b": rb"\b"}
 _HINT = "install cron (Debian: `apt install cron`), or use `runner cron install --systemd`"
 
@@ -26,7 +26,7 @@ def read(environ: Mapping[str, str]) -> bytes:
     result = _crontab(["-l"], environ)
     if result.code == 0:
         return _exact(result.out, environ) if any(escape in result.out for escape in _ESCAPES.values()) else result.out
-    if result.out == b"" and any(text in result.err for text in _NONE):
+    if result.out == b"" and any(text in result.err for text in _NO_CRONTAB):
         return b""
     raise RunnerError(f"`crontab -l` failed: {_error_text(result)}")
 
@@ -100,13 +100,13 @@ def _crontab(arguments: list[str], environ: Mapping[str, str], stdin: int | None
     # Debian's can print a header, which it would take for a part of the crontab when that is written back.
     env = {**environ, "LC_ALL": "C", "CRONTAB_NOHEADER": "Y"}
     try:
-        return capture.finish(capture.start(["crontab", *arguments], env, "/", stdin), _SECONDS)
+        return capture.finish(capture.start(["crontab", *arguments], env, "/", stdin), _TIMEOUT)
     except LaunchError as error:
         raise RunnerError(str(error).partition(" (")[0], hint=_HINT) from None
 
 
 def _error_text(result: Said) -> str:
     if result.code is None:
-        return f"no answer within {_SECONDS:g} s"
+        return f"no answer within {_TIMEOUT:g} s"
     lines = result.err.decode(errors="replace").strip().splitlines()
     return one_line(lines[0]) if lines else f"exit code {result.code}"

@@ -176,7 +176,7 @@ def test_a_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_name_server_that_hangs_is_given_up_for_good(server: Ntfy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And when the name comes at last, nothing is sent: somebody else sends the message by then."""
+    """And when the name is resolved at last, nothing is sent: another process may have sent the message by then."""
     answered, done = threading.Event(), threading.Event()
     real = socket.getaddrinfo
 

@@ -282,7 +282,7 @@ DAMAGED: dict[str, Callable[[Path], object]] = {
     "another version": lambda path: path.write_text(path.read_text().replace('"version": 1', '"version": 99')),
     "another shape": lambda path: path.write_text(path.read_text().replace('"files": [', '"files": [7, ')),
     "others may write it": lambda path: path.chmod(0o666),
-    "somebody else's": foreign,
+    "another user's": foreign,
     "a link": lambda path: path.symlink_to(path.rename(path.with_name("elsewhere"))),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
@@ -291,7 +291,7 @@ DAMAGED: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_file_is_ignored(night: Project, server: Ntfy, name: str) -> None:
     """It names programs and servers: what another user could have written is not used."""
-    if name == "somebody else's" and os.geteuid() != 0:
+    if name == "another user's" and os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     DAMAGED[name](last_good(night))
     append("agents.yaml", "surprise: 1\n")(night)

@@ -101,7 +101,7 @@ def test_a_server_that_is_not_well_changes_nothing_but_the_time_of_delivery(
     took = time.monotonic() - began
     record = project.record()
     assert (done.returncode, record["status"]) == (0, "success"), done.stderr
-    # The start of the processes is on top of the budget; a slow machine is no failure of the promise.
+    # The start of the processes is on top of the budget; a slow machine does not break the promise.
     assert took < BUDGET + 5
     assert record["notification"]["state"] == "pending"
     assert outbox(project) == [f"{record['run_id']}.json"]

@@ -1,4 +1,4 @@
-"""What a message says: enough to decide at once what to do, and nothing that must not leave the machine."""
+"""What a message says: enough to decide at once what to do, and nothing that must stay on the machine."""
 
 from __future__ import annotations
 
