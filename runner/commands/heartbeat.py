@@ -38,14 +38,14 @@ class HeartbeatError(RunnerError):
 
 def heartbeat(project: str | None) -> int:
     """Do what is due, never twice at a time. Raises HeartbeatError, and ConfigError when the rest is done."""
-    watch = Watch(project, told=True, each=False)
+    watch = Watch(project, report=True, log_always=False)
     try:
         with watch:
             # Lost runs are closed later: that sends messages, and what is due is not to wait for a server.
             opened = watch.open(close_lost=False)
     except ConfigError as error:
         _without_configuration(watch, error)
-        if watch.news or sys.stderr.isatty():
+        if watch.is_new or sys.stderr.isatty():
             raise
         return error.exit_code  # it was printed before: cron would mail it each minute
     work = _Heartbeat(opened)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 _BUDGET = 20.0  # seconds for messages that wait
+_REFUSED_BUDGET = 5.0  # of a run that is refused
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,15 @@ class Opened:
 
 
 class Watch:
-    """Around a command that may run while nobody looks: what is wrong with the configuration is noted and told.
+    """Around a command that may run while nobody watches: logs and reports what is wrong with the configuration.
 
-    `told`: somebody is to hear of it, who does not see it at a terminal. `each`: note it each time, not only as news.
+    `report`: send a message, as nobody sees it at a terminal. `log_always`: log it each time, not only when it is new.
     """
 
-    def __init__(self, project: str | None, *, told: bool, each: bool = True) -> None:
-        self.news = True
-        self._told = told
-        self._each = each
+    def __init__(self, project: str | None, *, report: bool, log_always: bool = True) -> None:
+        self.is_new = True
+        self._report = report
+        self._log_always = log_always
         self._project = project
         self._environ = dict(os.environ)
         self._cause = last_good.LOADING
@@ -77,7 +78,7 @@ class Watch:
         self._cause = pair or self._cause
         start, root = _whereabouts(self._project, self._environ)
         found = last_good.missing_files(state_home(self._environ), start, root)
-        if found is not None and self._told:
+        if found is not None and self._report:
             file, error = found
             config_alert.report(file, last_good.MISSING, error, self._environ, log_always=False)
         elif found is not None:
@@ -94,13 +95,13 @@ class Watch:
         start, root = _whereabouts(self._project, self._environ)
         return nearest(state, start, root) or (LastGoodFile(state or os.devnull, root), LastGoodConfig())
 
-    def look_after(self) -> tuple[int, int, int]:
-        """What needs no configuration: close lost runs, send what waits; how many were lost, delivered, remain."""
+    def look_after(self, budget: float = _BUDGET) -> tuple[int, int, int]:
+        """Close lost runs and send what waits, without a configuration; how many were lost, delivered, remain."""
         file, known = self._last_good()
         logs = logs_of(known.logs, file.root, self._environ)
         notifier = Notifier(logs, Outbox(logs, self._environ), last_good.policy_of(known, self._environ))
         lost = recovery.close_lost(logs, lambda _: notifier)
-        return (len(lost), *flush(logs, notifier, _BUDGET, due_only=True))
+        return (len(lost), *flush(logs, notifier, budget, due_only=True))
 
     def __enter__(self) -> Watch:
         return self
@@ -111,8 +112,10 @@ class Watch:
         file, known = self._last_good()
         if error is None:
             last_good.resolve(file, known, self._cause)
-        elif self._told:
-            self.news = config_alert.report(file, self._cause, error, self._environ, log_always=self._each)
+        elif self._report:
+            self.is_new = config_alert.report(file, self._cause, error, self._environ, log_always=self._log_always)
+            if not self.is_new:
+                self._try_to_look_after()
         elif isinstance(error, ConfigError):
             config_alert.note(self.logs(), error.lines(), time.time())
 
@@ -120,7 +123,7 @@ class Watch:
         logs = self.logs()
         try:
             if os.path.isdir(logs.root):
-                self.look_after()
+                self.look_after(_REFUSED_BUDGET)
         except (RunnerError, OSError) as failure:
             logs.note(f"cannot look after the messages: {failure}", time.time())
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 def run(words: RunWords) -> int:
     """The whole command; returns the last run's exit code. Raises RunnerError before a run has begun."""
-    with Watch(words.project, told=not words.dry_run and (words.unattended or not sys.stderr.isatty())) as watch:
+    with Watch(words.project, report=not words.dry_run and (words.unattended or not sys.stderr.isatty())) as watch:
         return _runs(words, watch)
 
 

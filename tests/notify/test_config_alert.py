@@ -225,6 +225,17 @@ def test_other_messages_are_sent_as_well(night: Project, server: Ntfy) -> None:
     assert list((night.home / "run logs/outbox").glob("*.json")) == []
 
 
+def test_a_refused_run_sends_them_as_well(night: Project, server: Ntfy) -> None:
+    """From the second time on: where cron starts runs and no heartbeat, nothing else would."""
+    server.mode = "internal_error"
+    night("run", "double", "free")
+    append("agents.yaml", "surprise: 1\n")(night)
+    night("run", "double", "free")
+    server.mode = "well"
+    night("run", "double", "free")
+    assert list((night.home / "run logs/outbox").glob("*.json")) == []
+
+
 def test_the_heartbeat_prints_it_once(night: Project) -> None:
     append("agents.yaml", "surprise: 1\n")(night)
     assert ["surprise" in night("heartbeat").stderr for _ in range(3)] == [True, False, False]
