@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     ]
     Terminal: TypeAlias = Literal["good", "bad", "absent", "undeclared"]
     JsonObject: TypeAlias = dict[str, Any]
+else:
+    JsonObject = dict  # so that an import of it need not be hidden
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def run(names: tuple[str, ...], **values: Any) -> int:
     """The whole command; returns the last run's exit code. Raises RunnerError before a run has begun."""
     args = run_arguments(names, **values)
-    with Watch(args.project, told=not args.dry_run and (args.unattended or not sys.stderr.isatty())) as watch:
+    with Watch(args.project, report=not args.dry_run and (args.unattended or not sys.stderr.isatty())) as watch:
         return _runs(args, watch)
 
 
@@ -62,7 +62,7 @@ def _runs(args: RunArguments, watch: Watch) -> int:
         )
         if args.dry_run:
             return _dry_run(entries, first, world, as_json=args.json)
-        site = Site(world, opened.logs, opened.post(entries.task), sys.stderr)
+        site = Site(world, opened.logs, opened.notifier(entries.task), sys.stderr)
         finished: list[Finished] = []
         code = _run(site, found, partial(_report, finished, as_json=args.json))
     except TemplateFaultError as fault:

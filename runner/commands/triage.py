@@ -15,13 +15,13 @@ from runner.history import triage as findings
 from runner.history.index import Store
 from runner.history.queries import Filter, entries, running
 from runner.history.triage import Finding
-from runner.notify.config_alert import missing
+from runner.notify.last_good import missing_files
 from runner.notify.outbox import YOUNG, Outbox
 from runner.reasons import NOT_BEGUN
 from runner.records import store
 from runner.run import cooldown
-from runner.schedule.due import TOLERANCE, schedules_of
-from runner.schedule.state import last_beat
+from runner.schedule.due import MISFIRE_GRACE_TIME, schedules_of
+from runner.schedule.state import last_heartbeat
 from runner.text import json_text, one_line, rfc3339
 from runner.values import asdict
 
@@ -95,15 +95,15 @@ def _limits(logs: Logs, recent: list[JsonObject], now: float) -> list[Finding]:
 def _unstarted(opened: Opened | None, recent: list[JsonObject], now: float) -> list[Finding]:
     """Schedules that nobody starts, and what was not started."""
     schedules = len(schedules_of(opened.config.tasks)) if opened else 0
-    last = last_beat(opened.logs) if opened else None
-    return [*findings.no_heartbeat(schedules, last, now, TOLERANCE), *findings.missed(recent)]
+    last = last_heartbeat(opened.logs) if opened else None
+    return [*findings.no_heartbeat(schedules, last, now, MISFIRE_GRACE_TIME), *findings.missed(recent)]
 
 
 def _open(project: str | None) -> tuple[Opened | None, list[Finding]]:
     """The project, or what is wrong with its configuration."""
     try:
         opened = open_project(project)
-        gone = missing(state_home(opened.environ), opened.config.project.root, opened.config.project.root)
+        gone = missing_files(state_home(opened.environ), opened.config.project.root, opened.config.project.root)
         return opened, [_gone(problem) for problem in gone[1].problems] if gone else []
     except ConfigError as error:
         lines = [one_line(line) for line in error.lines() if not line.startswith("error:")]
@@ -188,7 +188,7 @@ def _last_error(notification: JsonObject) -> str:
 def _missing_at_server(opened: Opened, logs: Logs, recent: list[JsonObject], began: float) -> list[Finding]:
     """Messages that a record calls delivered, and that the server no longer or never held; where it answers."""
     try:
-        targets = [target for target in opened.policy({}).everything if target["kind"] == "ntfy"]
+        targets = [target for target in opened.policy({}).all_targets if target["kind"] == "ntfy"]
     except RunnerError as error:
         return [Finding("configuration", one_line(str(error)), True, "`runner validate`")]
     delivered = [run_id for run_id, state in _states(logs, recent).items() if state == "delivered"] if targets else []

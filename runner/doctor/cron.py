@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from runner.crontab import crontab, spool, systemd, unit_files
+from runner.crontab import crontab, crontab_io, systemd
 from runner.crontab.crontab import block_of, find, matches
-from runner.crontab.environment import beat_of
+from runner.crontab.environment import heartbeat_command
 from runner.doctor.check import Check
 from runner.errors import RunnerError
 
@@ -22,22 +22,22 @@ _ADVICE = "`runner cron install` lets the heartbeat start what is due, close los
 def cron_check(config: Config, environ: Mapping[str, str]) -> Check:
     """Another user's crontab, and whether systemd was told of its timer, is not seen."""
     try:
-        if unit_files.read(systemd.units_folder(environ), config.project.root):
+        if systemd.read_units(systemd.units_folder(environ), config.project.root):
             return Check("cron", "ok", "a systemd timer of this project is written")
     except RunnerError:
         pass  # no home, or a file of somebody else's: then it is the crontab's turn
     try:
-        return _crontab(config, environ, spool.read(environ))
+        return _crontab(config, environ, crontab_io.read(environ))
     except RunnerError as error:
         return Check("cron", "warn", error.message, error.hint)
 
 
 def _crontab(config: Config, environ: Mapping[str, str], table: bytes) -> Check:
     """Raises RunnerError for a damaged marker."""
-    beat = beat_of(config, environ)
-    block = find(table, os.fsencode(beat.project))
+    heartbeat = heartbeat_command(config, environ)
+    block = find(table, os.fsencode(heartbeat.project))
     if block is not None:
-        current = matches(block, block_of(beat))
+        current = matches(block, block_of(heartbeat))
         changed = "" if current else ", which `runner cron install` would change: see `runner cron show`"
         return Check("cron", "ok", f"a block of the crontab{changed}")
     for other in crontab.blocks(table):

@@ -10,7 +10,7 @@ from runner.config.cache import cache_path
 from runner.doctor import scratch, trial
 from runner.doctor.check import Check
 from runner.errors import RunnerError
-from runner.notify.last_valid import Place
+from runner.notify.last_good import LastGoodFile
 from runner.process.spawn import LaunchError
 from runner.records.summary import tokens_text
 from runner.units import format_duration
@@ -49,7 +49,7 @@ def _forget(project: str, environ: Mapping[str, str]) -> None:
     home = state_home(environ)
     if home is not None:
         files.unlink(cache_path(home, project))
-        Place(home, project).forget()
+        LastGoodFile(home, project).delete()
 
 
 def _live_check(record: JsonObject) -> Check:

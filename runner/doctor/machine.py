@@ -13,8 +13,8 @@ from runner.files import reason
 from runner.history.triage import silence
 from runner.notify.policy import read_policy
 from runner.process.containment import CONTAINMENT_VARIABLE, Containment, check_rung
-from runner.schedule.due import TOLERANCE, schedules_of
-from runner.schedule.state import last_beat
+from runner.schedule.due import MISFIRE_GRACE_TIME, schedules_of
+from runner.schedule.state import last_heartbeat
 from runner.template import TemplateError
 from runner.units import format_duration
 
@@ -122,7 +122,7 @@ def _yaml() -> Check:
 def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Iterator[Check]:
     """Never an address or a topic: whoever knows them may read along."""
     try:
-        targets = read_policy(config.notify, {}, environ).everything
+        targets = read_policy(config.notify, {}, environ).all_targets
     except TemplateError as error:
         file, line, _ = config.locate("notify")
         yield Check("messages", "fail", f"{file}:{line}: {error.message}")
@@ -149,8 +149,8 @@ def _heartbeat(config: Config, logs: Logs, now: float) -> Iterator[Check]:
     number = len(schedules_of(config.tasks))
     if number:
         schedules = f"{number} schedule{'s' if number > 1 else ''}"
-        last = last_beat(logs)
-        quiet = silence(last, now, TOLERANCE)
+        last = last_heartbeat(logs)
+        quiet = silence(last, now, MISFIRE_GRACE_TIME)
         if quiet is not None or last is None:
             yield Check("heartbeat", "warn", f"{schedules} and {quiet}", "`runner cron install`")
         else:

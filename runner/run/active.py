@@ -66,7 +66,7 @@ def open_run(site: Site, claim: Claim, invocation: Invocation, start: Start) -> 
     """Write the record that says `running`; from then on the run has begun. Raises Skipped."""
     began = time.time()
     secrets = tuple(secrets_of({**site.world.environ, **invocation.env}))
-    messages = bool(site.post.policy.everything)
+    messages = bool(site.notifier.policy.all_targets)
     record = masked(metadata.running(invocation, began, messages=messages), secrets)
     try:
         site.logs.check_place(invocation.task, invocation.agent, invocation.run_id)

@@ -123,7 +123,9 @@ def note_failure(active: ActiveRun, error: Exception, now: float) -> None:
 def close(active: ActiveRun, ending: Ending) -> Finished:
     """Close a run from within; where its record cannot be written, the rest is done and the live file stays."""
     site, invocation, final = active.site, active.invocation, ending.record
-    closing = Closing(site.logs, active.claim, invocation.run_dir, lambda record: site.post.conclude(record, shown))
+    closing = Closing(
+        site.logs, active.claim, invocation.run_dir, lambda record: site.notifier.notify_finished(record, shown)
+    )
     shown = active.shown_folder
     texts = {}
     if not os.path.lexists(os.path.join(invocation.run_dir, "metadata.json")):
@@ -149,7 +151,7 @@ def close_skipped(site: Site, request: Request, skip: Skip, claimed: tuple[str, 
     try:
         line = metadata.skipped(skip, _identity(request, run_id), time.time())
         site.logs.append_run(line)
-        notification = site.post.tell_skip(line)
+        notification = site.notifier.notify_skipped(line)
     finally:
         if claim is not None:
             site.logs.release(claim, keep_id=True)

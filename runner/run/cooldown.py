@@ -7,10 +7,10 @@ that ends otherwise says nothing about the limit, and the next run is one again.
 
 from __future__ import annotations
 
-import json
 import os
 
 from runner import files
+from runner.codec import from_json
 from runner.errors import RunnerError
 from runner.model import Skipped
 from runner.reasons import REASONS, reason_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LONGEST = 6 * 3600.0
 _CLOCK_STEP = 60.0  # by which a clock may be set back without ending a cooldown
-_LARGEST = 4096  # bytes
+_MAX_BYTES = 4096
 # The agent did its work, though the task asked for something else.
 _ANSWERED = ("no_commits", "uncommitted_changes")
 
@@ -62,15 +62,12 @@ class Probe:
 def read(logs: Logs, agent: str) -> Cooldown | None:
     """None where there is none, or a file that says nothing sensible."""
     try:
-        fd = os.open(_path(logs, agent), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, encoding="utf-8") as file:
-            found = json.loads(file.read(_LARGEST))
-        times = from_rfc3339(found["since"]), from_rfc3339(found["until"])
-        cooldown = Cooldown(found["agent"], found["reason"], *times, found["run_id"])
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        found = files.read_json(_path(logs, agent), _MAX_BYTES)
+        times = {key: from_rfc3339(found[key]) for key in ("since", "until")}
+        cooldown = from_json(Cooldown, {**found, **times})
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
-    texts = isinstance(cooldown.reason, str) and isinstance(cooldown.run_id, str)
-    return cooldown if texts and cooldown.agent == agent and cooldown.reason in REASONS else None
+    return cooldown if cooldown.agent == agent and cooldown.reason in REASONS else None
 
 
 def all_of(logs: Logs) -> list[Cooldown]:

@@ -36,7 +36,7 @@ def execute(active: ActiveRun, signals: Signals) -> tuple[Outcome, Reply]:
     guardian = Guardian(invocation, streams, containment, partial(_close_orphan, active))
     active.guardians.append(guardian)
     try:
-        site.post.announce(active.record, active.shown_folder, _longest(invocation.limits))
+        site.notifier.queue_lost(active.record, active.shown_folder, _longest(invocation.limits))
         return _supervise(active, guardian, signals)
     finally:
         containment.close()
@@ -85,7 +85,7 @@ def _close_orphan(active: ActiveRun, survivors: int, containment: str) -> None:
     """In the guardian, when the runner is gone: do at once what the next runner process would do."""
     site = active.site
     try:
-        recovery.close_orphan(site.logs, active.claim, site.post, survivors, containment)
+        recovery.close_orphan(site.logs, active.claim, site.notifier, survivors, containment)
     except Exception as error:
         closing.note_failure(active, error, time.time())
 

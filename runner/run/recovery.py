@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runner.model import JsonObject
-    from runner.notify.notifier import Post
+    from runner.notify.notifier import Notifier
     from runner.records.folder import Claim, Logs
 
 
-def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[JsonObject]:
+def close_lost(logs: Logs, notifier_of: Callable[[str], Notifier]) -> list[JsonObject]:
     """Close the runs whose runner is gone; returns the records of those that were still running.
 
-    `post_of` gives the post for a task's name.
+    `notifier_of` gives the notifier for a task's name.
     """
     closed = []
     for run_id in logs.live_ids():
@@ -40,7 +40,7 @@ def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[JsonObject]:
         if claim is None:
             continue
         try:
-            lost = _resume(logs, claim, post_of)
+            lost = _resume(logs, claim, notifier_of)
         except Exception as error:
             # Whatever is wrong with one run, it stops neither the command nor the others from being closed.
             os.close(claim.lock)
@@ -51,14 +51,14 @@ def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[JsonObject]:
     return closed
 
 
-def close_orphan(logs: Logs, claim: Claim, post: Post, survivors: int, containment: str) -> None:
+def close_orphan(logs: Logs, claim: Claim, notifier: Notifier, survivors: int, containment: str) -> None:
     """The same for one run, by its guardian, which holds the run's lock and has ended the run's processes."""
     if logs.holds(claim):
-        _resume(logs, claim, lambda _: post, {"survivors": survivors, "containment": containment})
+        _resume(logs, claim, lambda _: notifier, {"survivors": survivors, "containment": containment})
 
 
 def _resume(
-    logs: Logs, claim: Claim, post_of: Callable[[str], Post], facts: Mapping[str, Any] = {}
+    logs: Logs, claim: Claim, notifier_of: Callable[[str], Notifier], facts: Mapping[str, Any] = {}
 ) -> JsonObject | None:
     """Repeat what is missing of one run's closing; its record when that was still open.
 
@@ -70,12 +70,12 @@ def _resume(
         _forget(logs, claim, place)
         return None
     folder = logs.path(place)
-    post = post_of(found["task"])
+    notifier = notifier_of(found["task"])
     if found["status"] != "running":
-        Closing(logs, claim, folder, partial(_notify_again, post, folder)).resume(found)
+        Closing(logs, claim, folder, partial(_notify_again, notifier, folder)).resume(found)
         return None
     final = _lost(logs, folder, {**found, **facts})
-    closing = Closing(logs, claim, folder, partial(_notify, post, folder))
+    closing = Closing(logs, claim, folder, partial(_notify, notifier, folder))
     final = closing.close(final, {"summary.txt": summary(final, folder)})
     name = f"lost run {final['run_id']} ({final['agent']} {final['task']})"
     logs.note(f"{name}: {final['error']['message']}", time.time())
@@ -134,24 +134,24 @@ def _last_line(folder: str) -> str | None:
         return None
 
 
-def _notify_again(post: Post, folder: str, found: JsonObject) -> JsonObject:
+def _notify_again(notifier: Notifier, folder: str, found: JsonObject) -> JsonObject:
     """The message of a run that was closed already, where it is not delivered yet."""
     notification: JsonObject = found["notification"]
     if notification["state"] == "pending":
-        return _notify(post, folder, found)
+        return _notify(notifier, folder, found)
     if notification["state"] == "delivered":
-        post.outbox.remove(found["run_id"])
+        notifier.outbox.remove(found["run_id"])
     return notification
 
 
-def _notify(post: Post, folder: str, found: JsonObject) -> JsonObject:
+def _notify(notifier: Notifier, folder: str, found: JsonObject) -> JsonObject:
     """Send what the outbox holds of a run, brought up to its record; to the channels as they were at its start."""
-    pending = post.outbox.read(found["run_id"])
+    pending = notifier.outbox.read(found["run_id"])
     if pending is None or not pending.targets:
-        return post.conclude(found, folder)
+        return notifier.notify_finished(found, folder)
     message = replace(run_message(found, folder, {}), click=pending.message.click, actions=pending.message.actions)
     ready = replace(pending, message=message, final=True)
-    post.outbox.write(ready)
-    sent = post.outbox.send(ready, time.time, post.policy.budget)
-    post.outbox.settle(sent)
+    notifier.outbox.write(ready)
+    sent = notifier.outbox.send(ready, time.time, notifier.policy.budget)
+    notifier.outbox.record_result(sent)
     return sent.notification()

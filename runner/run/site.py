@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from runner import checkout
-from runner.notify.notifier import Post
+from runner.notify.notifier import Notifier
 from runner.records.folder import Logs
 from runner.values import dataclass, field
 
@@ -37,5 +37,5 @@ class Site:
 
     world: World
     logs: Logs
-    post: Post
+    notifier: Notifier
     stderr: TextIO | None

@@ -1,14 +1,14 @@
-"""Text made to fit a number of bytes. Pure."""
+"""Truncate text to a number of bytes. Pure."""
 
 from __future__ import annotations
 
 from unicodedata import combining
 
 _ELLIPSIS = "…"
-_FURTHEST = 4  # a line end is taken when no more than a fourth of the room is lost by it
+_MAX_LOSS = 4  # a line end is taken when no more than a fourth of the room is lost by it
 
 
-def cut_text(text: str, limit: int) -> str:
+def truncate_text(text: str, limit: int) -> str:
     """`text` in at most `limit` bytes of UTF-8, ending with a line `…` where something is missing.
 
     The cut is at a line end where one is near, else between words, never inside a character.
@@ -21,7 +21,7 @@ def cut_text(text: str, limit: int) -> str:
     if room <= 0:
         return _whole(encoded, max(limit, 0))
     kept = _whole(encoded, room)
-    least = len(kept) - len(kept) // _FURTHEST
+    least = len(kept) - len(kept) // _MAX_LOSS
     # The line that ends exactly here is whole.
     if encoded[len(kept.encode()) : len(kept.encode()) + 1] != b"\n":
         border = kept.rfind("\n", least)
@@ -31,8 +31,8 @@ def cut_text(text: str, limit: int) -> str:
     return kept.rstrip() + end
 
 
-def cut_line(text: str, limit: int) -> str:
-    """The same for a text of one line: what is missing shows as `…` at its end."""
+def truncate_line(text: str, limit: int) -> str:
+    """The same for text of one line, which ends with `…` where something is missing."""
     encoded = text.encode(errors="replace")
     if len(encoded) <= limit:
         return encoded.decode()

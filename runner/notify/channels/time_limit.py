@@ -1,23 +1,23 @@
-"""A limit in time on work that has none of its own."""
+"""A time limit for work that has none of its own."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, TypeVar
 
     Result = TypeVar("Result")
 
 
 class OutOfTimeError(Exception):
-    """The work did not end in time; it may still go on, unheard."""
+    """The work did not end in time; it may still go on, and its result is ignored."""
 
 
 def within(seconds: float, work: Callable[[threading.Event], Result]) -> Result:
-    """What `work` returns or raises, or OutOfTimeError after `seconds`.
+    """Return or raise what `work` does, or raise OutOfTimeError after `seconds`.
 
     The timeouts of an HTTP library count for one read each: a server that sends a byte a second outlives them all, and
     a name server that hangs is under no timeout. So the work is done in a daemon thread, which is left behind when time
@@ -30,7 +30,7 @@ def within(seconds: float, work: Callable[[threading.Event], Result]) -> Result:
     def body() -> None:
         try:
             results.append(work(given_up))
-        except BaseException as error:  # raised again by the one who waits
+        except BaseException as error:  # raised again by the caller
             errors.append(error)
 
     thread = threading.Thread(target=body, name="channel", daemon=True)
