@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
 MASK = "***"
@@ -186,7 +186,7 @@ _SHAPES = (
 )
 
 
-def mask_shapes(text: str) -> str:
+def mask_known_tokens(text: str) -> str:
     """`text` without what looks like a well-known token, a login in a URL or a one-time code in one."""
     lower = text.lower()
     for hint, pattern, replacement in _SHAPES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Sequence
 
 from runner.units import parse_duration
 
@@ -17,7 +18,7 @@ _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 _CUT = 50  # characters read for each one shown
-_PASSING = re.compile(r"/\S*tmp\S*|\b0x[0-9a-fA-F]+|\b\d+(?:[.:,]\d+)*")
+_VOLATILE = re.compile(r"/\S*tmp\S*|\b0x[0-9a-fA-F]+|\b\d+(?:[.:,]\d+)*")
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
@@ -31,9 +32,9 @@ def json_text(value: Any, indent: int | None = None) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False, indent=indent))
 
 
-def steady(text: str) -> str:
-    """Without what differs from one run of a program to the next: numbers, addresses, paths of temporary files."""
-    return _PASSING.sub("#", text)
+def mask_volatile(text: str) -> str:
+    """Mask what differs from one run of a program to the next: numbers, addresses, paths of temporary files."""
+    return _VOLATILE.sub("#", text)
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -52,6 +53,11 @@ def one_line(text: str, limit: int = 200) -> str:
         text = text[: _CUT * limit]  # a line of megabytes: what stands behind is not shown
     line = " ".join(printable(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def first_lines(lines: Sequence[str], most: int, noun: str = "") -> list[str]:
+    """The first `most` lines, then how many more there are: `… 4 more`, or with `noun` `… 4 more lines`."""
+    return [*lines[:most], f"… {len(lines) - most} more{noun}"] if len(lines) > most else list(lines)
 
 
 def from_rfc3339(text: str) -> float:

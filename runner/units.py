@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|sec|s|min|m|h|d|w)")
@@ -68,6 +67,9 @@ def format_count(number: int) -> str:
 
 def signal_name(number: int) -> str:
     """`SIGTERM`; a number without a name as `signal 40`."""
+    # Two milliseconds of import, which most commands do not need.
+    import signal  # noqa: PLC0415
+
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -9,8 +9,8 @@ import click
 from runner.cli import names as complete
 from runner.cli.app import app, json_option
 from runner.commands import doctor as doctor_command
-from runner.commands import live as live_command
 from runner.commands import parse as parse_command
+from runner.commands import ps as live_command
 from runner.commands import run as run_command
 from runner.commands.open import open_project
 from runner.words import RUN_OPTIONS, RunWords, pairs, place_names

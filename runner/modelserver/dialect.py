@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from runner.modelserver.scenario import Answer, Refusal
 from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from runner.model import JsonObject
-    from runner.modelserver.scenario import Answer, Refusal
 
 CREATED = 1_700_000_000  # the time of birth that answers name; nobody reads it
 _SHELL_NAME = re.compile(r"bash|shell|exec_command", re.IGNORECASE)

@@ -8,17 +8,19 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 
-from runner.modelserver import chat, generatecontent, messages, responses
-from runner.modelserver.dialect import HttpAnswer
+from runner.modelserver import anthropic_messages, google_generate, openai_chat, openai_responses
+from runner.modelserver.dialect import Call, Dialect, HttpAnswer
 from runner.modelserver.scenario import (
     SCENARIOS,
     Answer,
     Interrupted,
     Refusal,
     Reset,
+    Scenario,
     Silence,
     Tokens,
 )
@@ -26,14 +28,12 @@ from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import TracebackType
 
     from runner.model import JsonObject
-    from runner.modelserver.dialect import Call, Dialect
-    from runner.modelserver.scenario import Scenario, Step
+    from runner.modelserver.scenario import Step
 
-DIALECTS: tuple[Dialect, ...] = (messages, responses, chat, generatecontent)
+DIALECTS: tuple[Dialect, ...] = (anthropic_messages, openai_responses, openai_chat, google_generate)
 LOOPBACK = "127.0.0.1"
 MAX_BODY = 64 * 1024 * 1024
 _NOT_FOUND = HttpAnswer(404, {}, {"error": "the scripted server does not know this path"})

@@ -8,7 +8,7 @@ from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseco
 
 from runner.config.project import TASKS
 from runner.errors import ConfigError, Problem, RunnerError
-from runner.mask import mask_shapes, mask_text, secrets_of
+from runner.mask import mask_known_tokens, mask_text, secrets_of
 from runner.notify.last_valid import Memory, logs_of, nearest
 from runner.notify.message import broken_message
 from runner.notify.outbox import Outbox, Pending, Target
@@ -94,7 +94,7 @@ def config_broken(
     """
     known = place.read() or Memory()
     secrets = secrets_of(environ)
-    words = [mask_text(mask_shapes(line), secrets) for line in _words(error, place.root)]
+    words = [mask_text(mask_known_tokens(line), secrets) for line in _words(error, place.root)]
     digest = blake2b("\n".join(words).encode(errors="replace"), digest_size=8).hexdigest()
     logs = logs_of(known.logs, place.root, environ)
     news = digest != known.noted and digest not in known.told.values()

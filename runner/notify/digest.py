@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.notify.outbox import Outbox
     from runner.records.folder import Claim, Logs
+    from runner.records.metadata import Notification
 
 MOST = 200  # messages that wait; at ntfy's pace of one in 5 s they are sent in a quarter of an hour
 KEPT = 100
@@ -65,6 +66,10 @@ def _replace(logs: Logs, outbox: Outbox, old: list[Pending]) -> None:
     outbox.write(Pending(message, time.time(), tuple(Target(target.settings) for target in newest.targets)))
     for pending in old:
         if pending.run_dir is not None:
-            notification = {**pending.notification(), "state": "dead", "last_error": f"folded into `{name}`"}
+            notification: Notification = {
+                **pending.notification(),
+                "state": "dead",
+                "last_error": f"folded into `{name}`",
+            }
             store.set_notification(logs.path(pending.run_dir), notification)
         outbox.remove(pending.id)

@@ -12,7 +12,7 @@ from runner.notify.message import run_message, unended_message
 from runner.notify.outbox import Outbox, Pending, Target
 from runner.notify.policy import Streak, decide
 from runner.reasons import reason_of
-from runner.text import steady
+from runner.text import mask_volatile
 from runner.values import dataclass, replace
 
 TYPE_CHECKING = False
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runner.model import JsonObject
     from runner.notify.policy import Policy
     from runner.records.folder import Logs
+    from runner.records.metadata import Notification, Record
 
 _DELAY_LEAST, _DELAY_MOST = 10.0, 3 * 86400.0  # what the server takes
 NO_CHANNEL = "no channel is configured (set RUNNER_NTFY_TOPIC)"
@@ -34,7 +35,7 @@ class Post:
     outbox: Outbox
     policy: Policy
 
-    def announce(self, opened: JsonObject, folder: str, timeout: float | None) -> None:
+    def announce(self, opened: Record, folder: str, timeout: float | None) -> None:
         """Put the message that the run did not end where it survives us; on the disk before it returns."""
         targets = self.policy.everything
         if not targets:
@@ -48,7 +49,7 @@ class Post:
             for target in self._scheduling(targets):
                 send(target["kind"], target, delayed, self.outbox.environ, _DEAD_MAN_BUDGET)
 
-    def conclude(self, final: JsonObject, folder: str | None) -> JsonObject:
+    def conclude(self, final: Record, folder: str | None) -> Notification:
         """Send the message of a closed or skipped run; returns the record's `notification`. The run's lock is held."""
         before = self._streak(final)
         decision = decide(self.policy, final, before, time.time())
@@ -78,12 +79,13 @@ class Post:
             )
         return sent.notification()
 
-    def tell_skip(self, line: JsonObject) -> JsonObject:
+    def tell_skip(self, line: Record) -> Notification:
         """The message of a skipped run, where its reason has one: once, until the reason or its text changes, or a run
         begins; numbers and passing files' names are no change.
         """
         silent = reason_of(line["reason"]).priority == 0
-        said = {"reason": line["reason"], "message": steady(line["error"]["message"])}
+        message = line["error"]["message"] if line["error"] else ""
+        said = {"reason": line["reason"], "message": mask_volatile(message)}
         path = self._skip_path(line)
         if silent or not self.policy.everything or _read(path) == said:
             return off()
@@ -91,24 +93,24 @@ class Post:
         _write(path, said)
         return notification
 
-    def _skip_path(self, record: JsonObject) -> str:
+    def _skip_path(self, record: Record) -> str:
         return self.logs.path("state", "skips", f"{record['task']}.{record['agent']}.json")
 
     def _scheduling(self, targets: tuple[JsonObject, ...]) -> list[JsonObject]:
         """The channels that can deliver later, and forget it."""
         return [target for target in targets if target["kind"] == "ntfy"]
 
-    def _streak_path(self, final: JsonObject) -> str:
+    def _streak_path(self, final: Record) -> str:
         return self.logs.path("state", "streaks", f"{final['task']}.{final['agent']}.json")
 
-    def _streak(self, final: JsonObject) -> Streak:
+    def _streak(self, final: Record) -> Streak:
         found = _read(self._streak_path(final)) or {}
         try:
             return Streak(**found)
         except TypeError:
             return Streak()
 
-    def _remember(self, final: JsonObject, streak: Streak) -> None:
+    def _remember(self, final: Record, streak: Streak) -> None:
         if self.policy.everything:
             _write(self._streak_path(final), vars(streak))
 
@@ -139,12 +141,12 @@ def _forget(path: str) -> None:
         pass
 
 
-def off(why: str | None = None) -> JsonObject:
+def off(why: str | None = None) -> Notification:
     """The record's `notification` where no message is sent."""
     return {"state": "off", "attempts": 0, "delivered_at": None, "message_id": None, "last_error": why}
 
 
-def _run_dir(final: JsonObject) -> str:
+def _run_dir(final: Record) -> str:
     return os.path.join(final["task"], final["agent"], final["run_id"])
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from runner.model import JsonObject
     from runner.records.folder import Logs
+    from runner.records.metadata import Notification
 
 YOUNG = 600.0  # seconds in which a message is tried at once by whoever comes; backoff counts after that
 _FIRST_WAIT = 60.0
@@ -58,7 +59,7 @@ class Pending:
     def id(self) -> str:
         return self.message.message_id
 
-    def notification(self) -> JsonObject:
+    def notification(self) -> Notification:
         """The record's `notification`."""
         states = [target.state for target in self.targets]
         last = next((target for target in reversed(self.targets) if target.last_error), None)

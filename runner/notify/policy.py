@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runner.model import JsonObject
+    from runner.records.metadata import Record
 
 # What each channel cannot do without, in one of these settings; where all are empty it is not configured.
 ESSENTIAL = {"ntfy": ("topic",), "webhook": ("url", "url_env"), "command": ("argv",), "apprise": ("url_env",)}
@@ -117,7 +118,7 @@ class Streak:
     reason: str | None = None
     count: int = 0
 
-    def after(self, record: JsonObject) -> Streak:
+    def after(self, record: Record) -> Streak:
         if record["status"] == "success":
             return Streak()
         return Streak(record["reason"], self.count + 1 if record["reason"] == self.reason else 1)
@@ -132,7 +133,7 @@ class Decision:
     priority: int | None = None
 
 
-def decide(policy: Policy, record: JsonObject, before: Streak, now: float) -> Decision:
+def decide(policy: Policy, record: Record, before: Streak, now: float) -> Decision:
     """What becomes of the message of a run that ended as `record` says, after the `before` of its pair."""
     failed = record["status"] != "success"
     targets = policy.everything if failed else policy.targets

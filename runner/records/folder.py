@@ -7,6 +7,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator, Mapping
 
 from runner import files
 from runner.errors import RunnerError
@@ -16,7 +17,6 @@ from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from typing import Any
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

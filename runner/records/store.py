@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 
 from runner.files import (
     make_folders,
@@ -18,16 +19,8 @@ from runner.files import (
     write_text,
 )
 from runner.records.folder import RecordError
-from runner.records.metadata import is_whole
+from runner.records.metadata import Notification, Record, is_whole
 from runner.records.migrate import upgrade
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-    from runner.model import JsonObject
-
 
 _RESERVE = ".reserve"
 _RESERVED = 64 * 1024
@@ -36,7 +29,7 @@ _FILES = 16
 _SHORT = 2000  # characters of a reply, in a record for which there is hardly any room
 
 
-def open_run(run_dir: str, metadata: Mapping[str, Any], prompt: str) -> None:
+def open_run(run_dir: str, metadata: Record, prompt: str) -> None:
     """Make the run's folder with its prompt and its record as `running`, on the disk before it returns."""
     try:
         make_folders(run_dir)
@@ -82,7 +75,7 @@ def shortage(folder: str) -> str | None:
     return None
 
 
-def close_run(run_dir: str, metadata: JsonObject, texts: Mapping[str, str]) -> JsonObject:
+def close_run(run_dir: str, metadata: Record, texts: Mapping[str, str]) -> Record:
     """Write the final record, and small files beside it where there is room; returns the record as written.
 
     Raises OSError when not even a shortened record can be written.
@@ -103,12 +96,12 @@ def close_run(run_dir: str, metadata: JsonObject, texts: Mapping[str, str]) -> J
     return metadata
 
 
-def write_metadata(run_dir: str, metadata: Mapping[str, Any]) -> None:
+def write_metadata(run_dir: str, metadata: Record) -> None:
     """The run's record, whole and on the disk before it returns."""
     write_json(os.path.join(run_dir, "metadata.json"), metadata)
 
 
-def read_metadata(run_dir: str) -> JsonObject | None:
+def read_metadata(run_dir: str) -> Record | None:
     """The run's record in the present form of the schema; None when there is none, or none that can be read."""
     try:
         with open(os.path.join(run_dir, "metadata.json"), encoding="utf-8") as file:
@@ -124,7 +117,7 @@ def tidy(run_dir: str) -> None:
     unlink(os.path.join(run_dir, "metadata.json.new"))
 
 
-def set_notification(run_dir: str, notification: Mapping[str, Any]) -> None:
+def set_notification(run_dir: str, notification: Notification) -> None:
     """Write what became of the run's message; not brought to the disk, for the outbox file is the truth until then."""
     metadata = read_metadata(run_dir)
     if metadata is not None:

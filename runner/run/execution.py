@@ -28,13 +28,12 @@ from runner.values import dataclass, replace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TextIO
+    from typing import Any, TextIO
 
     from runner.model import (
         Changes,
         Evidence,
         Invocation,
-        JsonObject,
         Limits,
         Outcome,
         Reply,
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from runner.notify.notifier import Post
     from runner.process.signals import Signals
     from runner.records.folder import Claim, Logs
+    from runner.records.metadata import Record
     from runner.run.plan import World
 
 _CLOSING = 30.0  # seconds for the commit check and the record
@@ -58,7 +58,7 @@ class Finished:
     `for_all`: no other agent would have fared better.
     """
 
-    record: JsonObject
+    record: Record
     summary: str
     exit_code: int
     for_all: bool = False
@@ -69,7 +69,7 @@ class Begun:
     """A run whose record is open. `remarks` are notes for the closed one, `after` adds those that depend on it."""
 
     invocation: Invocation
-    opened: JsonObject
+    opened: Record
     began: float
     before: git.Snapshot
     world: World
@@ -78,7 +78,7 @@ class Begun:
     post: Post
     secrets: tuple[bytes, ...]
     remarks: tuple[str, ...]
-    after: Callable[[JsonObject], list[str]]
+    after: Callable[[Record], list[str]]
 
     def finish(self, signals: Signals, stderr: TextIO | None) -> Finished:
         """From the record that says `running` to the closed one, whatever happens between."""
@@ -93,7 +93,9 @@ class Begun:
                 self.post.announce(self.opened, self._shown, _longest(self.invocation.limits))
                 outcome, reply = self._execute(guardian, streams, signals, stderr)
                 changes, verdict = self._conclude(outcome, reply)
-                final = self._noted(metadata.closed(self.opened, outcome, reply, changes, verdict, self._show))
+                evidence = self._show(verdict.evidence) if verdict.evidence else None
+                result = metadata.Result(outcome, reply, changes, verdict, evidence)
+                final = self._noted(metadata.closed(self.opened, result))
             except OSError as error:
                 verdict, final = self._full(error) if error.errno in DISK_ERRORS else self._broken(error)
             except Exception as error:
@@ -111,12 +113,12 @@ class Begun:
             if guardian is not None:
                 guardian.dismiss()
 
-    def _noted(self, final: JsonObject) -> JsonObject:
+    def _noted(self, final: Record) -> Record:
         """With what follows from the run: for its agent, and for the next try."""
         cooling = cooldown.settle(self.logs, final, time.time())
         return {**final, "notes": [*self.remarks, *final["notes"], *cooling, *self.after(final)]}
 
-    def _broken(self, error: Exception) -> tuple[Verdict, JsonObject]:
+    def _broken(self, error: Exception) -> tuple[Verdict, Record]:
         """The runner's own failure, with its traceback in the runner's log."""
         # Heavy, and of no use to a run that goes well.
         import traceback  # noqa: PLC0415
@@ -127,7 +129,7 @@ class Begun:
         verdict = Verdict("failed", "internal", EXIT_INTERNAL, message=f"internal error: {error!r}")
         return verdict, metadata.broken(self.opened, verdict, self.began, now)
 
-    def _full(self, error: OSError) -> tuple[Verdict, JsonObject]:
+    def _full(self, error: OSError) -> tuple[Verdict, Record]:
         """No room for what has to be there before the agent starts."""
         verdict = Verdict("skipped", "disk_full", 12, message=f"cannot begin: {files.reason(error)}")
         return verdict, metadata.broken(self.opened, verdict, self.began, time.time())
@@ -203,7 +205,7 @@ class Begun:
         name = _LOG_OF.get(evidence.source, os.path.basename(evidence.source))
         return f"{name}:{line_number(os.path.join(self.invocation.run_dir, name), evidence.offset)}"
 
-    def _close(self, final: JsonObject, evidence_text: str | None) -> tuple[JsonObject, bool]:
+    def _close(self, final: Record, evidence_text: str | None) -> tuple[Record, bool]:
         """Repeatable steps in the order that a later command can replay; the live file goes last, in `finish`."""
         folder = self.invocation.run_dir
         texts = {"summary.txt": summary(final, self._shown, evidence_text)}
@@ -232,10 +234,13 @@ class Begun:
         return self.invocation.run_dir.removeprefix(os.getcwd() + os.sep)
 
 
-def masked(found: JsonObject, secrets: tuple[bytes, ...]) -> JsonObject:
+def masked(found: Record, secrets: tuple[bytes, ...]) -> Record:
     """A record without secrets in what the agent, a template or git wrote; names and numbers are ours."""
-    theirs = {key: found[key] for key in _WRITTEN_BY_OTHERS}
-    return {**found, **mask_tree(theirs, lambda text: mask_text(text, secrets))}
+    fields: dict[str, Any] = dict(found)
+    theirs = {key: fields[key] for key in _WRITTEN_BY_OTHERS}
+    whole: Any = {**fields, **mask_tree(theirs, lambda text: mask_text(text, secrets))}
+    record: Record = whole
+    return record
 
 
 def _longest(limits: Limits) -> float | None:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TextIO, TypeAlias
 
-    from runner.model import JsonObject, Request
+    from runner.model import Request
     from runner.notify.notifier import Post
     from runner.records.folder import Logs
+    from runner.records.metadata import Record
     from runner.run.execution import Finished
     from runner.run.plan import Entries, World
     from runner.run.retry import Next, Retry
@@ -30,7 +31,7 @@ class _Series:
     """The runs so far, oldest first, and what follows the one that is being closed."""
 
     def __init__(self, agents: tuple[str, ...], retry: Retry) -> None:
-        self.records: list[JsonObject] = []
+        self.records: list[Record] = []
         self._agents = agents
         self._retry = retry
         self._decided: dict[str, Next | None] = {}
@@ -44,7 +45,7 @@ class _Series:
             heed_cooldown=request.heed_cooldown and not again,
         )
 
-    def notes(self, record: JsonObject) -> list[str]:
+    def notes(self, record: Record) -> list[str]:
         """What a run's record says of the tries before and after it."""
         found = []
         if self.records:
@@ -53,7 +54,7 @@ class _Series:
         upcoming = self.following(record)
         return [*found, str(upcoming)] if upcoming else found
 
-    def following(self, record: JsonObject) -> Next | None:
+    def following(self, record: Record) -> Next | None:
         """Decided once for each run: what its message says is what happens."""
         run_id = record["run_id"]
         if run_id not in self._decided:

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from runner.model import JsonObject
     from runner.notify.notifier import Post
     from runner.records.folder import Claim, Logs
+    from runner.records.metadata import Record
 
 
-def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[JsonObject]:
+def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[Record]:
     """Close the runs whose runner is gone; returns the records of those that were still running.
 
     `post_of` gives the post for a task's name.
@@ -55,9 +55,7 @@ def close_orphan(logs: Logs, claim: Claim, post: Post, survivors: int, containme
         _resume(logs, claim, lambda _: post, {"survivors": survivors, "containment": containment})
 
 
-def _resume(
-    logs: Logs, claim: Claim, post_of: Callable[[str], Post], facts: Mapping[str, Any] = {}
-) -> JsonObject | None:
+def _resume(logs: Logs, claim: Claim, post_of: Callable[[str], Post], facts: Mapping[str, Any] = {}) -> Record | None:
     """Replay the closing of one run; its record when that was still open. `facts` are what else is known of it."""
     place = logs.place_of(claim.run_id)
     found = store.read_metadata(logs.path(place)) if place else None
@@ -66,7 +64,7 @@ def _resume(
         return None
     running = found["status"] == "running"
     if running:
-        found = _lost(logs, place, {**found, **facts})
+        found = _lost(logs, place, {**found, **facts})  # type: ignore[typeddict-item]  # they are of the record
     recorded = logs.append_run(metadata.line_of(found))
     post = post_of(found["task"])
     if running or found["notification"]["state"] == "pending":
@@ -99,7 +97,7 @@ def _forget(logs: Logs, claim: Claim, place: str | None) -> None:
     logs.release(claim, keep_id=keep_id)
 
 
-def _lost(logs: Logs, place: str, found: JsonObject) -> JsonObject:
+def _lost(logs: Logs, place: str, found: Record) -> Record:
     """End what is left of the run's processes, and close its record with the last thing that is known of it."""
     folder = logs.path(place)
     signature = logs.signed(found["run_id"])
@@ -110,13 +108,13 @@ def _lost(logs: Logs, place: str, found: JsonObject) -> JsonObject:
     message = f"the runner ended without closing this run; its last sign of life was at {rfc3339(seen)}"
     message += f" ({cause})" if cause else ""
     elapsed = max(0.0, seen - from_rfc3339(found["started_at"]))
-    final = {**metadata.lost(found, message, seen, elapsed, _last_line(folder)), "survivors": survivors}
+    final: Record = {**metadata.lost(found, message, seen, elapsed, _last_line(folder)), "survivors": survivors}
     final = store.close_run(folder, final, {"summary.txt": summary(final, folder)})
     logs.note(f"lost run {found['run_id']} ({found['agent']} {found['task']}): {message}", time.time())
     return final
 
 
-def _last_seen(folder: str, found: JsonObject) -> float:
+def _last_seen(folder: str, found: Record) -> float:
     """When the run last wrote something."""
     times = [from_rfc3339(found["started_at"])]
     for name in ("transcript.log", "metadata.json"):
@@ -137,7 +135,7 @@ def _last_line(folder: str) -> str | None:
         return None
 
 
-def _finish_message(post: Post, found: JsonObject, folder: str) -> None:
+def _finish_message(post: Post, found: Record, folder: str) -> None:
     """Send what the outbox still holds of a closed run, brought up to its record; make the file where it is missing."""
     pending = post.outbox.read(found["run_id"])
     if pending is None or not pending.targets:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.model import JsonObject
+    from runner.records.metadata import Record
 
 BACKOFF, RESET = "backoff", "reset"
 PASSING = frozenset(("overloaded", "server", "network", "rate_limit"))
@@ -68,9 +69,7 @@ def chain_of(agent: str, fallback: list[str] | dict[str, list[str]] | None) -> t
     return tuple(dict.fromkeys((agent, *others)))
 
 
-def following(
-    agents: Sequence[str], retry: Retry, records: Sequence[JsonObject], now: float, random: float
-) -> Next | None:
+def following(agents: Sequence[str], retry: Retry, records: Sequence[Record], now: float, random: float) -> Next | None:
     """What is tried after `records`, one of each try so far, oldest first; None when that is all.
 
     `random` is from 0 to 1. The same agent comes first, while `retry` allows it; then the next of `agents` that was not
@@ -101,7 +100,8 @@ def _wait(retry: Retry, tries: int, reset: float | None, random: float) -> float
     return max(min(wait, retry.longest), reset or 0.0)
 
 
-def _reset_in(record: JsonObject, now: float) -> float | None:
+def _reset_in(record: Record, now: float) -> float | None:
     """Seconds until the announced end of a limit: a try before it is in vain."""
-    announced = (record.get("error") or {}).get("retry_at")
+    error = record.get("error")
+    announced = error["retry_at"] if error else None
     return None if announced is None else max(0.0, from_rfc3339(announced) - now)

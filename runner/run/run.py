@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-    from runner.model import JsonObject, Request
+    from runner.model import Request
     from runner.notify.notifier import Post
     from runner.records.folder import Claim, Logs
+    from runner.records.metadata import Record
     from runner.run.plan import Entries, World
 
 
-def _nothing(_: JsonObject) -> list[str]:
+def _nothing(_: Record) -> list[str]:
     return []
 
 
@@ -38,7 +39,7 @@ def run(
     logs: Logs,
     post: Post,
     stderr: TextIO | None,
-    after: Callable[[JsonObject], list[str]] = _nothing,
+    after: Callable[[Record], list[str]] = _nothing,
 ) -> Finished:
     """Plan, claim, begin, execute, judge, record. Raises RunnerError before the run has begun, never after.
 
@@ -61,7 +62,7 @@ def _admitted(
     logs: Logs,
     post: Post,
     stderr: TextIO | None,
-    after: Callable[[JsonObject], list[str]],
+    after: Callable[[Record], list[str]],
 ) -> Finished:
     """When it is this run's turn in the checkout. Raises RecordError when no id can be claimed."""
     with Signals() as signals:
@@ -85,7 +86,7 @@ def _locked(
     lock: workspace.Lock,
     signals: Signals,
     stderr: TextIO | None,
-    after: Callable[[JsonObject], list[str]],
+    after: Callable[[Record], list[str]],
 ) -> Finished:
     """The run itself, alone in its checkout."""
     before = git.snapshot(world.repo, dict(world.environ), identity=True)
@@ -120,7 +121,7 @@ def _begin(
     post: Post,
     signals: Signals,
     stderr: TextIO | None,
-    after: Callable[[JsonObject], list[str]],
+    after: Callable[[Record], list[str]],
 ) -> Begun | Skip:
     """The preflight, then the record that says `running`."""
     remarks: list[str] = []
@@ -158,4 +159,4 @@ def _skip(skip: Skip, request: Request, run_id: str, claim: Claim | None, logs: 
         if claim is not None:
             logs.release(claim, keep_id=True)
     text = summary({**line, "notification": notification}, None)
-    return Finished(line, text, line["exit_code"], for_all=skip.for_all)
+    return Finished(line, text, line["exit_code"] or 0, for_all=skip.for_all)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from runner.mask import mask_shapes
+from runner.mask import mask_known_tokens
 from runner.model import Skip
 from runner.notify.channels.base import Message
 from runner.notify.outbox import Pending, Target
@@ -12,6 +12,7 @@ from runner.notify.policy import Streak, decide
 from runner.reasons import reason_of
 from runner.records import metadata
 from runner.records.folder import candidate_ids
+from runner.records.metadata import Record
 from runner.text import one_line, rfc3339
 
 TYPE_CHECKING = False
@@ -53,7 +54,7 @@ def _claim(logs: Logs, task: str, agent: str, when: float) -> Claim:
     raise AssertionError("candidate_ids ends by raising")
 
 
-def line(event: Event, agent: str, run_id: str, now: float) -> JsonObject:
+def line(event: Event, agent: str, run_id: str, now: float) -> Record:
     """As a skipped run has it."""
     identity = {"run_id": run_id, "agent": agent, "task": event.task, "model": None, "trigger": "schedule"}
     return metadata.skipped(Skip(event.kind, event.message), identity, now)
@@ -88,7 +89,7 @@ def _message(name: str, missed: list[Event], priority: int, targets: tuple[JsonO
     settings = next((target for target in targets if target.get("click") or target.get("actions")), {})
     return Message(
         title=f"{tasks[0]}: missed" if len(tasks) == 1 else f"{len(tasks)} tasks: missed",
-        body=mask_shapes("\n".join([*lines[:_SHOWN], *more, f"do: {row.advice}"])),
+        body=mask_known_tokens("\n".join([*lines[:_SHOWN], *more, f"do: {row.advice}"])),
         tags=(row.tag,),
         priority=priority or row.priority,
         click=settings.get("click"),
@@ -105,5 +106,5 @@ def _portable(event: Event) -> JsonObject:
         "count": event.count,
         "first": rfc3339(event.first),
         "last": rfc3339(event.last),
-        "message": mask_shapes(event.message),
+        "message": mask_known_tokens(event.message),
     }

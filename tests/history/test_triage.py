@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.history.triage import failures, limits
+from runner.history.findings import failures, limits
 from tests.doubles.ntfy import Ntfy
 from tests.helpers import AGENTS, DOUBLE, wait_until
 from tests.history.test_history import check, words

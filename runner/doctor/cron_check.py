@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
+from runner.config import Config
 from runner.crontab import crontab, spool, systemd, unit_files
 from runner.crontab.crontab import block_of, find, matches
 from runner.crontab.environment import beat_of
 from runner.doctor.check import Check
 from runner.errors import RunnerError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from runner.config import Config
-
 _ADVICE = "`runner cron install` lets the heartbeat start what is due, close lost runs and send what waits"
 
 
 def cron_check(config: Config, environ: Mapping[str, str]) -> Check:
-    """Another user's crontab, and whether systemd was told of its timer, is not seen."""
+    """Another user's crontab, and whether systemd has loaded its timer, are not checked."""
     try:
         if unit_files.read(systemd.units_folder(environ), config.project.root):
             return Check("cron", "ok", "a systemd timer of this project is written")
     except RunnerError:
-        pass  # no home, or a file of somebody else's: then it is the crontab's turn
+        pass  # no home, or a file that is not ours: then look at the crontab
     try:
         return _crontab(config, environ, spool.read(environ))
     except RunnerError as error:

@@ -11,14 +11,14 @@ from runner.commands.table import table
 from runner.errors import RunnerError, UsageError, did_you_mean
 from runner.process import procfs
 from runner.records import store
-from runner.records.summary import headline
+from runner.records.folder import Logs
+from runner.records.summary import facts
 from runner.text import from_rfc3339, json_text, one_line
 from runner.units import format_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
-    from runner.records.folder import Logs
 
 _LAST = 4096  # bytes at the end of a transcript in which the last line is looked for
 _INTERVAL = 0.05
@@ -109,5 +109,5 @@ def stop(logs: Logs, run_id: str, *, now: bool) -> int:
     if claim is not None:
         os.close(claim.lock)
     found = store.read_metadata(logs.path(place))
-    print(headline(found) if found else f"run {run_id} is over")
+    print(facts(found).headline if found else f"run {run_id} is over")
     return 0

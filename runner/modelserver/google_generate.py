@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from runner.modelserver.dialect import (
     Call,
@@ -13,13 +14,12 @@ from runner.modelserver.dialect import (
     shell_use,
     words_in,
 )
+from runner.modelserver.scenario import Answer, Refusal, Tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runner.model import JsonObject
-    from runner.modelserver.scenario import Answer, Refusal, RefusalKind, Tokens
+    from runner.modelserver.scenario import RefusalKind
 
 _PATH = re.compile(r"/v1(?:beta|alpha)?/models/(?P<model>[^/:]+):(?P<verb>\w+)")
 _VERBS = ("generateContent", "streamGenerateContent")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
-from runner.modelserver import openai
+from runner.modelserver import openai_errors
 from runner.modelserver.dialect import (
     CREATED,
     Call,
@@ -14,13 +15,11 @@ from runner.modelserver.dialect import (
     halves,
     shell_use,
 )
+from runner.modelserver.scenario import Answer, Refusal, Tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runner.model import JsonObject
-    from runner.modelserver.scenario import Answer, Refusal, Tokens
 
 _RESULTS = ("function_call_output", "custom_tool_call_output", "local_shell_call_output")
 
@@ -71,12 +70,12 @@ def stream(call: Call, answer: Answer, number: int) -> list[bytes]:
 
 
 def refuse(call: Call, refusal: Refusal, number: int, now: float) -> HttpAnswer:
-    refused = openai.refuse(call, refusal, number)
+    refused = openai_errors.refuse(call, refusal, number)
     if refusal.kind == "usage_limit":
         return HttpAnswer(refused.status, {"x-request-id": refused.headers["x-request-id"]}, _plan(refusal, now))
     if refusal.kind == "model_not_found":
         text = f"The requested model '{call.model}' does not exist."
-        return HttpAnswer(400, refused.headers, {"error": {**openai.error(call, refusal), "message": text}})
+        return HttpAnswer(400, refused.headers, {"error": {**openai_errors.error(call, refusal), "message": text}})
     return refused
 
 
@@ -88,7 +87,7 @@ def _plan(refusal: Refusal, now: float) -> JsonObject:
 
 
 def stream_error(call: Call, refusal: Refusal) -> bytes:
-    told = openai.error(call, refusal)
+    told = openai_errors.error(call, refusal)
     response = _response(call, 0, "failed", [])
     failed = {**response, "error": {"code": told["code"] or told["type"], "message": told["message"]}}
     return event("response.failed", {"type": "response.failed", "response": failed})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from runner.modelserver.dialect import (
     Call,
@@ -13,14 +14,14 @@ from runner.modelserver.dialect import (
     shell_use,
     words_in,
 )
+from runner.modelserver.scenario import Answer, Refusal, Tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from runner.model import JsonObject
-    from runner.modelserver.scenario import Answer, Refusal, RefusalKind, Tokens
+    from runner.modelserver.scenario import RefusalKind
 
 _ERRORS: dict[RefusalKind, tuple[int, str, str]] = {
     "rate_limit": (
