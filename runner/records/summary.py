@@ -87,14 +87,14 @@ def status_of(record: Mapping[str, object]) -> str:
 
 def _tokens(usage: TokenUsage | None) -> str | None:
     """`1,521 in (256 cached), 49 out`."""
+    if not usage:
+        return None
+    sent, cached, produced = usage.get("input_tokens"), usage.get("cache_read_tokens"), usage.get("output_tokens")
     parts = []
-    if usage and usage["input_tokens"] is not None:
-        cached = usage["cache_read_tokens"]
-        parts.append(
-            f"{format_count(usage['input_tokens'])} in" + (f" ({format_count(cached)} cached)" if cached else "")
-        )
-    if usage and usage["output_tokens"] is not None:
-        parts.append(f"{format_count(usage['output_tokens'])} out")
+    if sent is not None:
+        parts.append(f"{format_count(sent)} in" + (f" ({format_count(cached)} cached)" if cached else ""))
+    if produced is not None:
+        parts.append(f"{format_count(produced)} out")
     return ", ".join(parts) or None
 
 
@@ -184,10 +184,11 @@ def _tried(record: Record, known: Facts) -> str:
     """Say what the agent did until then, as far as it is known."""
     done = [f"model {known.model}"] if known.model else []
     calls, usage, attempt = record.get("tool_calls"), record.get("usage"), record.get("attempt") or 1
+    produced = usage.get("output_tokens") if usage else None
     if calls:
         done.append(_count(calls, "tool call"))
-    if usage and usage["output_tokens"]:
-        done.append(f"{format_count(usage['output_tokens'])} tokens of output")
+    if produced:
+        done.append(f"{format_count(produced)} tokens of output")
     if known.commits:
         done.append(_count(len(known.commits), "commit"))
     if attempt > 1:
