@@ -166,7 +166,7 @@ def test_without_a_repository_it_says_so(tmp_path: Path) -> None:
         ("Create the file `/tmp/out.txt` with the one line `x`.", "not below the current folder"),
         ("Create the file `.` with the one line `x`.", "Is a directory"),
         ("Append the line `x` to the file `no/such.txt`.", "No such file or directory"),
-        ("Send one GET request to `file:///etc/passwd`.", "is no http address"),
+        ("Send one GET request to `file:///etc/passwd`.", "is not an http address"),
         ("Send one GET request to `http://127.0.0.1:0/`.", "did not answer"),
     ],
 )

@@ -26,8 +26,8 @@ def diff(project: str | None, name: str) -> int:
         return 0
     result = git.show(str(record["cwd"]), shas, dict(os.environ))
     if result.code != 0:
-        said = one_line(result.err.decode(errors="replace"))
-        raise RunnerError(f"git cannot show the commits in `{printable(str(record['cwd']))}`: {said}")
+        error = one_line(result.err.decode(errors="replace"))
+        raise RunnerError(f"git cannot show the commits in `{printable(str(record['cwd']))}`: {error}")
     if sys.stdout.isatty():
         print(printable(result.out.decode(errors="replace")), end="")
     else:

@@ -63,7 +63,7 @@ def _deep_checks(config: Config, logs: Logs, name: str, done: Trial, server: Mod
     parser, without = config.parser(agent["parser"]), agent["deep"].get("without") or ()
     found = breaches(parser, without, done.record, _model(parser, done.stdout), _expected(server))
     if not found:
-        tokens = facts(done.record).tokens or "no tokens told"
+        tokens = facts(done.record).tokens or "no tokens reported"
         return [Check("deep", "ok", f"its output fits the parser: {tokens}")]
     checks = [_breach_check(config, name, breach) for breach in found]
     return [Check("deep", "fail", "this version changed its contract", _kept(logs, name, done)), *checks]
@@ -75,7 +75,7 @@ def _breach_check(config: Config, name: str, breach: Breach) -> Check:
         file, line, _ = config.origin("parsers", parser, "fields", breach.field)
     except LookupError:  # the terminal event, the verdict, or the built-in parser
         return Check("deep", "fail", breach.found, field=breach.field)
-    return Check("deep", "fail", breach.found, f"its rule stands at {file}:{line}", breach.field)
+    return Check("deep", "fail", breach.found, f"its rule is at {file}:{line}", breach.field)
 
 
 def _expected(server: ModelServer) -> Expected:

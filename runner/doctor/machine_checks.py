@@ -127,7 +127,12 @@ def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Ite
         kinds = ", ".join(dict.fromkeys(target["kind"] for target in targets))
         yield Check("messages", "ok", f"by {kinds}; `runner notify test` sends one")
     else:
-        yield Check("messages", "warn", "nobody hears of a run", "set RUNNER_NTFY_TOPIC, or see `notify` in tasks.yaml")
+        yield Check(
+            "messages",
+            "warn",
+            "no channel is configured",
+            "set RUNNER_NTFY_TOPIC, or see `notify` in tasks.yaml",
+        )
     for target in targets:
         variable = target.get("token_env")
         if variable:

@@ -70,12 +70,12 @@ def _check(config: Config, name: str, agent: JsonObject, world: World) -> Check:
         advice = f"to install it: {install}" if install else None
         return Check("sandbox", "fail", f"{sandbox}: {str(error).partition(' (')[0]}", advice)
     try:
-        said = capture.finish(capture.start(planned.argv, env, world.repo), _SECONDS)
+        done = capture.finish(capture.start(planned.argv, env, world.repo), _SECONDS)
     except LaunchError as error:
         return Check("sandbox", "fail", f"{sandbox}: {error}")
-    if said.code == 0:
+    if done.code == 0:
         return Check("sandbox", "ok", f"{sandbox} works here")
-    words = one_line(said.err.decode(errors="replace"), 300) or f"exit code {said.code}"
+    words = one_line(done.err.decode(errors="replace"), 300) or f"exit code {done.code}"
     return Check("sandbox", "fail", f"{sandbox}: {words}", _permitted())
 
 

@@ -64,12 +64,12 @@ def run(
     argv = [sys.executable, "-P", "-m", "runner", "-C", scratch.folder, *words, *(["--model", model] if model else [])]
     child = capture.start(argv, environ, scratch.folder)
     with around or nullcontext():
-        said = capture.finish(child, seconds + _CLOSING_SECONDS, _GRACE)
+        done = capture.finish(child, seconds + _CLOSING_SECONDS, _GRACE)
     try:
-        record = json.loads(said.out)
+        record = json.loads(done.out)
         folder = os.path.join(scratch.folder, "logs", TASK, scratch.agent, record["run_id"])
     except (ValueError, KeyError, TypeError):
-        raise RunnerError(one_line(said.err.decode(errors="replace")) or f"the run ended with {said.code}") from None
+        raise RunnerError(one_line(done.err.decode(errors="replace")) or f"the run ended with {done.code}") from None
     return Trial(record, _read(os.path.join(folder, "stdout.log")), _read(os.path.join(folder, "transcript.log")))
 
 

@@ -45,7 +45,7 @@ class Finding:
 
 def silent(lost: Iterable[Entry], unclosed: Iterable[Record]) -> list[Finding]:
     """Report runs whose runner was killed: closed as lost by another process, or not closed yet."""
-    found = [_silent(run, "nobody has closed its record yet", "`runner heartbeat` closes it") for run in unclosed]
+    found = [_silent(run, "its record is not closed yet", "`runner heartbeat` closes it") for run in unclosed]
     return found + [_silent(run, "its runner ended without closing it", REASONS["lost"].advice) for run in lost]
 
 

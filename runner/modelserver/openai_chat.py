@@ -45,7 +45,7 @@ def _texts(message: JsonObject) -> Iterator[str]:
             yield str(part.get("text", ""))
 
 
-def aside(path: str, body: JsonObject) -> JsonObject | None:  # noqa: ARG001  (this API has nothing but calls)
+def side_answer(path: str, body: JsonObject) -> JsonObject | None:  # noqa: ARG001  (this API has nothing but calls)
     return None
 
 
@@ -70,7 +70,7 @@ def stream(call: Call, answer: Answer, number: int) -> list[bytes]:
     return [*map(data_event, chunks), _END]
 
 
-def refuse(call: Call, refusal: Refusal, number: int, now: float) -> HttpAnswer:  # noqa: ARG001  (says waits, no times)
+def refuse(call: Call, refusal: Refusal, number: int, now: float) -> HttpAnswer:  # noqa: ARG001  (it sends waits, not times)
     return openai_errors.refuse(call, refusal, number)
 
 
@@ -106,7 +106,7 @@ def _envelope(call: Call, number: int, kind: str) -> JsonObject:
 
 
 def _usage(tokens: Tokens) -> JsonObject:
-    """This API does not tell what was written to the cache: it is part of the prompt."""
+    """This API does not report what was written to the cache: it is part of the prompt."""
     return {
         "prompt_tokens": tokens.input_tokens,
         "completion_tokens": tokens.output_tokens,

@@ -49,7 +49,7 @@ def _texts(item: JsonObject) -> Iterator[str]:
             yield str(part.get("text", ""))
 
 
-def aside(path: str, body: JsonObject) -> JsonObject | None:  # noqa: ARG001  (this API has nothing but calls)
+def side_answer(path: str, body: JsonObject) -> JsonObject | None:  # noqa: ARG001  (this API has nothing but calls)
     return None
 
 
@@ -59,14 +59,14 @@ def answer(call: Call, answer: Answer, number: int) -> JsonObject:
 
 def stream(call: Call, answer: Answer, number: int) -> list[bytes]:
     opening = _response(call, number, "in_progress", [])
-    told: list[JsonObject] = [
+    events: list[JsonObject] = [
         {"type": "response.created", "response": opening},
         {"type": "response.in_progress", "response": opening},
     ]
     for index, item in enumerate(_output(call, answer, number)):
-        told += _item_events(index, item)
-    told.append({"type": "response.completed", "response": _completed(call, answer, number)})
-    return [event(data["type"], {**data, "sequence_number": at}) for at, data in enumerate(told)]
+        events += _item_events(index, item)
+    events.append({"type": "response.completed", "response": _completed(call, answer, number)})
+    return [event(data["type"], {**data, "sequence_number": at}) for at, data in enumerate(events)]
 
 
 def refuse(call: Call, refusal: Refusal, number: int, now: float) -> HttpAnswer:
@@ -80,16 +80,16 @@ def refuse(call: Call, refusal: Refusal, number: int, now: float) -> HttpAnswer:
 
 
 def _plan(refusal: Refusal, now: float) -> JsonObject:
-    """What a subscription's service says when the window is used up; composed from what the CLIs read."""
+    """The error of a subscription whose window is used up, composed from what the CLIs read."""
     wait = refusal.retry_after or 0
-    told = {"type": "usage_limit_reached", "message": "The usage limit has been reached", "plan_type": "plus"}
-    return {"error": {**told, "resets_at": int(now) + wait, "resets_in_seconds": wait}}
+    error = {"type": "usage_limit_reached", "message": "The usage limit has been reached", "plan_type": "plus"}
+    return {"error": {**error, "resets_at": int(now) + wait, "resets_in_seconds": wait}}
 
 
 def stream_error(call: Call, refusal: Refusal) -> bytes:
-    told = openai_errors.error(call, refusal)
+    error = openai_errors.error(call, refusal)
     response = _response(call, 0, "failed", [])
-    failed = {**response, "error": {"code": told["code"] or told["type"], "message": told["message"]}}
+    failed = {**response, "error": {"code": error["code"] or error["type"], "message": error["message"]}}
     return event("response.failed", {"type": "response.failed", "response": failed})
 
 

@@ -26,7 +26,7 @@ _RESERVE = ".reserve"
 _RESERVED = 64 * 1024
 _NEEDED = 128 * 1024  # bytes free before a run begins: the reserve, and some output
 _FILES = 16
-_SHORT = 2000  # characters of a reply, in a record for which there is hardly any room
+_SHORT_REPLY = 2000  # characters, in a record for which there is hardly any room
 
 
 def open_run(run_dir: str, metadata: Record, prompt: str) -> None:
@@ -41,7 +41,7 @@ def open_run(run_dir: str, metadata: Record, prompt: str) -> None:
 
 
 def reserve(run_dir: str) -> None:
-    """Room for the last record on a disk that is full by then. Raises OSError."""
+    """Reserve room for the final record, in case the disk is full by then. Raises OSError."""
     fd = os.open(os.path.join(run_dir, _RESERVE), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(fd, 0, _RESERVED)
@@ -50,12 +50,12 @@ def reserve(run_dir: str) -> None:
 
 
 def use_reserve(run_dir: str) -> None:
-    """Give the room back: from here on only the end of the run is written."""
+    """Free the reserved room: from here on only the end of the run is written."""
     unlink(os.path.join(run_dir, _RESERVE))
 
 
 def discard(run_dir: str) -> None:
-    """What there is of a run that could not begin."""
+    """Remove what there is of a run that could not begin."""
     for name in ("prompt.md", _RESERVE, "metadata.json"):
         unlink(os.path.join(run_dir, name))
     try:
@@ -65,7 +65,7 @@ def discard(run_dir: str) -> None:
 
 
 def shortage(folder: str) -> str | None:
-    """Why there is no room for one more run in a log folder, None when there is."""
+    """Say why there is no room for another run in a log folder; None when there is."""
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize
     if free < _NEEDED:
@@ -85,24 +85,24 @@ def close_run(run_dir: str, metadata: Record, texts: Mapping[str, str]) -> Recor
     try:
         write_metadata(run_dir, metadata)
     except OSError as error:
-        metadata = {**metadata, "text": (metadata["text"] or "")[:_SHORT], "commits": metadata["commits"][:10]}
+        metadata = {**metadata, "text": (metadata["text"] or "")[:_SHORT_REPLY], "commits": metadata["commits"][:10]}
         metadata["notes"] = [*metadata["notes"], f"the record is shortened: {reason(error)}"]
         write_metadata(run_dir, metadata)
     for name, text in texts.items():
         try:
             write_text(os.path.join(run_dir, name), text)
         except OSError:
-            continue  # the record says it all
+            continue  # the record has it all
     return metadata
 
 
 def write_metadata(run_dir: str, metadata: Record) -> None:
-    """The run's record, whole and on the disk before it returns."""
+    """Write the run's record, whole and on the disk before it returns."""
     write_json(os.path.join(run_dir, "metadata.json"), metadata)
 
 
 def read_metadata(run_dir: str) -> Record | None:
-    """The run's record in the present form of the schema; None when there is none, or none that can be read."""
+    """Read the run's record in the current form of the schema; None when it is missing or damaged."""
     try:
         with open(os.path.join(run_dir, "metadata.json"), encoding="utf-8") as file:
             found = json.load(file)
@@ -113,19 +113,19 @@ def read_metadata(run_dir: str) -> Record | None:
 
 
 def tidy(run_dir: str) -> None:
-    """Remove what somebody who was killed had begun to write."""
+    """Remove what a killed process had begun to write."""
     unlink(os.path.join(run_dir, "metadata.json.new"))
 
 
 def set_notification(run_dir: str, notification: Notification) -> None:
-    """Write what became of the run's message; not brought to the disk, for the outbox file is the truth until then."""
+    """Write what became of the run's message; without fsync, because the outbox file is the truth until then."""
     metadata = read_metadata(run_dir)
     if metadata is not None:
         write_json(os.path.join(run_dir, "metadata.json"), {**metadata, "notification": notification}, sync=False)
 
 
 def open_input(run_dir: str, text: str | None) -> int:
-    """The agent's stdin: an unnamed file with `text`, or /dev/null; never a pipe, never the terminal."""
+    """Open the agent's stdin: an unnamed file with `text`, or /dev/null; never a pipe or the terminal."""
     if text is None:
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     path = os.path.join(run_dir, ".stdin")
