@@ -122,6 +122,14 @@ class Skip:
     for_all: bool = False
 
 
+class Skipped(Exception):  # noqa: N818  # no error: the run is recorded as skipped
+    """Raised by the step of a run that finds that it must not begin."""
+
+    def __init__(self, reason: str, message: str, exit_code: int | None = None, *, for_all: bool = False) -> None:
+        super().__init__(message)
+        self.skip = Skip(reason, message, exit_code, for_all)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What the system saw. `exit_code` is None when a signal ended the agent; times by the wall clock."""
@@ -232,3 +240,13 @@ class Verdict:
     evidence: Evidence | None = None
     retry_at: float | None = None
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that is known of a run whose agent has ended."""
+
+    outcome: Outcome
+    reply: Reply
+    changes: Changes
+    verdict: Verdict

@@ -12,7 +12,7 @@ from runner.doctor.live import live
 from runner.doctor.sandbox_check import unused
 from runner.errors import UsageError
 from runner.notify.outbox import Outbox
-from runner.run.plan import World
+from runner.run.site import World
 from runner.text import json_text
 from runner.values import replace
 

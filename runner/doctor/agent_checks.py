@@ -11,7 +11,7 @@ from runner.doctor.check import AgentReport, Check
 from runner.doctor.last_good import entry_check, last_check, last_good_runs
 from runner.errors import RunnerError
 from runner.mask import mask_text, secrets_of
-from runner.model import Invocation, Request
+from runner.model import Request, Skipped
 from runner.process import capture
 from runner.process.capture import Child
 from runner.process.spawn import LaunchError, find_binary
@@ -21,11 +21,11 @@ from runner.run.plan import (
     PROMPT_TASK,
     Entries,
     TemplateFaultError,
-    World,
     binary_variable,
     expand,
     plan,
 )
+from runner.run.site import World
 from runner.text import one_line
 from runner.values import dataclass, replace
 
@@ -100,10 +100,10 @@ def locate(config: Config, name: str, world: World) -> Program | str:
     entries = Entries(bare, {}, {}, config.settings, config.digest, "")
     try:
         planned = plan(entries, Request(name, PROMPT_TASK, prompt=""), world, "doctor")
-        if not isinstance(planned, Invocation):
-            return planned.message
         env = dict(planned.env)
         return Program(find_binary(planned.argv[0], env.get("PATH", os.defpath), world.repo), env)
+    except Skipped as skipped:
+        return skipped.skip.message
     except TemplateFaultError as fault:
         return f"{config.show(*fault.path)}: {fault.error.message}"
     except RunnerError as error:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from runner.config import Config
 from runner.doctor.check import Check
 from runner.errors import RunnerError
-from runner.model import Invocation, Request
+from runner.model import Request
 from runner.process import capture
 from runner.process.spawn import LaunchError, find_binary
-from runner.run.plan import PROMPT_TASK, Entries, TemplateFaultError, World, binary_variable, plan
+from runner.run.plan import PROMPT_TASK, Entries, TemplateFaultError, binary_variable, plan
+from runner.run.site import World
 from runner.text import one_line
 from runner.values import replace
 
@@ -58,7 +59,6 @@ def _check(config: Config, name: str, agent: JsonObject, world: World) -> Check:
     entries = Entries({"parser": "text", **empty}, {}, {}, config.settings, config.digest, "", profile)
     try:
         planned = plan(entries, Request(name, PROMPT_TASK, prompt=""), replace(world, environ=environ), _NO_AGENT)
-        assert isinstance(planned, Invocation)  # nothing is required
         env = dict(planned.env)
         find_binary(planned.argv[0], env.get("PATH", os.defpath), world.repo)
     except TemplateFaultError as fault:

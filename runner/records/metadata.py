@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from runner import __version__
 from runner.reasons import reason_of
 from runner.records.migrate import SCHEMA_VERSION
 from runner.text import rfc3339
-from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypedDict, TypeGuard
 
-    from runner.model import Changes, Invocation, JsonObject, Outcome, Reply, Skip, Usage, Verdict
+    from runner.model import Evidence, Invocation, JsonObject, Outcome, Result, Skip, Usage, Verdict
 
     class TokenUsage(TypedDict):
         input_tokens: int | None
@@ -86,17 +87,6 @@ _LINE_KEYS = (
 _CLOSING_KEYS = (*_LINE_KEYS, *"argv text notes commits containment survivors notification".split())
 
 
-@dataclass(frozen=True)
-class Result:
-    """How a run ended; `evidence` is the place of the verdict's evidence, as FILE:LINE."""
-
-    outcome: Outcome
-    reply: Reply
-    changes: Changes
-    verdict: Verdict
-    evidence: str | None = None
-
-
 def is_whole(record: JsonObject) -> TypeGuard[Record]:
     """Whether it has the keys that closing and reporting it need: a file may be damaged, or written by others."""
     return all(key in record for key in _CLOSING_KEYS)
@@ -157,11 +147,11 @@ def _usage(usage: Usage | None) -> TokenUsage:
     }
 
 
-def closed(record: Record, result: Result) -> Record:
-    """Make the final record."""
+def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> Record:
+    """Make the final record; `show` turns evidence into `FILE:LINE`."""
     outcome, reply, verdict = result.outcome, result.reply, result.verdict
     return {
-        **_judged(record, verdict, result.evidence),
+        **_judged(record, verdict, show(verdict.evidence) if verdict.evidence else None),
         "agent_exit_code": outcome.exit_code,
         "agent_signal": outcome.signal,
         "ended_by": outcome.ended_by,

@@ -12,7 +12,7 @@ import os
 
 from runner import files
 from runner.errors import RunnerError
-from runner.model import Skip
+from runner.model import Skipped
 from runner.reasons import REASONS, reason_of
 from runner.text import from_rfc3339, rfc3339
 from runner.values import dataclass
@@ -123,31 +123,31 @@ def _until(record: Record, now: float) -> float | None:
     return min(until, now + LONGEST)
 
 
-def admit(logs: Logs, agent: str, now: float) -> Skip | Probe | None:
-    """Whether a run that heeds cooldowns may begin: Skip when not, None when there is none, else it is the probe."""
+def probe(logs: Logs, agent: str, now: float) -> Probe | None:
+    """The right to try an agent whose cooldown is over; None where it has none. Raises Skipped while it lasts."""
     found = read(logs, agent)
     if found is None:
         return None
     if found.blocks(now):
-        return _left_alone(found)
+        raise _left_alone(found)
     path = logs.path("state", "cooldowns", f"{agent}.probe")
     try:
         lock = files.lock(path)
     except OSError:
         return None  # two probes at once are better than none
     if lock is None:
-        return Skip("cooldown", f"agent `{agent}` was {found}, and a run that tries it goes on")
-    probe = Probe(path, lock)
+        raise Skipped("cooldown", f"agent `{agent}` was {found}, and a run that tries it goes on")
+    taken = Probe(path, lock)
     # A probe may have ended between the look and the lock.
     now_there = read(logs, agent)
     if now_there is not None and now_there.blocks(now):
-        probe.close()
-        return _left_alone(now_there)
-    return probe
+        taken.close()
+        raise _left_alone(now_there)
+    return taken
 
 
-def _left_alone(found: Cooldown) -> Skip:
-    return Skip("cooldown", f"agent `{found.agent}` is {found}")
+def _left_alone(found: Cooldown) -> Skipped:
+    return Skipped("cooldown", f"agent `{found.agent}` is {found}")
 
 
 def short_time(when: float) -> str:

@@ -35,7 +35,7 @@ class Retry:
 
 
 @dataclass(frozen=True)
-class Next:
+class NextAttempt:
     """The try that follows: by which agent, and after how many seconds."""
 
     agent: str
@@ -69,7 +69,9 @@ def chain_of(agent: str, fallback: list[str] | dict[str, list[str]] | None) -> t
     return tuple(dict.fromkeys((agent, *others)))
 
 
-def following(agents: Sequence[str], retry: Retry, records: Sequence[Record], now: float, random: float) -> Next | None:
+def next_attempt(
+    agents: Sequence[str], retry: Retry, records: Sequence[Record], now: float, random: float
+) -> NextAttempt | None:
     """What is tried after `records`, one of each try so far, oldest first; None when that is all.
 
     `random` is from 0 to 1. The same agent comes first, while `retry` allows it; then the next of `agents` that was not
@@ -81,11 +83,11 @@ def following(agents: Sequence[str], retry: Retry, records: Sequence[Record], no
     if reason in retry.classes and tries <= retry.count:
         wait = _wait(retry, tries, _reset_in(last, now), random)
         if wait is not None:
-            return Next(agent, wait, again=True)
+            return NextAttempt(agent, wait, again=True)
     if not reason_of(reason).next_agent_helps:
         return None
     tried = {record["agent"] for record in records}
-    return next((Next(name) for name in agents if name not in tried), None)
+    return next((NextAttempt(name) for name in agents if name not in tried), None)
 
 
 def _wait(retry: Retry, tries: int, reset: float | None, random: float) -> float | None:

@@ -35,7 +35,7 @@ class Lock:
     path: str
     fd: int
 
-    def sign(self, text: str) -> None:
+    def write_owner(self, text: str) -> None:
         """Say who holds it, for those who find it held."""
         try:
             os.ftruncate(self.fd, 0)

@@ -163,14 +163,14 @@ def test_a_task_that_requires_a_commit_needs_a_checkout(project: Project, tmp_pa
     bare.mkdir()
     done = project("run", "double", "must_commit", "--repo", str(bare))
     assert done.returncode == 12
-    assert "no git repository" in done.stdout
+    assert "not a git repository" in done.stdout
 
 
 BREAK_THE_JUDGE = """\
-import runner.run.execution
+import runner.run.conclusion
 def judge(*_):
     raise RuntimeError("the judge is broken")
-runner.run.execution.judge = judge
+runner.run.conclusion.judge = judge
 """
 
 
