@@ -183,7 +183,7 @@ def test_a_link_does_not_lead_outside(repository: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "outside.txt").exists()
 
 
-def test_an_ignored_file_is_no_success(repository: Path) -> None:
+def test_an_ignored_file_is_not_a_success(repository: Path) -> None:
     (repository / ".gitignore").write_text("a.txt\n")
     assert "Stopped: The following paths are ignored" in answer(repository, COMMIT)
 

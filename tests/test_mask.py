@@ -113,7 +113,7 @@ def test_every_form_that_json_writers_give_a_value(value: str) -> None:
             assert line not in mask_text(form, secrets), form
 
 
-def test_a_value_of_several_lines_goes_as_a_whole_and_by_line() -> None:
+def test_a_value_of_several_lines_is_masked_as_a_whole_and_by_line() -> None:
     secrets = secrets_of({"DEPLOY_KEY": PEM})
 
     assert mask_text(f"<{PEM}>", secrets) == "<***>"

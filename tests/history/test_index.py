@@ -143,7 +143,7 @@ def test_a_line_that_is_being_written_is_read_when_it_is_whole(logs: Logs) -> No
 
 
 def test_what_no_database_takes(logs: Logs) -> None:
-    """Numbers and texts of an agent, or of whoever wrote the line."""
+    """Numbers and texts of an agent, or of another writer of the line."""
     assert ids(logs) == ALL
     error = {"class": "crashed", "message": "x" * 10_000, "retry_at": 7, "evidence": None}
     strange = {"error": error, "tool_calls": 2**70, "cost_usd": 1e300, "session_id": "\ud800", "commits": []}
@@ -160,12 +160,12 @@ def test_what_no_database_takes(logs: Logs) -> None:
     ]
 
 
-def test_a_run_that_goes_on_is_not_in_the_index(logs: Logs) -> None:
+def test_a_running_run_is_not_in_the_index(logs: Logs) -> None:
     close(logs, record("20260219_175046", status="running"))
     assert ids(logs) == ALL
 
 
-def test_an_index_that_somebody_makes_is_left_alone(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_that_another_process_writes_is_not_touched(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ids(logs) == ALL
     monkeypatch.setattr(index, "_BUSY_SECONDS", 0.05)
     logs.append_run(metadata.line_of(record("20260219_175046")))
@@ -298,9 +298,7 @@ SINCE = (None, 1771502400.0, 1771523443.0, 1771632000.0)  # always, from a midni
 
 @pytest.mark.parametrize("many", [500, 3], ids=["few", "many"])
 @pytest.mark.parametrize("seed", range(3))
-def test_statistics_are_a_plain_reckoning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, many: int
-) -> None:
+def test_statistics_equal_a_plain_sum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, many: int) -> None:
     """After the first filling, after lines that came since and took runs away, and after a rebuild."""
     monkeypatch.setattr(index, "_MAX_TOTALS", many)
     dice = random.Random(seed)

@@ -43,7 +43,7 @@ def test_which_go(bounds: dict[str, Any], gone: str) -> None:
     assert "".join(run.folder for run in select(RUNS, wanted, NOW)) == gone
 
 
-def test_failures_stay_longer_unless_told() -> None:
+def test_failures_are_kept_longer_by_default() -> None:
     assert read_retention({}) == Retention(90 * DAY, 180 * DAY, None, None)
     assert read_retention({"retention": {"keep": "none", "failures": "1d"}}).keep is None
     assert read_retention({"retention": {"keep": "2d", "count": 5, "size": "1kB"}}) == Retention(
@@ -89,7 +89,7 @@ def test_what_was_not_reported_stays(kept_one: Project) -> None:
     assert not list((kept_one.root / "logs" / "live").iterdir())
 
 
-def test_what_lives_stays(kept_one: Project) -> None:
+def test_a_live_run_is_kept(kept_one: Project) -> None:
     import fcntl
 
     first = kept_one.folders()[0]
