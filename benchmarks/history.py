@@ -26,8 +26,8 @@ COMMAND_LINES = (
 REBUILD = """
 import resource, sys
 from runner.records.folder import Logs
-from runner.history.index import Store
-Store(Logs(sys.argv[1])).rebuild()
+from runner.history.index import Index
+Index(Logs(sys.argv[1])).rebuild()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 READ = """

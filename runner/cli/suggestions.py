@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 from runner.commands.open_logs import open_logs
 from runner.config import find_project, load, state_home
-from runner.history.index import Store
+from runner.history.index import Index
 from runner.history.queries import Filter, entries
 
 TYPE_CHECKING = False
@@ -62,7 +62,7 @@ def files(_: click.Context, __: click.Parameter, incomplete: str) -> Items:
 def runs(ctx: click.Context, _: click.Parameter, incomplete: str) -> Items:
     """Complete the id of one of the newest runs."""
     logs = open_logs(ctx.find_root().params.get("project"), closing=False)
-    found = entries(Store(logs), Filter(limit=_RUNS))
+    found = entries(Index(logs), Filter(limit=_RUNS))
     return [
         CompletionItem(entry["run_id"], help=f"{entry['agent']} {entry['task']} {entry['status']}")
         for entry in found

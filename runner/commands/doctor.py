@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from runner import __version__
 from runner.commands.open import Opened, open_project
-from runner.doctor import agents, machine
-from runner.doctor.check import Check, Patient, to_json, to_text
+from runner.doctor import agent_checks, machine_checks
+from runner.doctor.check import AgentReport, Check, to_json, to_text
 from runner.doctor.live import live as run_live
-from runner.doctor.sandbox import unused
+from runner.doctor.sandbox_check import unused
 from runner.errors import UsageError
 from runner.notify.outbox import Outbox
 from runner.run.site import World
@@ -30,32 +30,33 @@ def doctor(project: str | None, names: Sequence[str], *, as_json: bool, deep: bo
         config.agent(name)
     root = config.project.root
     world = World(environ, root, root, opened.logs.root, sys.executable, opened.state)
+    context = agent_checks.Context(config, opened.logs, world, time.time())
     wanted = list(dict.fromkeys(names)) or sorted(config.agents)
-    patients = agents.examine(config, opened.logs, wanted, world, asked=bool(names), now=time.time())
-    tried = [_tried(opened, patient, deep=deep, live=live) for patient in patients]
-    found = machine.examine(config, opened.logs, Outbox(opened.logs, environ), environ, time.time())
+    reports = agent_checks.examine(context, wanted, asked=bool(names))
+    tried = [_tried(opened, report, deep=deep, live=live) for report in reports]
+    found = machine_checks.examine(config, opened.logs, Outbox(opened.logs, environ), environ, time.time())
     found += unused(config, world)
     if as_json:
         print(json_text(to_json(__version__, tried, found), 2))
     else:
         print(to_text(tried, found, colour=sys.stdout.isatty() and not environ.get("NO_COLOR")))
-    return 1 if names and not (all(patient.can_run for patient in tried) and _fit(found)) else 0
+    return 1 if names and not (all(report.can_run for report in tried) and _fit(found)) else 0
 
 
-def _tried(opened: Opened, patient: Patient, *, deep: bool, live: bool) -> Patient:
+def _tried(opened: Opened, report: AgentReport, *, deep: bool, live: bool) -> AgentReport:
     """Add the runs that were asked for, where there is a program to run."""
-    if patient.binary is None:
-        return patient
+    if report.binary is None:
+        return report
     more: list[Check] = []
     if deep:
         # The model server imports http.server, which no other command needs.
         from runner.doctor.deep import deep as run_deep  # noqa: PLC0415
 
-        more += run_deep(opened.config, opened.logs, patient.agent, patient.binary, opened.environ)
+        more += run_deep(opened.config, opened.logs, report.agent, report.binary, opened.environ)
     if live:
-        more.append(run_live(opened.config, patient.agent, patient.binary, opened.environ))
-    return replace(patient, checks=(*patient.checks, *more))
+        more.append(run_live(opened.config, report.agent, report.binary, opened.environ))
+    return replace(report, checks=(*report.checks, *more))
 
 
-def _fit(machine_checks: Sequence[Check]) -> bool:
-    return all(check.level != "fail" for check in machine_checks)
+def _fit(checks: Sequence[Check]) -> bool:
+    return all(check.level != "fail" for check in checks)

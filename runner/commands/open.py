@@ -22,6 +22,7 @@ from runner.values import dataclass, replace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
+    from runner.records.metadata import Record
 
 
 _BUDGET = 20.0  # seconds for messages that wait
@@ -35,7 +36,7 @@ class Opened:
     config: Config
     logs: Logs
     environ: dict[str, str]
-    lost: tuple[JsonObject, ...] = ()
+    lost: tuple[Record, ...] = ()
 
     @property
     def state(self) -> str:
@@ -158,7 +159,7 @@ def _settings(config: Config, environ: dict[str, str]) -> JsonObject:
         raise ConfigError([Problem(*config.locate("settings"), error.message, "settings", error.hint)]) from None
 
 
-def _close_lost(opened: Opened) -> tuple[JsonObject, ...]:
+def _close_lost(opened: Opened) -> tuple[Record, ...]:
     """Whoever comes next closes what nobody closed; what cannot be done now does not stop the command."""
     try:
         return tuple(recovery.close_lost(opened.logs, opened.notifier_of))

@@ -15,7 +15,7 @@ from runner.errors import ConfigError, Problem, UsageError
 from runner.model import Request, Skipped
 from runner.process.containment import CONTAINMENT_VARIABLE, check_rung
 from runner.records.folder import candidate_ids
-from runner.records.summary import headline
+from runner.records.summary import facts
 from runner.run import cooldown
 from runner.run.plan import PROMPT_TASK, TemplateFaultError, plan
 from runner.run.run import run as run_steps
@@ -107,7 +107,7 @@ def _note_cooldown(logs: Logs, agent: str) -> None:
 def _report(before: list[Finished], finished: Finished, *, as_json: bool) -> None:
     """Each run when it is over; with --json stdout is left to the last one's record."""
     if as_json:
-        print(headline(finished.record), file=sys.stderr)
+        print(facts(finished.record).headline, file=sys.stderr)
     else:
         _print(("\n" if before else "") + finished.summary.rstrip("\n"))
     before.append(finished)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from runner.errors import ConfigError, RunnerError
-from runner.mask import mask_shapes, mask_text, secrets_of
+from runner.mask import mask_known_tokens, mask_text, secrets_of
 from runner.notify.last_good import LOGGED, MISSING, LastGoodConfig, LastGoodFile, digest_of, logs_of, policy_of
 from runner.notify.message import Breakage, broken_message
 from runner.notify.outbox import Outbox, Pending, Target
@@ -67,7 +67,7 @@ def _breakage(error: RunnerError, root: str, environ: Mapping[str, str]) -> Brea
     else:
         lines = [line.removeprefix("error: ") for line in error.lines()]
     secrets = secrets_of(environ)
-    masked = tuple(mask_text(mask_shapes(line), secrets) for line in lines)
+    masked = tuple(mask_text(mask_known_tokens(line), secrets) for line in lines)
     return Breakage(root, masked, *(_CONFIG if isinstance(error, ConfigError) else _COMMAND))
 
 

@@ -9,6 +9,7 @@ from runner.notify.message import digest_message
 from runner.notify.outbox import Outbox, Pending, Target
 from runner.records import store
 from runner.records.folder import Claim
+from runner.records.metadata import Notification
 from runner.text import rfc3339
 
 _MAX_WAITING = 200  # at ntfy's pace of one in 5 s they are sent in a quarter of an hour
@@ -52,6 +53,7 @@ def _replace(outbox: Outbox, old: list[Pending]) -> None:
     outbox.write(Pending(message, time.time(), tuple(Target(target.settings) for target in newest.targets)))
     for pending in old:
         if pending.run_dir is not None:
-            notification = {**pending.notification(), "state": "dead", "last_error": f"folded into `{name}`"}
+            error = f"folded into `{name}`"
+            notification: Notification = {**pending.notification(), "state": "dead", "last_error": error}
             store.set_notification(outbox.logs.path(pending.run_dir), notification)
         outbox.remove(pending.id)

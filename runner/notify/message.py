@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from runner.mask import mask_shapes, mask_tree
+from runner.mask import mask_known_tokens, mask_tree
 from runner.model import JsonObject
 from runner.notify.channels.base import Message
 from runner.reasons import reason_of
-from runner.records.summary import status_of, tokens_text
-from runner.text import one_line, printable
+from runner.records.metadata import Record
+from runner.records.summary import Facts, commit_lines, facts
+from runner.text import first_lines, one_line, printable
 from runner.units import format_duration
 from runner.values import dataclass, replace
 
@@ -32,37 +33,39 @@ class Breakage:
     advice: str
 
 
-def run_message(record: JsonObject, folder: str | None, settings: JsonObject, remarks: tuple[str, ...] = ()) -> Message:
+def run_message(record: Record, folder: str | None, settings: JsonObject, remarks: tuple[str, ...] = ()) -> Message:
     """Describe a closed or skipped run; `remarks` are lines of the sender, such as how often this happened before.
 
     The lines that decide what to do stand first: what does not fit is cut from the end.
     """
     row = reason_of(record["reason"])
     record = _portable(record)
-    lines = [*remarks, *_verdict(record), *_facts(record, folder), *_error_lines(record)[1:]]
+    known = facts(record)
+    said = known.message if any(known.message) else (row.meaning,)
+    first, *more = [one_line(line, _MAX_LINE) for line in said]
+    lines = [*remarks, f"{known.verdict}: {first}", *_verdict(known), *_facts(record, known, folder), *more]
     reply = _reply(record) if record["status"] == "success" else []
     return _message(
-        f"{_subject(record)}: {status_of(record)}",
+        f"{known.subject}: {known.verdict}",
         [*lines, *(["", *reply] if reply else [])],
-        record,
+        dict(record),
         (row.tag, row.priority),
         settings,
     )
 
 
-def unfinished_message(
-    record: JsonObject, folder: str | None, settings: JsonObject, delay: str | None = None
-) -> Message:
+def unfinished_message(record: Record, folder: str | None, settings: JsonObject, delay: str | None = None) -> Message:
     """The message about a run that has only begun, for the case that it never ends."""
     row = reason_of("lost")
     record = _portable(record)
+    known = facts(record)
     lines = [
         f"run {record['run_id']} did not end: it began at {record['started_at']} and has not closed its record",
         "the runner or its machine was stopped, or the run still goes on",
         f"do: {row.advice}",
-        *_run_lines(record, folder),
+        *_run_lines(record, known, folder),
     ]
-    message = _message(f"{_subject(record)}: did not end", lines, record, (row.tag, row.priority), settings)
+    message = _message(f"{known.subject}: did not end", lines, dict(record), (row.tag, row.priority), settings)
     return replace(message, delay=delay)
 
 
@@ -82,13 +85,11 @@ def digest_message(message_id: str, counts: Mapping[str, int], since: str, until
 
 
 def broken_message(message_id: str, found: Breakage) -> Message:
-    shown = [one_line(problem, _MAX_LINE) for problem in found.problems[:_MAX_PROBLEMS]]
-    if len(found.problems) > _MAX_PROBLEMS:
-        shown.append(f"… {len(found.problems) - _MAX_PROBLEMS} more")
+    shown = first_lines([one_line(problem, _MAX_LINE) for problem in found.problems], _MAX_PROBLEMS)
     lines = [*shown, f"do: {found.advice}", f"project: {one_line(found.project, _MAX_LINE)}"]
     record = {"run_id": message_id, "status": "configuration_broken", "project": found.project, "problems": shown}
     title = f"{found.project.rpartition('/')[2] or found.project}: {found.verdict}"
-    return _message(one_line(title, 200), lines, _portable(record), ("x", 4))
+    return _message(one_line(title, 200), lines, mask_tree(record, mask_known_tokens), ("x", 4))
 
 
 def _message(
@@ -99,8 +100,8 @@ def _message(
     settings = settings or {}
     return Message(
         # Again, for what only became a token when terminal escapes between its letters were taken out.
-        title=mask_shapes(title),
-        body=mask_shapes("\n".join(lines)),
+        title=mask_known_tokens(title),
+        body=mask_known_tokens("\n".join(lines)),
         tags=(tag,) if tag else (),
         # A skip that sends nothing by default has no priority of its own; where it is asked for, it comes quietly.
         priority=priority or 2,
@@ -111,69 +112,49 @@ def _message(
     )
 
 
-def _portable(record: JsonObject) -> JsonObject:
+def _portable(record: Record) -> Record:
     """The record as it may leave this machine: masked before anything is cut, so that no half of a token remains."""
     text = record.get("text")
     if isinstance(text, str) and len(text) > _MAX_RECORD_TEXT:
         # Without the word that the cut goes through.
         record = {**record, "text": text[:_MAX_RECORD_TEXT].rsplit(None, 1)[0]}
-    masked: JsonObject = mask_tree(record, mask_shapes)
+    masked: Record = mask_tree(record, mask_known_tokens)
     return masked
 
 
-def _subject(record: JsonObject) -> str:
-    return f"{record['agent']} {record['task']}"
-
-
-def _error_lines(record: JsonObject) -> list[str]:
-    """What went wrong on one line; a skip has more, the output that shows it."""
-    text = (record.get("error") or {}).get("message") or reason_of(record["reason"]).meaning
-    lines = text.splitlines() if record["status"] == "skipped" else [text]
-    return [one_line(line, _MAX_LINE) for line in lines]
-
-
-def _verdict(record: JsonObject) -> list[str]:
-    """What happened, the line that shows it, what to do."""
-    error: JsonObject = record.get("error") or {}
-    lines = [f"{status_of(record)}: {_error_lines(record)[0]}"]
-    if error.get("evidence"):
-        lines.append(f"evidence: {one_line(error['evidence'], _MAX_LINE)}")
-    if error.get("retry_at"):
-        lines.append(f"resets: {error['retry_at']}")
-    if record.get("advice"):
-        lines.append(f"do: {one_line(record['advice'], _MAX_LINE)}")
+def _verdict(known: Facts) -> list[str]:
+    """The line that shows what happened, and what to do."""
+    lines = [f"evidence: {one_line(known.evidence, _MAX_LINE)}"] if known.evidence else []
+    if known.retry_at:
+        lines.append(f"resets: {known.retry_at}")
+    if known.advice:
+        lines.append(f"do: {one_line(known.advice, _MAX_LINE)}")
     return lines
 
 
-def _facts(record: JsonObject, folder: str | None) -> list[str]:
+def _facts(record: Record, known: Facts, folder: str | None) -> list[str]:
     """The run in numbers; a number that the agent did not report is unknown, which is not zero."""
-    lines = _run_lines(record, folder)
+    lines = _run_lines(record, known, folder)
     if folder is None:
         return lines
-    elapsed, cost = record.get("elapsed_seconds"), record.get("cost_usd")
     lines += [
-        f"took: {'unknown' if elapsed is None else format_duration(elapsed)}",
-        f"tokens: {tokens_text(record) or 'unknown'}",
-        f"cost: {'unknown' if cost is None else f'${cost:.4f}'}",
+        f"took: {'unknown' if known.seconds is None else format_duration(known.seconds)}",
+        f"tokens: {known.tokens or 'unknown'}",
+        f"cost: {known.cost or 'unknown'}",
     ]
-    commits = record.get("commits") or []
-    if commits:
-        lines.append(f"commits: {len(commits)}")
-        lines += [f"  {commit['sha'][:7]} {one_line(commit['subject'], 100)}" for commit in commits[:_MAX_COMMITS]]
-    if len(commits) > _MAX_COMMITS:
-        lines.append(f"  … {len(commits) - _MAX_COMMITS} more")
-    return lines + [f"note: {one_line(note, _MAX_LINE)}" for note in (record.get("notes") or [])[:_MAX_NOTES]]
+    if known.commits:
+        lines.append(f"commits: {len(known.commits)}")
+        lines += [f"  {line}" for line in commit_lines(known.commits, _MAX_COMMITS, 100)]
+    return lines + [f"note: {one_line(note, _MAX_LINE)}" for note in known.notes[:_MAX_NOTES]]
 
 
-def _run_lines(record: JsonObject, folder: str | None) -> list[str]:
-    model = f", model {one_line(record['model'], 60)}" if record.get("model") else ""
+def _run_lines(record: Record, known: Facts, folder: str | None) -> list[str]:
+    model = f", model {known.model}" if known.model else ""
     lines = [f"run: {record['run_id']}, {record['agent']} on {record['task']}{model}"]
     return lines if folder is None else [*lines, f"logs: {one_line(folder, _MAX_LINE)}"]
 
 
-def _reply(record: JsonObject) -> list[str]:
+def _reply(record: Record) -> list[str]:
     """The beginning of the reply."""
     lines = [one_line(line, _MAX_LINE) for line in printable(record.get("text") or "").strip().splitlines()]
-    if len(lines) > _MAX_REPLY_LINES:
-        return [*lines[:_MAX_REPLY_LINES], f"… {len(lines) - _MAX_REPLY_LINES} more lines"]
-    return lines
+    return first_lines(lines, _MAX_REPLY_LINES, " lines")

@@ -14,7 +14,8 @@ from runner.notify.outbox import Outbox, Pending, Target
 from runner.notify.policy import Policy, Streak, route
 from runner.reasons import reason_of
 from runner.records.folder import Logs
-from runner.text import steady
+from runner.records.metadata import Notification, Record
+from runner.text import mask_volatile
 from runner.values import dataclass, replace
 
 TYPE_CHECKING = False
@@ -44,7 +45,7 @@ class Notifier:
     outbox: Outbox
     policy: Policy
 
-    def queue_lost(self, opened: JsonObject, folder: str, timeout: float | None) -> None:
+    def queue_lost(self, opened: Record, folder: str, timeout: float | None) -> None:
         """Write the message that the run did not end, for the case that this process is killed. Raises OSError."""
         targets = self.policy.all_targets
         if not targets:
@@ -58,7 +59,7 @@ class Notifier:
             for target in _scheduling(targets):
                 send(target["kind"], target, delayed, self.outbox.environ, _DEAD_MAN_BUDGET)
 
-    def notify_finished(self, final: JsonObject, folder: str | None) -> JsonObject:
+    def notify_finished(self, final: Record, folder: str | None) -> Notification:
         """Send the message of a closed or skipped run; return the record's `notification`. The run's lock is held."""
         path = self.logs.path("state", "streaks", f"{final['task']}.{final['agent']}.json")
         before = _read(Streak, path) or Streak()
@@ -90,13 +91,13 @@ class Notifier:
             )
         return sent.notification()
 
-    def notify_skipped(self, line: JsonObject) -> JsonObject:
+    def notify_skipped(self, line: Record) -> Notification:
         """Send the message of a skipped run, where its reason has one, once until a run begins or the skip changes.
 
         Numbers and the names of temporary files do not count as a change.
         """
         silent = reason_of(line["reason"]).priority == 0
-        skip = ReportedSkip(line["reason"], steady(line["error"]["message"]))
+        skip = ReportedSkip(line["reason"] or "", mask_volatile(line["error"]["message"] if line["error"] else ""))
         path = self._skip_path(line)
         if silent or not self.policy.all_targets or _read(ReportedSkip, path) == skip:
             return off()
@@ -104,7 +105,7 @@ class Notifier:
         _write(path, skip)
         return notification
 
-    def _skip_path(self, record: JsonObject) -> str:
+    def _skip_path(self, record: Record) -> str:
         return self.logs.path("state", "skips", f"{record['task']}.{record['agent']}.json")
 
 
@@ -136,12 +137,12 @@ def _delete(path: str) -> None:
         pass
 
 
-def off(why: str | None = None) -> JsonObject:
+def off(why: str | None = None) -> Notification:
     """The record's `notification` where no message is sent."""
     return {"state": "off", "attempts": 0, "delivered_at": None, "message_id": None, "last_error": why}
 
 
-def _run_dir(final: JsonObject) -> str:
+def _run_dir(final: Record) -> str:
     return os.path.join(final["task"], final["agent"], final["run_id"])
 
 

@@ -16,6 +16,7 @@ from runner.notify.channels import send as send_by
 from runner.notify.channels.base import Failed, Message, Sent
 from runner.records import store
 from runner.records.folder import Logs
+from runner.records.metadata import Notification
 from runner.text import rfc3339
 from runner.values import dataclass, field, replace
 
@@ -53,7 +54,7 @@ class Pending:
     def id(self) -> str:
         return self.message.message_id
 
-    def notification(self) -> JsonObject:
+    def notification(self) -> Notification:
         """The record's `notification`."""
         states = [target.state for target in self.targets]
         last = next((target for target in reversed(self.targets) if target.last_error), None)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from runner import template
 from runner.model import JsonObject
 from runner.reasons import reason_of
+from runner.records.metadata import Record
 from runner.values import dataclass
 
 TYPE_CHECKING = False
@@ -116,7 +117,7 @@ class Streak:
     reason: str | None = None
     count: int = 0
 
-    def after(self, record: JsonObject) -> Streak:
+    def after(self, record: Record) -> Streak:
         if record["status"] == "success":
             return Streak()
         return Streak(record["reason"], self.count + 1 if record["reason"] == self.reason else 1)
@@ -131,7 +132,7 @@ class Route:
     priority: int | None = None
 
 
-def route(policy: Policy, record: JsonObject, before: Streak, now: float) -> Route:
+def route(policy: Policy, record: Record, before: Streak, now: float) -> Route:
     """Decide where the message of a run goes that ended as `record` says; `before` is the streak up to it."""
     failed = record["status"] != "success"
     targets = policy.all_targets if failed else policy.targets

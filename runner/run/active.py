@@ -10,6 +10,7 @@ from runner.mask import mask_text, mask_tree, secrets_of
 from runner.model import Invocation, Skipped
 from runner.records import metadata, store
 from runner.records.folder import Claim, RecordError
+from runner.records.metadata import Record
 from runner.run.admission import Start
 from runner.run.site import Site
 from runner.values import dataclass
@@ -17,8 +18,8 @@ from runner.values import dataclass
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any
 
-    from runner.model import JsonObject
     from runner.process.guardian import Guardian
 
 _WRITTEN_BY_OTHERS = ("argv", "text", "notes", "error", "commits")
@@ -35,7 +36,7 @@ class ActiveRun:
     claim: Claim
     invocation: Invocation
     before: Snapshot
-    record: JsonObject
+    record: Record
     began: float
     secrets: tuple[bytes, ...]
     notes: tuple[str, ...]
@@ -58,7 +59,7 @@ class ActiveRun:
     def mask(self, text: str) -> str:
         return mask_text(text, self.secrets)
 
-    def masked(self, record: JsonObject) -> JsonObject:
+    def masked(self, record: Record) -> Record:
         return masked(record, self.secrets)
 
 
@@ -77,7 +78,9 @@ def open_run(site: Site, claim: Claim, invocation: Invocation, start: Start) -> 
     return ActiveRun(site, claim, invocation, start.before, record, began, secrets, start.notes, [])
 
 
-def masked(record: JsonObject, secrets: tuple[bytes, ...]) -> JsonObject:
+def masked(record: Record, secrets: tuple[bytes, ...]) -> Record:
     """The record without secrets in what the agent, a template or git wrote; names and numbers are ours."""
-    theirs = {key: record[key] for key in _WRITTEN_BY_OTHERS}
-    return {**record, **mask_tree(theirs, lambda text: mask_text(text, secrets))}
+    fields: dict[str, Any] = dict(record)
+    theirs = {key: fields[key] for key in _WRITTEN_BY_OTHERS}
+    whole: Record = fields | mask_tree(theirs, lambda text: mask_text(text, secrets))
+    return whole

@@ -18,6 +18,7 @@ from runner.model import Evidence, Request, Result, Skip, Verdict
 from runner.records import metadata, store
 from runner.records.evidence import line_number
 from runner.records.folder import Claim, Logs, RecordError
+from runner.records.metadata import Notification, Record
 from runner.records.summary import summary
 from runner.run import cooldown
 from runner.run.active import ActiveRun
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from runner.model import JsonObject
 
-    NotesOf: TypeAlias = Callable[[JsonObject], list[str]]
+    NotesOf: TypeAlias = Callable[[Record], list[str]]
 
 _DELETED = "the run's folder was deleted while the agent ran; it was written again, earlier runs' may be gone"
 _LOG_OF = {"stdout": "stdout.log", "stderr": "transcript.log"}
@@ -43,7 +44,7 @@ class Finished:
     `for_all`: no other agent would have fared better.
     """
 
-    record: JsonObject
+    record: Record
     summary: str
     exit_code: int
     for_all: bool = False
@@ -53,7 +54,7 @@ class Finished:
 class Ending:
     """The final record of a run that is not closed yet, and the line of output that is its evidence."""
 
-    record: JsonObject
+    record: Record
     evidence: str | None = None
 
 
@@ -67,13 +68,13 @@ class Closing:
     logs: Logs
     claim: Claim
     folder: str
-    notify: Callable[[JsonObject], JsonObject]
+    notify: Callable[[Record], Notification]
 
-    def close(self, final: JsonObject, texts: Mapping[str, str]) -> JsonObject:
+    def close(self, final: Record, texts: Mapping[str, str]) -> Record:
         """All steps; `texts` are small files beside the record. Raises OSError when the record cannot be written."""
         return self.resume(store.close_run(self.folder, final, texts))
 
-    def resume(self, closed: JsonObject) -> JsonObject:
+    def resume(self, closed: Record) -> Record:
         """The steps that follow a written record."""
         recorded, reported = self.report(closed)
         if reported["notification"]["state"] == "off" != closed["notification"]["state"]:
@@ -85,7 +86,7 @@ class Closing:
             os.close(self.claim.lock)  # the next runner process appends the line
         return reported
 
-    def report(self, final: JsonObject) -> tuple[bool, JsonObject]:
+    def report(self, final: Record) -> tuple[bool, Record]:
         """The line in the journal and the message: what can be done without a written record."""
         recorded = self.logs.append_run(metadata.line_of(final))
         return recorded, {**final, "notification": self.notify(final)}
@@ -142,7 +143,7 @@ def close(active: ActiveRun, ending: Ending) -> Finished:
         os.close(active.claim.lock)  # the next runner process that finds room closes it
     else:
         final = closing.resume(final)
-    return Finished(final, summary(final, shown, ending.evidence), final["exit_code"])
+    return Finished(final, summary(final, shown, ending.evidence), final["exit_code"] or 0)
 
 
 def close_skipped(site: Site, request: Request, skip: Skip, claimed: tuple[str, Claim | None]) -> Finished:
@@ -156,7 +157,7 @@ def close_skipped(site: Site, request: Request, skip: Skip, claimed: tuple[str, 
         if claim is not None:
             site.logs.release(claim, keep_id=True)
     text = summary({**line, "notification": notification}, None)
-    return Finished(line, text, line["exit_code"], for_all=skip.for_all)
+    return Finished(line, text, line["exit_code"] or 0, for_all=skip.for_all)
 
 
 def _identity(request: Request, run_id: str) -> JsonObject:
@@ -171,7 +172,7 @@ def _identity(request: Request, run_id: str) -> JsonObject:
     }
 
 
-def no_notes(_: JsonObject) -> list[str]:
+def no_notes(_: Record) -> list[str]:
     return []
 
 

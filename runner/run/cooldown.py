@@ -19,8 +19,8 @@ from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.model import JsonObject
     from runner.records.folder import Logs
+    from runner.records.metadata import Record
 
 LONGEST = 6 * 3600.0
 _CLOCK_STEP = 60.0  # by which a clock may be set back without ending a cooldown
@@ -89,7 +89,7 @@ def clear(logs: Logs, agent: str) -> bool:
     return True
 
 
-def settle(logs: Logs, record: JsonObject, now: float) -> list[str]:
+def settle(logs: Logs, record: Record, now: float) -> list[str]:
     """Set or end an agent's cooldown by its closed run; what is to be said of it in the record."""
     agent, reason = record["agent"], record["reason"]
     try:
@@ -110,12 +110,12 @@ def settle(logs: Logs, record: JsonObject, now: float) -> list[str]:
     return [f"in cooldown until {short_time(until)}: unattended runs leave `{agent}` alone"]
 
 
-def _until(record: JsonObject, now: float) -> float | None:
+def _until(record: Record, now: float) -> float | None:
     """The announced reset of a limit, else as long as its reason says; None where nobody need wait."""
     row = reason_of(record["reason"])
     if row.cooldown is None:
         return None
-    announced = (record["error"] or {}).get("retry_at") if row.status == "rate_limited" else None
+    announced = record["error"] and record["error"]["retry_at"] if row.status == "rate_limited" else None
     until = now + row.cooldown if announced is None else from_rfc3339(announced)
     return min(until, now + LONGEST)
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeAlias
 
-    from runner.model import JsonObject, Request
+    from runner.model import Request
+    from runner.records.metadata import Record
     from runner.run.closing import Finished
     from runner.run.plan import Entries
     from runner.run.retry import NextAttempt, Retry
@@ -29,7 +30,7 @@ class _Series:
     """The runs so far, oldest first, and what follows the one that is being closed."""
 
     def __init__(self, agents: tuple[str, ...], retry: Retry) -> None:
-        self.records: list[JsonObject] = []
+        self.records: list[Record] = []
         self._agents = agents
         self._retry = retry
         self._decided: dict[str, NextAttempt | None] = {}
@@ -43,7 +44,7 @@ class _Series:
             heed_cooldown=request.heed_cooldown and not again,
         )
 
-    def notes(self, record: JsonObject) -> list[str]:
+    def notes(self, record: Record) -> list[str]:
         """What a run's record says of the tries before and after it."""
         found = []
         if self.records:
@@ -52,7 +53,7 @@ class _Series:
         upcoming = self.next_attempt(record)
         return [*found, str(upcoming)] if upcoming else found
 
-    def next_attempt(self, record: JsonObject) -> NextAttempt | None:
+    def next_attempt(self, record: Record) -> NextAttempt | None:
         """Decided once for each run: what its message says is what happens."""
         run_id = record["run_id"]
         if run_id not in self._decided:

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from runner.model import JsonObject
     from runner.notify.notifier import Notifier
     from runner.records.folder import Claim, Logs
+    from runner.records.metadata import Notification, Record
 
 
-def close_lost(logs: Logs, notifier_of: Callable[[str], Notifier]) -> list[JsonObject]:
+def close_lost(logs: Logs, notifier_of: Callable[[str], Notifier]) -> list[Record]:
     """Close the runs whose runner is gone; returns the records of those that were still running.
 
     `notifier_of` gives the notifier for a task's name.
@@ -59,7 +59,7 @@ def close_orphan(logs: Logs, claim: Claim, notifier: Notifier, survivors: int, c
 
 def _resume(
     logs: Logs, claim: Claim, notifier_of: Callable[[str], Notifier], facts: Mapping[str, Any] = {}
-) -> JsonObject | None:
+) -> Record | None:
     """Repeat what is missing of one run's closing; its record when that was still open.
 
     `facts` are what else is known of it.
@@ -74,11 +74,11 @@ def _resume(
     if found["status"] != "running":
         Closing(logs, claim, folder, partial(_notify_again, notifier, folder)).resume(found)
         return None
-    final = _lost(logs, folder, {**found, **facts})
+    final = _lost(logs, folder, {**found, **facts})  # type: ignore[typeddict-item]  # keys of the record
     closing = Closing(logs, claim, folder, partial(_notify, notifier, folder))
     final = closing.close(final, {"summary.txt": summary(final, folder)})
     name = f"lost run {final['run_id']} ({final['agent']} {final['task']})"
-    logs.note(f"{name}: {final['error']['message']}", time.time())
+    logs.note(f"{name}: {final['error']['message'] if final['error'] else ''}", time.time())
     return final
 
 
@@ -100,7 +100,7 @@ def _forget(logs: Logs, claim: Claim, place: str | None) -> None:
     logs.release(claim, keep_id=keep_id)
 
 
-def _lost(logs: Logs, folder: str, found: JsonObject) -> JsonObject:
+def _lost(logs: Logs, folder: str, found: Record) -> Record:
     """End what is left of the run's processes, and make its final record from the last thing that is known of it."""
     signature = logs.signed(found["run_id"])
     # The guardian, whose children they were, knows better than any look at /proc.
@@ -113,7 +113,7 @@ def _lost(logs: Logs, folder: str, found: JsonObject) -> JsonObject:
     return {**metadata.lost(found, message, seen, elapsed, _last_line(folder)), "survivors": survivors}
 
 
-def _last_seen(folder: str, found: JsonObject) -> float:
+def _last_seen(folder: str, found: Record) -> float:
     """When the run last wrote something."""
     times = [from_rfc3339(found["started_at"])]
     for name in ("transcript.log", "metadata.json"):
@@ -134,9 +134,9 @@ def _last_line(folder: str) -> str | None:
         return None
 
 
-def _notify_again(notifier: Notifier, folder: str, found: JsonObject) -> JsonObject:
+def _notify_again(notifier: Notifier, folder: str, found: Record) -> Notification:
     """The message of a run that was closed already, where it is not delivered yet."""
-    notification: JsonObject = found["notification"]
+    notification = found["notification"]
     if notification["state"] == "pending":
         return _notify(notifier, folder, found)
     if notification["state"] == "delivered":
@@ -144,7 +144,7 @@ def _notify_again(notifier: Notifier, folder: str, found: JsonObject) -> JsonObj
     return notification
 
 
-def _notify(notifier: Notifier, folder: str, found: JsonObject) -> JsonObject:
+def _notify(notifier: Notifier, folder: str, found: Record) -> Notification:
     """Send what the outbox holds of a run, brought up to its record; to the channels as they were at its start."""
     pending = notifier.outbox.read(found["run_id"])
     if pending is None or not pending.targets:

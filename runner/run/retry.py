@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.model import JsonObject
+    from runner.records.metadata import Record
 
 BACKOFF, RESET = "backoff", "reset"
 PASSING = frozenset(("overloaded", "server", "network", "rate_limit"))
@@ -69,7 +70,7 @@ def chain_of(agent: str, fallback: list[str] | dict[str, list[str]] | None) -> t
 
 
 def next_attempt(
-    agents: Sequence[str], retry: Retry, records: Sequence[JsonObject], now: float, random: float
+    agents: Sequence[str], retry: Retry, records: Sequence[Record], now: float, random: float
 ) -> NextAttempt | None:
     """What is tried after `records`, one of each try so far, oldest first; None when that is all.
 
@@ -101,7 +102,8 @@ def _wait(retry: Retry, tries: int, reset: float | None, random: float) -> float
     return max(min(wait, retry.longest), reset or 0.0)
 
 
-def _reset_in(record: JsonObject, now: float) -> float | None:
+def _reset_in(record: Record, now: float) -> float | None:
     """Seconds until the announced end of a limit: a try before it is in vain."""
-    announced = (record.get("error") or {}).get("retry_at")
+    error = record.get("error")
+    announced = error["retry_at"] if error else None
     return None if announced is None else max(0.0, from_rfc3339(announced) - now)

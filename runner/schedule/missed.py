@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 
-from runner.mask import mask_shapes
+from runner.mask import mask_known_tokens
 from runner.model import JsonObject, Skip
 from runner.notify.channels.base import Message
 from runner.notify.outbox import Outbox, Pending, Target
@@ -13,6 +13,7 @@ from runner.notify.policy import Policy, Streak, route
 from runner.reasons import reason_of
 from runner.records import metadata
 from runner.records.folder import Claim, Logs, candidate_ids
+from runner.records.metadata import Record
 from runner.schedule.state import Event
 from runner.text import one_line, rfc3339
 
@@ -45,7 +46,7 @@ def _claim(logs: Logs, task: str, agent: str, when: float) -> Claim:
     raise AssertionError("candidate_ids ends by raising")
 
 
-def line(event: Event, agent: str, run_id: str, now: float) -> JsonObject:
+def line(event: Event, agent: str, run_id: str, now: float) -> Record:
     """The record of a run that was not started, as of a skipped one."""
     identity = {"run_id": run_id, "agent": agent, "task": event.task, "model": None, "trigger": "schedule"}
     return metadata.skipped(Skip(event.kind, event.message), identity, now)
@@ -78,7 +79,7 @@ def _message(name: str, missed: list[Event], priority: int, targets: tuple[JsonO
     settings = next((target for target in targets if target.get("click") or target.get("actions")), {})
     return Message(
         title=f"{tasks[0]}: missed" if len(tasks) == 1 else f"{len(tasks)} tasks: missed",
-        body=mask_shapes("\n".join([*lines[:_MAX_SCHEDULES], *more, f"do: {row.advice}"])),
+        body=mask_known_tokens("\n".join([*lines[:_MAX_SCHEDULES], *more, f"do: {row.advice}"])),
         tags=(row.tag,),
         priority=priority or row.priority,
         click=settings.get("click"),
@@ -95,5 +96,5 @@ def _portable(event: Event) -> JsonObject:
         "count": event.count,
         "first": rfc3339(event.first),
         "last": rfc3339(event.last),
-        "message": mask_shapes(event.message),
+        "message": mask_known_tokens(event.message),
     }

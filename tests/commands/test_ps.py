@@ -23,7 +23,7 @@ def hanging(project: Project, mode: str) -> tuple[subprocess.Popen[str], str]:
     return process, project.folders()[-1].name
 
 
-def test_ps_shows_what_lives(project: Project) -> None:
+def test_ps_shows_live_runs(project: Project) -> None:
     assert project("ps").stdout == "no run lives\n"
     process, run_id = hanging(project, "hang_colourfully")
     (run,) = json.loads(project("ps", "--json").stdout)

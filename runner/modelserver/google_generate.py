@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from runner.modelserver.dialect import (
     Call,
@@ -13,13 +14,12 @@ from runner.modelserver.dialect import (
     shell_use,
     words_in,
 )
+from runner.modelserver.scenario import Answer, Refusal, Tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runner.model import JsonObject
-    from runner.modelserver.scenario import Answer, Refusal, RefusalKind, Tokens
+    from runner.modelserver.scenario import RefusalKind
 
 _PATH = re.compile(r"/v1(?:beta|alpha)?/models/(?P<model>[^/:]+):(?P<verb>\w+)")
 _VERBS = ("generateContent", "streamGenerateContent")
@@ -73,13 +73,13 @@ def read(path: str, body: JsonObject) -> Call | None:
 
 
 def _parts(body: JsonObject) -> Iterator[JsonObject]:
-    """What the user's side said; a turn without a role is the user's."""
+    """Yield the parts of the user's turns; a turn without a role is the user's."""
     for content in body.get("contents") or ():
         if content.get("role", "user") != "model":
             yield from content.get("parts") or ()
 
 
-def aside(path: str, body: JsonObject) -> JsonObject | None:
+def side_answer(path: str, body: JsonObject) -> JsonObject | None:
     match = _PATH.fullmatch(path)
     if match is None or match["verb"] != "countTokens":
         return None
@@ -96,7 +96,7 @@ def stream(call: Call, answer: Answer, number: int) -> list[bytes]:
     return [*map(data_event, chunks), data_event(_chunk(call, number, [last], _ending(answer.tokens)))]
 
 
-def refuse(call: Call, refusal: Refusal, number: int, now: float) -> HttpAnswer:  # noqa: ARG001  (says waits, no times)
+def refuse(call: Call, refusal: Refusal, number: int, now: float) -> HttpAnswer:  # noqa: ARG001  (it sends waits, not times)
     return HttpAnswer(_ERRORS[refusal.kind][0], {}, _error(call, refusal))
 
 
@@ -114,10 +114,10 @@ def _answer_parts(call: Call, answer: Answer) -> Iterator[JsonObject]:
 
 
 def _chunk(call: Call, number: int, parts: list[JsonObject], ending: JsonObject | None = None) -> JsonObject:
-    """`ending` holds what only the last chunk says: of the candidate its reason, of the call its usage."""
-    told = ending or {}
-    candidate = {"index": 0, "content": {"role": "model", "parts": parts}, **told.get("candidate", {})}
-    usage = {"usageMetadata": told["usage"]} if told else {}
+    """Make a chunk; `ending` holds what only the last one has: the finish reason and the usage."""
+    last = ending or {}
+    candidate = {"index": 0, "content": {"role": "model", "parts": parts}, **last.get("candidate", {})}
+    usage = {"usageMetadata": last["usage"]} if last else {}
     return {
         "candidates": [candidate],
         **usage,
@@ -127,7 +127,7 @@ def _chunk(call: Call, number: int, parts: list[JsonObject], ending: JsonObject 
 
 
 def _ending(tokens: Tokens) -> JsonObject:
-    """Thoughts are no part of the candidates' count; what was written to the cache is part of the prompt."""
+    """Thoughts are not in the candidates' count; what was written to the cache is part of the prompt."""
     usage = {
         "promptTokenCount": tokens.input_tokens,
         "cachedContentTokenCount": tokens.cache_read,
@@ -146,9 +146,9 @@ def _error(call: Call, refusal: Refusal) -> JsonObject:
         text += f" Your quota will reset after {wait // 3600}h{wait % 3600 // 60}m{wait % 60}s."
     elif refusal.kind in ("rate_limit", "billing") and wait is not None:
         text += f"\nPlease retry in {wait}s."
-    told = {"code": code, "message": text, "status": status}
+    error = {"code": code, "message": text, "status": status}
     details = _details(call, refusal)
-    return {"error": {**told, "details": details} if details else told}
+    return {"error": {**error, "details": details} if details else error}
 
 
 def _details(call: Call, refusal: Refusal) -> list[JsonObject]:

@@ -1,4 +1,4 @@
-"""`runner ps` and `runner stop`: the runs that live."""
+"""`runner ps` and `runner stop`: live runs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from runner.commands.open import open_project
 from runner.errors import RunnerError, UsageError, did_you_mean
 from runner.process import procfs
 from runner.records import store
-from runner.records.summary import headline
+from runner.records.folder import Logs
+from runner.records.summary import facts
 from runner.text import from_rfc3339, json_text, one_line
 from runner.units import format_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
-    from runner.records.folder import Logs
 
-_LAST = 4096  # bytes at the end of a transcript in which the last line is looked for
-_INTERVAL = 0.05
+_TAIL = 4096  # bytes at the end of a transcript in which the last line is searched
+_POLL_SECONDS = 0.05
 
 
 def ps(project: str | None, *, as_json: bool) -> int:
@@ -39,13 +39,13 @@ def ps(project: str | None, *, as_json: bool) -> int:
 
 
 def _described(logs: Logs, run_id: str, now: float) -> JsonObject | None:
-    """None for a claim that is no run: a message, or a run that has not begun."""
+    """Describe a live run; None for a claim of a message, or of a run that has not begun."""
     place = logs.place_of(run_id)
     found = store.read_metadata(logs.path(place)) if place else None
     if place is None or found is None:
         return None
     folder = logs.path(place)
-    said_at, said = _last_output(os.path.join(folder, "transcript.log"))
+    written_at, line = _last_output(os.path.join(folder, "transcript.log"))
     processes = procfs.names(folder)
     return {
         "run_id": run_id,
@@ -54,8 +54,8 @@ def _described(logs: Logs, run_id: str, now: float) -> JsonObject | None:
         "pid": logs.signed(run_id).pid,
         "elapsed_seconds": round(max(0.0, now - from_rfc3339(found["started_at"])), 3),
         "processes": [{"pid": pid, "name": name} for pid, name in processes.items()],
-        "quiet_seconds": None if said_at is None else round(max(0.0, now - said_at), 3),
-        "last_output": said,
+        "quiet_seconds": None if written_at is None else round(max(0.0, now - written_at), 3),
+        "last_output": line,
         "run_dir": folder,
     }
 
@@ -65,7 +65,7 @@ def _last_output(path: str) -> tuple[float | None, str | None]:
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _LAST))
+            file.seek(max(0, size - _TAIL))
             lines = file.read().decode(errors="replace").split("\n")
             written = os.fstat(file.fileno()).st_mtime
     except OSError:
@@ -89,7 +89,7 @@ def _row(run: JsonObject) -> tuple[str, ...]:
 
 
 def stop(project: str | None, run_id: str, *, now: bool) -> int:
-    """Have a run ended as by SIGTERM, and wait for the end; `now` leaves the agent no grace time. Raises UsageError."""
+    """End a run as by SIGTERM, and wait for it; `now` leaves the agent no grace time. Raises UsageError."""
     logs = open_project(project).logs
     live = logs.live_ids()
     place = logs.place_of(run_id)
@@ -97,9 +97,9 @@ def stop(project: str | None, run_id: str, *, now: bool) -> int:
         hint = did_you_mean(run_id, live) or ("`runner ps` lists the runs that live" if live else "no run lives")
         raise UsageError(f"no run `{one_line(run_id, 60)}` lives", hint=hint)
     pid = logs.signed(run_id).pid
-    # Where the runner is gone the guardian is closing the run already.
+    # When the runner is gone, the guardian is closing the run already.
     if pid is not None and procfs.has_open(pid, logs.path("live", run_id)):
-        # Two different signals: two of the same may arrive as one.
+        # Two different signals, because two of the same may arrive as one.
         for number in (signal.SIGTERM, signal.SIGINT) if now else (signal.SIGTERM,):
             try:
                 os.kill(pid, number)
@@ -108,9 +108,9 @@ def stop(project: str | None, run_id: str, *, now: bool) -> int:
             except PermissionError:
                 raise RunnerError(f"run `{run_id}` belongs to another user (pid {pid})") from None
     while (claim := logs.lock(run_id, make=False)) is None and os.path.lexists(logs.path("live", run_id)):
-        select.select([], [], [], _INTERVAL)
+        select.select([], [], [], _POLL_SECONDS)
     if claim is not None:
         os.close(claim.lock)
     found = store.read_metadata(logs.path(place))
-    print(headline(found) if found else f"run {run_id} is over")
+    print(facts(found).headline if found else f"run {run_id} is over")
     return 0

@@ -1,26 +1,53 @@
-"""An agent's entry against its last good run: is what worked then what would run now?"""
+"""An agent's entry against its last good run: would the same thing run now that worked then?"""
 
 from __future__ import annotations
 
+import json
+
 from runner import __version__
-from runner.config import load
+from runner.config import Config, load
 from runner.config.project import AGENTS, project_at, stock_dir
 from runner.config.snapshot import shown
 from runner.doctor.check import Check
-from runner.doctor.history import record_of
+from runner.records import store
+from runner.records.folder import Logs
 from runner.text import from_rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.config import Config
     from runner.model import JsonObject
-    from runner.records.folder import Logs
 
 _UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
+_TEXTS = ("agent", "task", "run_id", "ended_at")
+
+
+def last_good_runs(logs: Logs) -> dict[str, JsonObject]:
+    """Map each agent to the line of its newest success in runs.jsonl; damaged lines are ignored."""
+    found: dict[str, JsonObject] = {}
+    try:
+        with open(logs.path("runs.jsonl"), "rb") as file:
+            for raw in file:
+                line = _success(raw)
+                if line is not None:
+                    found[line["agent"]] = line
+    except OSError:
+        pass
+    return found
+
+
+def _success(raw: bytes) -> JsonObject | None:
+    if b'"success"' not in raw:
+        return None
+    try:
+        line = json.loads(raw)
+        good = line["status"] == "success" and all(isinstance(line[key], str) for key in _TEXTS)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return line if good else None
 
 
 def last_check(good: JsonObject | None, now: float) -> Check:
-    """`good`: the newest success in the feed."""
+    """Say when the last good run was; `good` is its line."""
     if good is None:
         return Check("last good", "ok", "no good run yet")
     try:
@@ -39,14 +66,15 @@ def _ago(seconds: float) -> str:
 
 
 def entry_check(config: Config, logs: Logs, name: str, good: JsonObject | None) -> Check:
-    """Where the entry comes from, and whether the configuration is that of the last good run.
+    """Say where the entry comes from, and whether the configuration is that of the last good run.
 
     The record holds one hash of all configuration files, stock set included: a difference says that something changed,
-    not what. It is a warning where the project's own entry stands on a stock entry or hides one, which a new version of
-    the runner may have changed unseen.
+    not what. It is a warning where the project's own entry extends or replaces a stock entry, which a new version of
+    the runner may have changed unnoticed.
     """
-    origin, leans = _origin(config, name)
-    then = record_of(logs, good) if good else None
+    origin, uses_stock = _origin(config, name)
+    place = logs.place_of(good["run_id"]) if good else None
+    then = store.read_metadata(logs.path(place)) if place else None
     if then is None:
         return Check("entry", "ok", origin)
     if then.get("config_hash") == config.digest:
@@ -55,13 +83,13 @@ def entry_check(config: Config, logs: Logs, name: str, good: JsonObject | None) 
     changed = f"{origin}; the configuration changed since then"
     if version != __version__:
         changed += f" (runner {version}, now {__version__})"
-    if not leans:
+    if not uses_stock:
         return Check("entry", "ok", changed)
     return Check("entry", "warn", changed, f"compare it with the stock entry, or try it: `runner doctor --live {name}`")
 
 
 def _origin(config: Config, name: str) -> tuple[str, bool]:
-    """In words, and whether a stock entry stands below or behind the project's own."""
+    """Where the entry is, in words, and whether it extends or replaces a stock entry."""
     file, line, _ = config.origin("agents", name)
     stock = project_at(stock_dir())
     stock_file = shown(stock.agents_file or AGENTS)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
-from runner.modelserver import openai
+from runner.modelserver import openai_errors
 from runner.modelserver.dialect import (
     CREATED,
     Call,
@@ -14,13 +15,11 @@ from runner.modelserver.dialect import (
     halves,
     shell_use,
 )
+from runner.modelserver.scenario import Answer, Refusal, Tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runner.model import JsonObject
-    from runner.modelserver.scenario import Answer, Refusal, Tokens
 
 _RESULTS = ("function_call_output", "custom_tool_call_output", "local_shell_call_output")
 
@@ -50,7 +49,7 @@ def _texts(item: JsonObject) -> Iterator[str]:
             yield str(part.get("text", ""))
 
 
-def aside(path: str, body: JsonObject) -> JsonObject | None:  # noqa: ARG001  (this API has nothing but calls)
+def side_answer(path: str, body: JsonObject) -> JsonObject | None:  # noqa: ARG001  (this API has nothing but calls)
     return None
 
 
@@ -60,37 +59,37 @@ def answer(call: Call, answer: Answer, number: int) -> JsonObject:
 
 def stream(call: Call, answer: Answer, number: int) -> list[bytes]:
     opening = _response(call, number, "in_progress", [])
-    told: list[JsonObject] = [
+    events: list[JsonObject] = [
         {"type": "response.created", "response": opening},
         {"type": "response.in_progress", "response": opening},
     ]
     for index, item in enumerate(_output(call, answer, number)):
-        told += _item_events(index, item)
-    told.append({"type": "response.completed", "response": _completed(call, answer, number)})
-    return [event(data["type"], {**data, "sequence_number": at}) for at, data in enumerate(told)]
+        events += _item_events(index, item)
+    events.append({"type": "response.completed", "response": _completed(call, answer, number)})
+    return [event(data["type"], {**data, "sequence_number": at}) for at, data in enumerate(events)]
 
 
 def refuse(call: Call, refusal: Refusal, number: int, now: float) -> HttpAnswer:
-    refused = openai.refuse(call, refusal, number)
+    refused = openai_errors.refuse(call, refusal, number)
     if refusal.kind == "usage_limit":
         return HttpAnswer(refused.status, {"x-request-id": refused.headers["x-request-id"]}, _plan(refusal, now))
     if refusal.kind == "model_not_found":
         text = f"The requested model '{call.model}' does not exist."
-        return HttpAnswer(400, refused.headers, {"error": {**openai.error(call, refusal), "message": text}})
+        return HttpAnswer(400, refused.headers, {"error": {**openai_errors.error(call, refusal), "message": text}})
     return refused
 
 
 def _plan(refusal: Refusal, now: float) -> JsonObject:
-    """What a subscription's service says when the window is used up; composed from what the CLIs read."""
+    """The error of a subscription whose window is used up, composed from what the CLIs read."""
     wait = refusal.retry_after or 0
-    told = {"type": "usage_limit_reached", "message": "The usage limit has been reached", "plan_type": "plus"}
-    return {"error": {**told, "resets_at": int(now) + wait, "resets_in_seconds": wait}}
+    error = {"type": "usage_limit_reached", "message": "The usage limit has been reached", "plan_type": "plus"}
+    return {"error": {**error, "resets_at": int(now) + wait, "resets_in_seconds": wait}}
 
 
 def stream_error(call: Call, refusal: Refusal) -> bytes:
-    told = openai.error(call, refusal)
+    error = openai_errors.error(call, refusal)
     response = _response(call, 0, "failed", [])
-    failed = {**response, "error": {"code": told["code"] or told["type"], "message": told["message"]}}
+    failed = {**response, "error": {"code": error["code"] or error["type"], "message": error["message"]}}
     return event("response.failed", {"type": "response.failed", "response": failed})
 
 

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
+from runner.config import Config
 from runner.crontab import crontab, crontab_io, systemd
 from runner.crontab.crontab import block_of, find, matches
 from runner.crontab.environment import heartbeat_command
 from runner.doctor.check import Check
 from runner.errors import RunnerError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from runner.config import Config
-
 _ADVICE = "`runner cron install` lets the heartbeat start what is due, close lost runs and send what waits"
 
 
 def cron_check(config: Config, environ: Mapping[str, str]) -> Check:
-    """Another user's crontab, and whether systemd was told of its timer, is not seen."""
+    """Another user's crontab, and whether systemd has loaded its timer, are not checked."""
     try:
         if systemd.read_units(systemd.units_folder(environ), config.project.root):
             return Check("cron", "ok", "a systemd timer of this project is written")
     except RunnerError:
-        pass  # no home, or a file of somebody else's: then it is the crontab's turn
+        pass  # no home, or a file that is not ours: then look at the crontab
     try:
         return _crontab(config, environ, crontab_io.read(environ))
     except RunnerError as error:
@@ -34,10 +30,10 @@ def cron_check(config: Config, environ: Mapping[str, str]) -> Check:
 
 def _crontab(config: Config, environ: Mapping[str, str], table: bytes) -> Check:
     """Raises RunnerError for a damaged marker."""
-    heartbeat = heartbeat_command(config, environ)
-    block = find(table, os.fsencode(heartbeat.project))
+    beat = heartbeat_command(config, environ)
+    block = find(table, os.fsencode(beat.project))
     if block is not None:
-        current = matches(block, block_of(heartbeat))
+        current = matches(block, block_of(beat))
         changed = "" if current else ", which `runner cron install` would change: see `runner cron show`"
         return Check("cron", "ok", f"a block of the crontab{changed}")
     for other in crontab.blocks(table):

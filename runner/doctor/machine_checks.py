@@ -1,30 +1,26 @@
-"""What all agents need of this machine: git, room for records, a channel for messages, a line in the crontab."""
+"""What all agents need from this machine: git, room for records, a channel for messages, a line in the crontab."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Mapping
 
 from runner import __version__, git
+from runner.config import Config
 from runner.doctor.check import Check
-from runner.doctor.cron import cron_check
+from runner.doctor.cron_check import cron_check
 from runner.errors import UsageError
 from runner.files import reason
-from runner.history.triage import silence
+from runner.history.findings import silence
+from runner.notify.outbox import Outbox
 from runner.notify.policy import read_policy
 from runner.process.containment import CONTAINMENT_VARIABLE, Containment, check_rung
+from runner.records.folder import Logs
 from runner.schedule.due import MISFIRE_GRACE_TIME, schedules_of
 from runner.schedule.state import last_heartbeat
 from runner.template import TemplateError
 from runner.units import format_duration
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from runner.config import Config
-    from runner.notify.outbox import Outbox
-    from runner.records.folder import Logs
 
 _LITTLE_ROOM, _NO_ROOM = 1 << 30, 16 << 20  # bytes
 
@@ -62,7 +58,7 @@ def _identity(root: str, environ: Mapping[str, str]) -> Check:
 def _logs(logs: Logs, root: str, environ: Mapping[str, str]) -> Iterator[Check]:
     refused = _refused(logs.root)
     if refused is not None:
-        yield Check("logs", "fail", f"cannot write to {logs.root}: {refused}", "mend it, or set `settings.logs`")
+        yield Check("logs", "fail", f"cannot write to {logs.root}: {refused}", "fix it, or set `settings.logs`")
         return
     (top,) = git.run_all([["rev-parse", "--show-toplevel"]], root, dict(environ))
     checkout = os.fsdecode(top.out).removesuffix("\n")
@@ -78,7 +74,7 @@ def _logs(logs: Logs, root: str, environ: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _refused(folder: str) -> str | None:
-    """Why no file can be made in a folder, or in the nearest one above it that exists."""
+    """Why no file can be made in a folder, or in the first existing one above it."""
     probe = os.path.join(_existing(folder), f".doctor-{os.getpid()}")
     try:
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -106,7 +102,7 @@ def _disk(logs: Logs) -> Check:
 
 
 def _yaml() -> Check:
-    # A library that no other check, and no other command on a warm start, needs.
+    # Heavy, and only this check needs it.
     import yaml  # noqa: PLC0415
 
     if hasattr(yaml, "CSafeLoader"):
@@ -120,7 +116,7 @@ def _yaml() -> Check:
 
 
 def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Iterator[Check]:
-    """Never an address or a topic: whoever knows them may read along."""
+    """Check the channels, without an address or topic: anyone who knows these can read the messages."""
     try:
         targets = read_policy(config.notify, {}, environ).all_targets
     except TemplateError as error:
@@ -131,7 +127,12 @@ def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Ite
         kinds = ", ".join(dict.fromkeys(target["kind"] for target in targets))
         yield Check("messages", "ok", f"by {kinds}; `runner notify test` sends one")
     else:
-        yield Check("messages", "warn", "nobody hears of a run", "set RUNNER_NTFY_TOPIC, or see `notify` in tasks.yaml")
+        yield Check(
+            "messages",
+            "warn",
+            "no channel is configured",
+            "set RUNNER_NTFY_TOPIC, or see `notify` in tasks.yaml",
+        )
     for target in targets:
         variable = target.get("token_env")
         if variable:
@@ -145,7 +146,7 @@ def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Ite
 
 
 def _heartbeat(config: Config, logs: Logs, now: float) -> Iterator[Check]:
-    """Only of interest where something waits for it."""
+    """Check the heartbeat, where there are schedules."""
     number = len(schedules_of(config.tasks))
     if number:
         schedules = f"{number} schedule{'s' if number > 1 else ''}"
@@ -158,7 +159,7 @@ def _heartbeat(config: Config, logs: Logs, now: float) -> Iterator[Check]:
 
 
 def _containment(environ: Mapping[str, str]) -> Check:
-    """The rung that a run here would have, found as a run finds it."""
+    """Check the containment that a run here would have."""
     forced = environ.get(CONTAINMENT_VARIABLE)
     try:
         check_rung(forced)

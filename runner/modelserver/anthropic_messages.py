@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from runner.modelserver.dialect import (
     Call,
@@ -13,14 +14,14 @@ from runner.modelserver.dialect import (
     shell_use,
     words_in,
 )
+from runner.modelserver.scenario import Answer, Refusal, Tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from runner.model import JsonObject
-    from runner.modelserver.scenario import Answer, Refusal, RefusalKind, Tokens
+    from runner.modelserver.scenario import RefusalKind
 
 _ERRORS: dict[RefusalKind, tuple[int, str, str]] = {
     "rate_limit": (
@@ -63,7 +64,7 @@ def _user_blocks(body: JsonObject) -> Iterator[JsonObject]:
         yield from [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
 
 
-def aside(path: str, body: JsonObject) -> JsonObject | None:
+def side_answer(path: str, body: JsonObject) -> JsonObject | None:
     if path != "/v1/messages/count_tokens":
         return None
     return {"input_tokens": words_in(str(block.get("text", "")) for block in _user_blocks(body))}
@@ -79,7 +80,7 @@ def answer(call: Call, answer: Answer, number: int) -> JsonObject:
 
 
 def stream(call: Call, answer: Answer, number: int) -> list[bytes]:
-    # the count of the output is not known at the start; the service says 1 there
+    # The count of the output is not known at the start; the service sends 1 there.
     opening = {**_envelope(call, number, []), "stop_reason": None, "usage": _usage(answer.tokens, 1)}
     events = [event("message_start", {"type": "message_start", "message": opening}), event("ping", {"type": "ping"})]
     for index, block in enumerate(_blocks(call, answer, number)):
@@ -112,7 +113,7 @@ def _error(call: Call, refusal: Refusal) -> JsonObject:
 
 
 def _plan_headers(resets_at: int) -> dict[str, str]:
-    """What the service adds for a subscription whose window is used up; composed from what the CLIs read."""
+    """The headers for a subscription whose window is used up, composed from what the CLIs read."""
     prefix = "anthropic-ratelimit-unified"
     return {
         f"{prefix}-status": "rejected",

@@ -1,29 +1,27 @@
-"""Pure: what was found about the last hours → findings, worst first."""
+"""From the runs of the last hours to findings, worst first. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from runner.history.tables import Entry
 from runner.reasons import NOT_BEGUN, REASONS
+from runner.records.metadata import Record
 from runner.text import from_rfc3339, one_line, rfc3339
 from runner.units import format_duration
 from runner.values import dataclass
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from runner.model import JsonObject
-
 SECTIONS = ("silent", "missed", "configuration", "messages", "failures", "limits", "fine")
 """Worst first; every finding belongs to one."""
 
-# How surely the next run fails as well: first what goes on until a person changes something, then work that was not
+# By how surely the next run fails as well: first what lasts until a person changes something, then work that was not
 # done, limits, which end at their reset, runs that took too long, crashes, and last what usually passes.
-_SURELY = (
+_LASTING = (
     "internal disk_full launch_failed missing_requirement preflight dirty_workspace model_not_found auth billing "
     "permission refusal context_overflow no_commits uncommitted_changes agent_error usage_limit rate_limit timeout "
     "first_output idle_timeout crashed no_terminal_event no_output server overloaded network"
 ).split()
-_NO_FAILURE = frozenset(("success", "running", "interrupted", "lost", "missed"))
+_NOT_FAILURES = frozenset(("success", "running", "interrupted", "lost", "missed"))
 _QUIET_SKIPS = frozenset(("busy", "cooldown"))
 _LIMITS = frozenset(("usage_limit", "rate_limit"))
 _TEXT = 160
@@ -31,7 +29,7 @@ _TEXT = 160
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of triage. `person`: somebody has to act; `since` is RFC 3339; `run_id` is the newest run of it."""
+    """One line of triage. `person`: a person has to act; `since` is RFC 3339; `run_id` is the newest of its runs."""
 
     section: str
     text: str
@@ -45,16 +43,16 @@ class Finding:
     reason: str | None = None
 
 
-def silent(lost: Iterable[JsonObject], unclosed: Iterable[JsonObject]) -> list[Finding]:
-    """Runs that ended without a word: closed as lost by somebody else, or not closed by anybody yet."""
-    found = [_silent(run, "nobody has closed its record yet", "`runner heartbeat` closes it") for run in unclosed]
+def silent(lost: Iterable[Entry], unclosed: Iterable[Record]) -> list[Finding]:
+    """Report runs whose runner was killed: closed as lost by another process, or not closed yet."""
+    found = [_silent(run, "its record is not closed yet", "`runner heartbeat` closes it") for run in unclosed]
     return found + [_silent(run, "its runner ended without closing it", REASONS["lost"].advice) for run in lost]
 
 
-def _silent(run: JsonObject, text: str, advice: str) -> Finding:
+def _silent(run: Entry | Record, text: str, advice: str) -> Finding:
     return Finding(
         "silent",
-        f"{_subject(run)}: lost: {text}",
+        f"{run['agent']} {run['task']} {run['run_id']}: lost: {text}",
         person=True,
         advice=advice,
         since=run["started_at"],
@@ -65,20 +63,23 @@ def _silent(run: JsonObject, text: str, advice: str) -> Finding:
     )
 
 
-def missed(entries: Sequence[JsonObject]) -> list[Finding]:
-    """What schedules did not start, by agent and task; `entries` are newest first. A later success makes it good."""
-    groups: dict[tuple[str, str], list[JsonObject]] = {}
+def missed(entries: Sequence[Entry]) -> list[Finding]:
+    """Report what schedules did not start, by agent and task; `entries` are newest first.
+
+    After a later success of the same agent and task nothing is left to do.
+    """
+    groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         if entry["status"] == "missed":
             groups.setdefault((entry["task"], entry["agent"]), []).append(entry)
-    well = _last_successes(entries)
-    return [_missed(runs, well) for runs in groups.values()]
+    successes = _last_successes(entries)
+    return [_missed(runs, successes) for runs in groups.values()]
 
 
-def _missed(runs: list[JsonObject], well: dict[tuple[str, str], str]) -> Finding:
+def _missed(runs: list[Entry], successes: dict[tuple[str, str], str]) -> Finding:
     newest = runs[0]
-    again = well.get((newest["agent"], newest["task"]), "") > newest["run_id"]
-    text = one_line((newest["error"] or {}).get("message") or "", _TEXT)
+    again = successes.get((newest["agent"], newest["task"]), "") > newest["run_id"]
+    text = _message(newest)
     times = f"×{len(runs)}, at last " if len(runs) > 1 else ""
     return Finding(
         "missed",
@@ -95,7 +96,7 @@ def _missed(runs: list[JsonObject], well: dict[tuple[str, str], str]) -> Finding
 
 
 def no_heartbeat(schedules: int, last: float | None, now: float, longest: float) -> list[Finding]:
-    """Schedules that nobody starts: `longest` seconds without a heartbeat are too many."""
+    """Report schedules that do not start, because there was no heartbeat for more than `longest` seconds."""
     text = silence(last, now, longest)
     if not schedules or text is None:
         return []
@@ -105,53 +106,49 @@ def no_heartbeat(schedules: int, last: float | None, now: float, longest: float)
 
 
 def silence(last: float | None, now: float, longest: float) -> str | None:
-    """How long there was no heartbeat, when that is too long."""
+    """Say how long there was no heartbeat; None when that is not too long."""
     if last is None:
         return "no heartbeat yet: nothing is started"
     quiet = now - last
     return f"no heartbeat for {format_duration(quiet)}: nothing is started" if quiet > longest else None
 
 
-def failures(entries: Sequence[JsonObject], now: float) -> list[Finding]:
-    """What failed, an agent's repeats of one class folded; `entries` are newest first.
+def failures(entries: Sequence[Entry], now: float) -> list[Finding]:
+    """Report what failed, one finding for an agent's repeats of one class; `entries` are newest first.
 
-    What went well since, for the same agent and task, needs nobody any more. A limit needs nobody until its reset.
+    After a later success of the same agent and task no person is needed, nor for a limit before its reset.
     """
-    groups: dict[tuple[str, str], list[JsonObject]] = {}
+    groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
-        if entry["status"] not in _NO_FAILURE and entry["reason"] not in _QUIET_SKIPS:
+        if entry["status"] not in _NOT_FAILURES and entry["reason"] not in _QUIET_SKIPS:
             groups.setdefault((entry["agent"], entry["reason"] or entry["status"]), []).append(entry)
-    well = _last_successes(entries)
-    found = [_failure(reason, runs, well, now) for (_, reason), runs in groups.items()]
+    successes = _last_successes(entries)
+    found = [_failure(reason, runs, successes, now) for (_, reason), runs in groups.items()]
     return sorted(found, key=lambda finding: (not finding.person and finding.reason not in _LIMITS, *_rank(finding)))
 
 
-def _last_successes(entries: Sequence[JsonObject]) -> dict[tuple[str, str], str]:
+def _last_successes(entries: Sequence[Entry]) -> dict[tuple[str, str], str]:
     return {(entry["agent"], entry["task"]): entry["run_id"] for entry in reversed(entries) if entry["exit_code"] == 0}
 
 
 def _rank(finding: Finding) -> tuple[int, int]:
-    known = finding.reason in _SURELY
-    return (_SURELY.index(finding.reason) if known and finding.reason else len(_SURELY)), -finding.count
+    known = finding.reason in _LASTING
+    return (_LASTING.index(finding.reason) if known and finding.reason else len(_LASTING)), -finding.count
 
 
-def _failure(reason: str, runs: list[JsonObject], well: dict[tuple[str, str], str], now: float) -> Finding:
+def _failure(reason: str, runs: list[Entry], successes: dict[tuple[str, str], str], now: float) -> Finding:
     newest, oldest = runs[0], runs[-1]
-    open_ones = [run for run in runs if well.get((run["agent"], run["task"]), "") < run["run_id"]]
-    error = newest.get("error") or {}
+    unresolved = [run for run in runs if successes.get((run["agent"], run["task"]), "") < run["run_id"]]
     row = REASONS.get(reason)
-    times = (
-        f" ×{len(runs)} since {_clock(oldest['started_at'])}"
-        if len(runs) > 1
-        else f" at {_clock(oldest['started_at'])}"
-    )
+    clock = _clock(oldest["started_at"])
+    times = f" ×{len(runs)} since {clock}" if len(runs) > 1 else f" at {clock}"
     tasks = ", ".join(dict.fromkeys(run["task"] for run in runs))
-    passed = "" if open_ones else "; went well since"
+    passed = "" if unresolved else "; went well since"
     return Finding(
         "failures",
-        f"{newest['agent']}: {reason}{times} ({tasks}): {one_line(error.get('message') or '', _TEXT)}{passed}",
-        person=bool(open_ones) and not (reason in _LIMITS and _resets(newest, now)),
-        advice=row.advice if row and open_ones else None,
+        f"{newest['agent']}: {reason}{times} ({tasks}): {_message(newest)}{passed}",
+        person=bool(unresolved) and not (reason in _LIMITS and _resets(newest, now)),
+        advice=row.advice if row and unresolved else None,
         count=len(runs),
         since=oldest["started_at"],
         run_id=newest["run_id"],
@@ -161,25 +158,29 @@ def _failure(reason: str, runs: list[JsonObject], well: dict[tuple[str, str], st
     )
 
 
-def _resets(run: JsonObject, now: float) -> bool:
-    """Whether a limit says when it ends, and that is still to come."""
-    until = (run.get("error") or {}).get("retry_at")
+def _message(run: Entry) -> str:
+    return one_line(run["error"]["message"] or "", _TEXT) if run["error"] else ""
+
+
+def _resets(run: Entry, now: float) -> bool:
+    """Whether a limit says when it ends, and that is in the future."""
+    until = run["error"] and run["error"]["retry_at"]
     try:
         return until is not None and from_rfc3339(until) > now
     except ValueError:
         return False
 
 
-def limits(entries: Sequence[JsonObject], now: float) -> list[Finding]:
-    """Agents whose newest run met a limit that still holds."""
-    newest: dict[str, JsonObject] = {}
+def limits(entries: Sequence[Entry], now: float) -> list[Finding]:
+    """Report agents whose newest run met a limit that still holds."""
+    newest: dict[str, Entry] = {}
     for entry in entries:
         if entry["status"] not in NOT_BEGUN:
             newest.setdefault(entry["agent"], entry)
     return [
         Finding(
             "limits",
-            f"{run['agent']}: {run['reason']} until {run['error']['retry_at']}",
+            f"{run['agent']}: {run['reason']} until {run['error']['retry_at'] if run['error'] else ''}",
             person=False,
             run_id=run["run_id"],
             agent=run["agent"],
@@ -190,22 +191,18 @@ def limits(entries: Sequence[JsonObject], now: float) -> list[Finding]:
     ]
 
 
-def left_alone(agent: str, reason: str, how: str, run_id: str) -> Finding:
-    """An agent in cooldown; `how` says until when and why."""
+def in_cooldown(agent: str, reason: str, how: str, run_id: str) -> Finding:
+    """Report an agent in cooldown; `how` says until when and why."""
     advice = f"`runner agents clear {agent}` ends it"
     return Finding("limits", f"{agent}: {how}", person=False, advice=advice, run_id=run_id, agent=agent, reason=reason)
 
 
-def fine(entries: Sequence[JsonObject], running: int, since: str) -> Finding:
-    """What is well, in one line."""
-    well = [entry for entry in entries if entry["status"] == "success"]
-    agents = len({entry["agent"] for entry in well})
-    text = (
-        f"{_number(len(well), 'run')} of {_number(agents, 'agent')} went well since {since}"
-        if well
-        else "no run went well"
-    )
-    return Finding("fine", text + (f", {running} running now" if running else ""), person=False, count=len(well))
+def fine(entries: Sequence[Entry], running: int, since: str) -> Finding:
+    """Say in one line what went well."""
+    agents = [entry["agent"] for entry in entries if entry["status"] == "success"]
+    runs, by = _number(len(agents), "run"), _number(len(set(agents)), "agent")
+    text = f"{runs} of {by} went well since {since}" if agents else "no run went well"
+    return Finding("fine", text + (f", {running} running now" if running else ""), person=False, count=len(agents))
 
 
 def _number(count: int, noun: str) -> str:
@@ -213,9 +210,5 @@ def _number(count: int, noun: str) -> str:
 
 
 def _clock(when: str | None) -> str:
-    """`15:30Z` of an RFC 3339 time; with the day, for the night may lie between."""
+    """`02-19 15:30Z` of an RFC 3339 time."""
     return f"{when[5:10]} {when[11:16]}Z" if when else "?"
-
-
-def _subject(run: JsonObject) -> str:
-    return f"{run['agent']} {run['task']} {run['run_id']}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from runner.modelserver.dialect import HttpAnswer
+from runner.modelserver.dialect import Call, HttpAnswer
+from runner.modelserver.scenario import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
-    from runner.modelserver.dialect import Call
-    from runner.modelserver.scenario import Refusal, RefusalKind
+    from runner.modelserver.scenario import RefusalKind
 
 _LIMITS = "Visit https://platform.openai.com/account/rate-limits to learn more."
 # kind: (HTTP status, type, code, message)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
-from runner.modelserver import openai
+from runner.modelserver import openai_errors
 from runner.modelserver.dialect import (
     CREATED,
     Call,
+    HttpAnswer,
     data_event,
     find_shell,
     halves,
     shell_use,
 )
+from runner.modelserver.scenario import Answer, Refusal, Tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runner.model import JsonObject
-    from runner.modelserver.dialect import HttpAnswer
-    from runner.modelserver.scenario import Answer, Refusal, Tokens
 
 _END = b"data: [DONE]\n\n"
 
@@ -46,7 +45,7 @@ def _texts(message: JsonObject) -> Iterator[str]:
             yield str(part.get("text", ""))
 
 
-def aside(path: str, body: JsonObject) -> JsonObject | None:  # noqa: ARG001  (this API has nothing but calls)
+def side_answer(path: str, body: JsonObject) -> JsonObject | None:  # noqa: ARG001  (this API has nothing but calls)
     return None
 
 
@@ -71,13 +70,13 @@ def stream(call: Call, answer: Answer, number: int) -> list[bytes]:
     return [*map(data_event, chunks), _END]
 
 
-def refuse(call: Call, refusal: Refusal, number: int, now: float) -> HttpAnswer:  # noqa: ARG001  (says waits, no times)
-    return openai.refuse(call, refusal, number)
+def refuse(call: Call, refusal: Refusal, number: int, now: float) -> HttpAnswer:  # noqa: ARG001  (it sends waits, not times)
+    return openai_errors.refuse(call, refusal, number)
 
 
 def stream_error(call: Call, refusal: Refusal) -> bytes:
     # not documented for this API itself; the gateways that speak it give the HTTP status as the code
-    return data_event({"error": {**openai.error(call, refusal), "code": openai.status(refusal)}})
+    return data_event({"error": {**openai_errors.error(call, refusal), "code": openai_errors.status(refusal)}})
 
 
 def _deltas(call: Call, answer: Answer, number: int) -> Iterator[JsonObject]:
@@ -107,7 +106,7 @@ def _envelope(call: Call, number: int, kind: str) -> JsonObject:
 
 
 def _usage(tokens: Tokens) -> JsonObject:
-    """This API does not tell what was written to the cache: it is part of the prompt."""
+    """This API does not report what was written to the cache: it is part of the prompt."""
     return {
         "prompt_tokens": tokens.input_tokens,
         "completion_tokens": tokens.output_tokens,
