@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from runner.config import check_pair
-from runner.config.prompts import read_prompt
+from runner.config import check_pair, read_prompt
 from runner.errors import ConfigError, UsageError, did_you_mean
 from runner.run.plan import PROMPT_TASK, Entries
 from runner.values import replace
@@ -42,13 +41,13 @@ def _with_fallback(config: Config, name: str, task: str) -> tuple[str, ...]:
     fallback = config.task(task).get("fallback")
     if not fallback:
         return (name,)
-    # Few tasks have one; the others do without these modules.
-    from runner.config.pairs import pair_problems  # noqa: PLC0415
-    from runner.run.retry import chain_of  # noqa: PLC0415
+    from runner.run.retry import chain_of  # noqa: PLC0415 - few tasks have one; the others do without it
 
     names = chain_of(name, fallback)
     if any(other not in config.agents for other in names[1:]):
-        raise ConfigError(pair_problems(config, task))
+        from runner.config.checks import named_agents  # noqa: PLC0415 - brings cronsim, for an error alone
+
+        raise ConfigError(named_agents(config, task))
     return names
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from runner import __version__
 from runner.config import load
+from runner.config.display import show_file
 from runner.config.project import AGENTS, project_at, stock_dir
-from runner.config.snapshot import shown
 from runner.doctor.check import Check
 from runner.doctor.history import record_of
 from runner.text import from_rfc3339
@@ -64,7 +64,7 @@ def _origin(config: Config, name: str) -> tuple[str, bool]:
     """In words, and whether a stock entry stands below or behind the project's own."""
     file, line, _ = config.origin("agents", name)
     stock = project_at(stock_dir())
-    stock_file = shown(stock.agents_file or AGENTS)
+    stock_file = show_file(stock.agents_file or AGENTS)
     if file == stock_file:
         return "stock", False
     place = f"{file}:{line}"

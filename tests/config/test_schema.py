@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from runner.config.messages import type_words
-from runner.config.schema_check import check_data, schema_of
-from runner.config.templates import VARIABLES
-from runner.config.yamlfile import parse
+from runner.config.schema import check_data, schema_of, type_words
+from runner.config.variables import VARIABLES
+from runner.config.yaml_reader import parse
 from runner.parsers.compile import FORMATS, KEYS
 from runner.parsers.folds import FIELDS, TAKES
 from runner.parsers.resets import KINDS

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.config import yamlfile
-from runner.config.yamlfile import parse
+from runner.config import yaml_reader
+from runner.config.yaml_reader import parse
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_faults(
     data: bytes, place: tuple[int, int], message: str, loader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The parser in C and the one in Python agree."""
-    monkeypatch.setattr(yamlfile, "_LOADER", getattr(yaml, loader))
+    monkeypatch.setattr(yaml_reader, "_LOADER", getattr(yaml, loader))
 
     fault = parse(data[:20_000] if loader == "SafeLoader" else data).faults[0]
 
