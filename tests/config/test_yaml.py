@@ -60,6 +60,7 @@ def test_places() -> None:
         (b"a: &a [*a]\n", (1, 8), "unknown alias `*a`"),
         (b"a: 1\n---\nb: 2\n", (2, 1), "a second document begins here, expected one document a file"),
         (b"[" * 500_000, (1, 65), "is nested more than 64 levels deep"),
+        (b"a: 1\nb: [x, " + b"[" * 500_000, (2, 70), "is nested more than 64 levels deep"),
         (b"- " * 500_000, (1, 129), "is nested more than 64 levels deep"),
         (b"{" * 100, (1, 2), "a template without quotes"),
         (b"? [a]\n: b\n", (1, 3), "expected a word as key"),
