@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runner.config import Config
     from runner.model import Evidence, JsonObject, Reply, Verdict
     from runner.parsers import Parser, Reader
-    from runner.parsers.problems import Trail
+    from runner.parsers.rules import Trail
 
     Source = Literal["stdout", "stderr"]
 
