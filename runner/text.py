@@ -91,3 +91,8 @@ def rfc3339(when: float) -> str:
     """`2026-02-19T17:50:43.120Z` for seconds since the epoch."""
     seconds, millis = divmod(round(when * 1000), 1000)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{millis:03}Z"
+
+
+def position(text: str, offset: int) -> tuple[int, int]:
+    """Line and column, counted from 1, of an offset in a text."""
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)

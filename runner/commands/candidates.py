@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.config import Config, check_pair
-from runner.config.prompts import read_prompt
+from runner.config import Config, check_pair, read_prompt
 from runner.errors import ConfigError, UsageError, did_you_mean
 from runner.model import Request
 from runner.run.plan import PROMPT_TASK, Entries
@@ -43,13 +42,14 @@ def _with_fallback(config: Config, name: str, task: str) -> tuple[str, ...]:
     fallback = config.task(task).get("fallback")
     if not fallback:
         return (name,)
-    # Few tasks have one: the others start sooner without these modules.
-    from runner.config.pairs import pair_problems  # noqa: PLC0415
+    # Few tasks have one: the others start sooner without this module.
     from runner.run.retry import chain_of  # noqa: PLC0415
 
     names = chain_of(name, fallback)
     if any(other not in config.agents for other in names[1:]):
-        raise ConfigError(pair_problems(config, task))
+        from runner.config.checks import named_agents  # noqa: PLC0415 - brings cronsim, for an error alone
+
+        raise ConfigError(named_agents(config, task))
     return names
 
 

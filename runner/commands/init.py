@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from runner.config import find_project, stock_dir
-from runner.config.snapshot import shown
+from runner.config.display import show_file
 from runner.errors import RunnerError
 from runner.files import reason
 
@@ -33,7 +33,7 @@ def _put(path: str, source: str, note: str = "") -> None:
     text = _read(source)
     written = _write(path, text)
     differs = not written and note and (not os.path.isfile(path) or _read(path) != text)
-    print(f"{'written' if written else 'kept   '}  {shown(path)}{note if differs else ''}")
+    print(f"{'written' if written else 'kept   '}  {show_file(path)}{note if differs else ''}")
 
 
 def _read(path: str) -> bytes:
@@ -63,4 +63,4 @@ def _write(path: str, text: bytes) -> bool:
 
 
 def _refused(path: str, error: OSError) -> RunnerError:
-    return RunnerError(f"cannot write `{shown(path)}`: {reason(error)}")
+    return RunnerError(f"cannot write `{show_file(path)}`: {reason(error)}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Literal, TypedDict, Unpack
 
     from runner.model import JsonObject
-    from runner.parsers.problems import Trail
+    from runner.parsers.rules import Trail
 
     Source = Literal["stdout", "stderr"]
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from runner.commands._report import REPORTS, Report
 from runner.config.build import in_order
 from runner.config.checks import check_all
+from runner.config.display import show_file
 from runner.config.load import examine
 from runner.config.project import AGENTS, TASKS, Project, find_project, project_at
-from runner.config.snapshot import shown
 from runner.errors import EXIT_CONFIG, Problem, UsageError, did_you_mean
 
 
@@ -32,7 +32,7 @@ def examine_all(projects: Sequence[Project]) -> Report:
     agents = tasks = 0
     for project in projects:
         config, found = examine(project, None)
-        files += [shown(path) for path in (project.agents_file, project.tasks_file) if path is not None]
+        files += [show_file(path) for path in (project.agents_file, project.tasks_file) if path is not None]
         if config is not None:
             found = [*found, *check_all(config)]
             agents += len(config.agents)

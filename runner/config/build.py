@@ -1,31 +1,50 @@
-"""Sources → merged configuration, with everything that is wrong in them. The cold path: brings in yaml."""
+"""Sources → merged configuration, with everything that is wrong in it. The cold path: brings in yaml."""
 
 from __future__ import annotations
 
+import os
 import re
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 
-from runner.config.merge import Layer, Merged, TooLargeError, merge
+from runner.config.display import listed, near, show_file, show_path
+from runner.config.merge import BUILT_IN_PARSER, Layer, Merged, TooLargeError, merge
 from runner.config.normalise import normalise
 from runner.config.positions import Positions, problem
-from runner.config.schema_check import check_data, schema_of
-from runner.config.yamlfile import Fault, parse, place
+from runner.config.schema import check_data, schema_of
+from runner.config.sources import Source
+from runner.config.yaml_reader import Document, Fault, parse
 from runner.errors import Problem
+from runner.parsers import RuleError, compile_parser
+from runner.text import position
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from runner.config.snapshot import Source
-    from runner.config.yamlfile import Document
+    from runner.config.display import Path
+    from runner.model import JsonObject
 
 MAX_PROBLEMS = 100
 MAX_EXPRESSIONS = 64 * 1024
+_MAX_LISTED = 8
 _TAG = re.compile(r"\{[{%][^}]{,1000}")
+REQUIRED = {
+    "agents": ("binary", "argv", "parser"),
+    "tasks": ("prompt",),
+    "sandboxes": ("argv",),
+    "parsers": ("format",),
+}
+
+
+def build_checked(sources: Sequence[Source], project_root: str) -> tuple[JsonObject, list[Problem]]:
+    """Return the merged sections and, in order, every problem that a run must not start with."""
+    merged, problems = build(sources, project_root)
+    if merged.sections:
+        problems += islice(_reference_problems(merged), MAX_PROBLEMS + 1)
+    return merged.sections, in_order(problems, [show_file(source.path) for source in sources])
 
 
 def build(sources: Sequence[Source], project_root: str) -> tuple[Merged, list[Problem]]:
-    """The merged sections and every problem of syntax, schema and inheritance; the warnings have that severity."""
+    """Return the merged sections and every problem and warning of syntax, schema and inheritance."""
     layers, problems = [], []
     for source in sources:
         document = parse(source.data)
@@ -47,13 +66,17 @@ def build(sources: Sequence[Source], project_root: str) -> tuple[Merged, list[Pr
     return merged, problems
 
 
+def positions(sources: Sequence[Source], project_root: str) -> Positions:
+    return Positions(build(sources, project_root)[0])
+
+
 def _size_faults(document: Document) -> list[Fault]:
-    """A file full of expressions would take long to check."""
+    """Refuse a file full of expressions, which would take long to check."""
     size = 0
     for tag in _TAG.finditer(document.text):
         size += tag.end() - tag.start()
         if size > MAX_EXPRESSIONS:
-            where = place(document.text, tag.start())
+            where = position(document.text, tag.start())
             return [Fault(*where, f"more than {MAX_EXPRESSIONS:,} characters of template expressions in one file")]
     return []
 
@@ -64,12 +87,8 @@ def _shape_faults(source: Source, document: Document) -> list[Fault]:
     return list(islice(check_data(document, schema_of(source.kind)), MAX_PROBLEMS + 1))
 
 
-def positions(sources: Sequence[Source], project_root: str) -> Positions:
-    return Positions(build(sources, project_root)[0])
-
-
 def in_order(problems: Iterable[Problem], files: Sequence[str]) -> list[Problem]:
-    """By file in the order of `files`, then by place; the first MAX_PROBLEMS, the rest counted as one."""
+    """Sort by file in the order of `files`, then by place; the first MAX_PROBLEMS, the rest counted as one."""
     unique: dict[tuple[object, ...], Problem] = {}
     for found in problems:  # a fault that several entries inherit is one fault
         unique.setdefault((found.file, found.line, found.column, found.message), found)
@@ -86,3 +105,73 @@ def in_order(problems: Iterable[Problem], files: Sequence[str]) -> list[Problem]
 
 def _order(found: Problem) -> tuple[str, int, int]:
     return found.file, found.line, found.column
+
+
+def _reference_problems(merged: Merged) -> Iterator[Problem]:
+    """Check what an entry must have after inheritance, and what it says of other entries."""
+    positions = Positions(merged)
+    return chain(
+        _missing(merged, positions),
+        _unknown(merged, positions, "parser", "parsers"),
+        _unknown(merged, positions, "sandbox", "sandboxes"),
+        _rules(merged, positions),
+        _patterns(merged, positions),
+        _prompts(merged, positions),
+    )
+
+
+def _missing(merged: Merged, positions: Positions) -> Iterator[Problem]:
+    for section, required in REQUIRED.items():
+        for name, entry in merged.sections[section].items():
+            for key in required:
+                if key not in entry and (section, name) not in merged.broken:
+                    path: Path = (section, name)
+                    yield Problem(*positions.origin(path), f"missing key `{key}`", show_path(path))
+
+
+def _unknown(merged: Merged, positions: Positions, key: str, section: str) -> Iterator[Problem]:
+    known = merged.sections[section]
+    for name, entry in merged.sections["agents"].items():
+        wanted = entry.get(key)
+        if isinstance(wanted, str) and wanted not in known:
+            path: Path = ("agents", name, key)
+            few = 0 < len(known) <= _MAX_LISTED
+            hint = near(wanted, known) or (f"known: {listed(sorted(known), 'and')}" if few else None)
+            yield Problem(*positions.locate(path), f"unknown {key} `{wanted}`", show_path(path), hint)
+
+
+def _rules(merged: Merged, positions: Positions) -> Iterator[Problem]:
+    origin = merged.origins.get(("parsers", BUILT_IN_PARSER))
+    if origin is not None and not origin.layer.source.stock:
+        path: Path = ("parsers", BUILT_IN_PARSER)
+        yield Problem(*positions.origin(path), "the built-in parser cannot be replaced", show_path(path), "rename it")
+    for name, rules in merged.sections["parsers"].items():
+        try:
+            if "format" in rules:
+                compile_parser(rules, strict=True)
+        except RuleError as error:
+            for trail, message in error.problems:
+                path = ("parsers", name, *trail)
+                place = positions.origin(path) if message.startswith("unknown key") else positions.locate(path)
+                yield Problem(*place, message, show_path(positions.spelled(path)))
+
+
+def _patterns(merged: Merged, positions: Positions) -> Iterator[Problem]:
+    for name, task in merged.sections["tasks"].items():
+        try:
+            re.compile(task.get("nothing_to_do", ""))
+        except (re.error, OverflowError, RecursionError) as error:
+            path: Path = ("tasks", name, "nothing_to_do")
+            place = positions.inside(path, 1, (getattr(error, "colno", None) or 1))
+            yield Problem(*place, f"is no regular expression: {error}", show_path(path))
+
+
+def _prompts(merged: Merged, positions: Positions) -> Iterator[Problem]:
+    """Check that a prompt stays below its file's folder by name; links are followed when it is read."""
+    for name, task in merged.sections["tasks"].items():
+        path: Path = ("tasks", name, "prompt")
+        if "prompt" in task:
+            folder = merged.origins[path].layer.source.folder
+            if os.path.commonpath((task["prompt"], folder)) != folder:
+                message = "lies outside the folder of this file"
+                yield Problem(*positions.locate(path), message, show_path(path), "move the prompt below it")

@@ -6,19 +6,17 @@ A new name adds, the same name replaces, `extends: NAME` starts from another ent
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from runner.config.nearest import near
-from runner.config.yamlfile import Fault
+from runner.config.display import near
+from runner.config.sources import Source
+from runner.config.yaml_reader import Document, Fault
 from runner.values import dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from runner.config.paths import Path
-    from runner.config.snapshot import Source
-    from runner.config.yamlfile import Document
+    from runner.config.display import Path
 
 NAMED = ("agents", "tasks", "parsers", "sandboxes")
 SHARED = ("defaults", "notify", "settings")

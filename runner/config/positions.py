@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from runner.config.paths import show_path
-from runner.config.snapshot import shown
+from runner.config.display import show_file, show_path
+from runner.config.merge import Merged, Origin
+from runner.config.sources import Source
+from runner.config.yaml_reader import Document, Fault
 from runner.errors import Problem
 from runner.values import dataclass, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.config.merge import Merged, Origin
-    from runner.config.paths import Path
-    from runner.config.snapshot import Source
-    from runner.config.yamlfile import Document, Fault
+    from runner.config.display import Path
 
 
 @dataclass(frozen=True)
@@ -22,22 +21,22 @@ class Positions:
     def locate(self, path: Path) -> tuple[str, int, int]:
         """The place of a value, or of the nearest one around it."""
         origin, path = self._origin(path)
-        return shown(origin.layer.source.path), *nearest_place(origin.layer.document, path)
+        return show_file(origin.layer.source.path), *nearest_place(origin.layer.document, path)
 
     def origin(self, path: Path) -> tuple[str, int, int]:
         """The place of a key, or of the nearest one around it."""
         origin, path = self._origin(path)
         keys = origin.layer.document.keys
         if path not in keys and path in origin.layer.document.values:
-            return shown(origin.layer.source.path), *origin.layer.document.values[path]
+            return show_file(origin.layer.source.path), *origin.layer.document.values[path]
         while path not in keys and len(path) > 1:
             path = path[:-1]
-        return shown(origin.layer.source.path), *keys.get(path, (1, 1))
+        return show_file(origin.layer.source.path), *keys.get(path, (1, 1))
 
     def inside(self, path: Path, line: int, column: int) -> tuple[str, int, int]:
         """The place of a line and column within a text value, as exactly as the file's spelling lets see."""
         origin, path = self._origin(path)
-        return shown(origin.layer.source.path), *place_inside(origin.layer.document, path, line, column)
+        return show_file(origin.layer.source.path), *place_inside(origin.layer.document, path, line, column)
 
     def spelled(self, path: Path) -> Path:
         """`path` as its file spells it: without the `[0]` of a list of one that stands there alone."""
@@ -117,5 +116,5 @@ def _value(data: object, path: Path) -> object:
 
 
 def problem(source: Source, fault: Fault, severity: str = "error") -> Problem:
-    file, path = shown(source.path), show_path(fault.path)
+    file, path = show_file(source.path), show_path(fault.path)
     return Problem(file, fault.line, fault.column, fault.message, path, fault.hint, severity)

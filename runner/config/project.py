@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from runner.errors import UsageError
 from runner.values import dataclass
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 AGENTS = "agents.yaml"
 TASKS = "tasks.yaml"

@@ -1,25 +1,33 @@
-"""The templates of agents, sandboxes, tasks, messages and settings: syntax and variables."""
+"""Prompts and templates: where they may stand, their syntax, their variables. Checked for a pair before it runs."""
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable, Iterator, Set
+from itertools import islice
 
 from runner import template
+from runner.config.config import Config
+from runner.config.display import show_file
+from runner.config.project import stock_dir
+from runner.config.sources import UnreadableError, read_file
 from runner.config.variables import DEEP_VARIABLES, SANDBOX_ITEM, SANDBOX_VARIABLES, SHARED_VARIABLES, VARIABLES
-from runner.errors import Problem
+from runner.errors import ConfigError, Problem
 from runner.template.error import unknown_variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Set
     from typing import Any
 
-    from runner.config.paths import Path
-    from runner.config.value import Config
+    from runner.config.display import Path
     from runner.model import JsonObject
 
     Found = Iterator[tuple[Path, str]]
 
+MAX_PROBLEMS = 100
+MAX_PROMPT = 16 * 1024 * 1024
+PROMPT_VARIABLES = VARIABLES - {"prompt", "prompt_file"}
 _ONLY_SETTING = "of the settings there is the word `{{ settings.test_command }}` alone"
 _TEST_COMMAND = re.compile(r"\{\{\s*settings\.test_command\s*\}\}")
 
@@ -29,8 +37,22 @@ def is_test_command(word: str) -> bool:
     return _TEST_COMMAND.fullmatch(word) is not None
 
 
+def check_pair(config: Config, agent: str, task: str | None) -> None:
+    """Raise ConfigError with what is wrong with this pair; `task` None is a run with a prompt of its own."""
+    problems = list(islice(_pair_problems(config, agent, task), MAX_PROBLEMS))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _pair_problems(config: Config, agent: str, task: str | None) -> Iterator[Problem]:
+    yield from agent_problems(config, agent)
+    if task is not None:
+        yield from task_problems(config, task, agent)
+        yield from prompt_problems(config, task, agent)
+
+
 def agent_problems(config: Config, name: str) -> Iterator[Problem]:
-    """Of an agent, its sandbox and its parser."""
+    """Check an agent, its sandbox and its parser."""
     agent, path = config.agents[name], ("agents", name)
     names = VARIABLES | set(agent.get("options") or {})
     yield from _check(config, _of_agent(agent, path), names)
@@ -44,7 +66,7 @@ def agent_problems(config: Config, name: str) -> Iterator[Problem]:
 
 
 def sandbox_problems(config: Config, name: str, names: Set[str]) -> Iterator[Problem]:
-    """`names` are the variables of the agent that is in it."""
+    """Check a sandbox; `names` are the variables of the agent that is in it."""
     known = names | SANDBOX_VARIABLES
     for at, item in enumerate(config.sandboxes[name]["argv"]):
         path: Path = ("sandboxes", name, "argv", at)
@@ -60,7 +82,7 @@ def sandbox_problems(config: Config, name: str, names: Set[str]) -> Iterator[Pro
 
 
 def unused_sandboxes(config: Config) -> Iterator[Problem]:
-    """Of those that no agent names: with the options of every agent."""
+    """Check the sandboxes that no agent names: with the options of every agent."""
     used = {agent.get("sandbox") for agent in config.agents.values()}
     names = VARIABLES | {option for agent in config.agents.values() for option in agent.get("options") or {}}
     for name in config.sandboxes:
@@ -69,14 +91,14 @@ def unused_sandboxes(config: Config) -> Iterator[Problem]:
 
 
 def deep_problems(config: Config, name: str) -> Iterator[Problem]:
-    """Of what no run uses, only the doctor."""
+    """Check what no run uses, only the doctor."""
     pointing = config.agents[name].get("deep") or {}
     for key in ("env", "files"):
         yield from _check(config, _texts(pointing.get(key), ("agents", name, "deep", key)), DEEP_VARIABLES)
 
 
 def task_problems(config: Config, name: str, agent: str | None) -> Iterator[Problem]:
-    """`agent` None: with the options of every agent that may run it."""
+    """Check a task; without an `agent`, with the options of every agent that may run it."""
     task, path = config.tasks[name], ("tasks", name)
     yield from _check(
         config, [*_environment(task, path), *_commands(task, path)], VARIABLES | options_of(config, name, agent)
@@ -86,13 +108,42 @@ def task_problems(config: Config, name: str, agent: str | None) -> Iterator[Prob
         yield from _check(config, _texts(notify, (*path, "notify")), SHARED_VARIABLES)
 
 
+def prompt_problems(config: Config, name: str, agent: str | None) -> Iterator[Problem]:
+    """Check a task's prompt file; without an `agent`, with the options of every agent that may run it."""
+    path = config.tasks[name]["prompt"]
+    try:
+        text = read_prompt(config, name)
+    except UnreadableError as error:
+        place = config.locate("tasks", name, "prompt")
+        yield Problem(*place, f"the prompt file `{show_file(path)}` {error}", config.show("tasks", name, "prompt"))
+        return
+    for found in template.check(text, PROMPT_VARIABLES | options_of(config, name, agent)):
+        yield Problem(show_file(path), found.line, found.column, found.message, "", found.hint)
+
+
+def read_prompt(config: Config, name: str) -> str:
+    """Return the text of a task's prompt file. Raise UnreadableError."""
+    path = config.tasks[name]["prompt"]
+    home = os.path.realpath(path)
+    if not any(_below(home, os.path.realpath(folder)) for folder in (config.project.root, stock_dir())):
+        raise UnreadableError("lies outside the folder of its tasks.yaml")
+    try:
+        return read_file(path, MAX_PROMPT).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UnreadableError("is not UTF-8") from None
+
+
+def _below(path: str, folder: str) -> bool:
+    return os.path.commonpath((path, folder)) == folder
+
+
 def shared_problems(config: Config) -> Iterator[Problem]:
     yield from _check(config, _texts(config.notify, ("notify",)), SHARED_VARIABLES)
     yield from _check(config, _texts(config.settings, ("settings",)), SHARED_VARIABLES)
 
 
 def options_of(config: Config, task: str, agent: str | None) -> frozenset[str]:
-    """The options of the agent, without one those of every agent that may run the task."""
+    """Return the options of the agent, without one those of every agent that may run the task."""
     names = (config.tasks[task].get("agents") or config.agents) if agent is None else (agent,)
     agents = (config.agents[name] for name in names if name in config.agents)
     return frozenset(option for entry in agents for option in entry.get("options") or {})
@@ -130,7 +181,7 @@ def _listed(words: list[str], path: Path) -> Found:
 
 
 def _texts(value: Any, path: Path) -> Found:
-    """Every text below a value."""
+    """Yield every text below a value."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict | list):
@@ -139,7 +190,7 @@ def _texts(value: Any, path: Path) -> Found:
 
 
 def _files_of_rules(rules: Any, path: Path) -> Found:
-    """The files that a parser's rules read: `in: {file: ...}`."""
+    """Yield the files that a parser's rules read: `in: {file: ...}`."""
     if isinstance(rules, dict | list):
         for key, inner in rules.items() if isinstance(rules, dict) else enumerate(rules):
             if key == "in" and isinstance(inner, dict) and isinstance(inner.get("file"), str):

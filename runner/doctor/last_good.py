@@ -6,8 +6,8 @@ import json
 
 from runner import __version__
 from runner.config import Config, load
+from runner.config.display import show_file
 from runner.config.project import AGENTS, project_at, stock_dir
-from runner.config.snapshot import shown
 from runner.doctor.check import Check
 from runner.records import store
 from runner.records.folder import Logs
@@ -92,7 +92,7 @@ def _origin(config: Config, name: str) -> tuple[str, bool]:
     """Where the entry is, in words, and whether it extends or replaces a stock entry."""
     file, line, _ = config.origin("agents", name)
     stock = project_at(stock_dir())
-    stock_file = shown(stock.agents_file or AGENTS)
+    stock_file = show_file(stock.agents_file or AGENTS)
     if file == stock_file:
         return "stock", False
     place = f"{file}:{line}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from runner import files
 from runner.config import Config, state_home
-from runner.config.cache import cache_path
+from runner.config.load import cache_path
 from runner.doctor import scratch, trial
 from runner.doctor.check import Check
 from runner.errors import RunnerError

@@ -5,9 +5,8 @@ May import the ground only. The door: the names below.
 
 from __future__ import annotations
 
-from runner.parsers.compile import compile_parser
+from runner.parsers.compile import RuleError, compile_parser
 from runner.parsers.parser import Parser
-from runner.parsers.problems import RuleError
 from runner.parsers.reader import Live, Reader
 
 __all__ = ["Live", "Parser", "Reader", "RuleError", "compile_parser"]

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runner.model import Evidence, JsonObject, Terminal
-    from runner.parsers.problems import Trail
-    from runner.parsers.rules import Dispatch, FieldRule, Rules, Where
+    from runner.parsers.rules import Dispatch, FieldRule, Rules, Trail, Where
 
 
 class Findings:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from typing import Literal, TypeAlias
 
     from runner.model import Evidence, Fault, JsonObject, Reply
-    from runner.parsers.problems import Trail
-    from runner.parsers.rules import Dispatch, Rules
+    from runner.parsers.rules import Dispatch, Rules, Trail
 
     Source: TypeAlias = Literal["stdout", "stderr"]
 

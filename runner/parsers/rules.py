@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from runner.model import JsonObject
     from runner.parsers.patterns import Pattern
-    from runner.parsers.problems import Trail
     from runner.parsers.selectors import Condition, Pick, When
 
+    Trail: TypeAlias = tuple[str | int, ...]
     Where: TypeAlias = Literal["event", "stdout", "stderr", "file"]
     Hit: TypeAlias = tuple[str, Mapping[str, str | None]]
 

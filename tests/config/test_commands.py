@@ -14,8 +14,8 @@ from runner.commands import agents, schema, tasks
 from runner.commands._table import table
 from runner.commands.validate import validate
 from runner.config import Config, load
+from runner.config.checks import ALIASES, cron_fault
 from runner.config.project import project_at
-from runner.config.schedules import ALIASES, cron_fault
 from runner.errors import UsageError
 
 if TYPE_CHECKING:

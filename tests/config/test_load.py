@@ -12,7 +12,6 @@ import pytest
 
 from runner.config import (
     Config,
-    cache,
     check_pair,
     find_project,
     load,
@@ -20,8 +19,10 @@ from runner.config import (
     state_home,
     stock_dir,
 )
+from runner.config.display import show_file
+from runner.config.load import cache_path
 from runner.config.project import Project, project_at
-from runner.config.snapshot import UnreadableError, read_file, shown
+from runner.config.sources import UnreadableError, read_file
 from runner.errors import ConfigError, UsageError
 from tests.helpers import ROOT
 
@@ -159,7 +160,7 @@ def test_a_broken_configuration_is_not_cached(folder: Path, tmp_path: Path) -> N
 
 def cached(folder: Path, tmp_path: Path) -> Path:
     loaded(folder, tmp_path / "state")
-    path = Path(cache.cache_path(str(tmp_path / "state"), str(folder)))
+    path = Path(cache_path(str(tmp_path / "state"), str(folder)))
     assert path.stat().st_mode & 0o777 == 0o600
     return path
 
@@ -316,4 +317,4 @@ def test_a_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(gone)
     gone.rmdir()
 
-    assert shown("/some/where") == "/some/where"
+    assert show_file("/some/where") == "/some/where"

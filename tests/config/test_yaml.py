@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.config import yamlfile
-from runner.config.yamlfile import parse
+from runner.config import yaml_reader
+from runner.config.yaml_reader import parse
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,7 @@ def test_places() -> None:
         (b"a: &a [*a]\n", (1, 8), "unknown alias `*a`"),
         (b"a: 1\n---\nb: 2\n", (2, 1), "a second document begins here, expected one document a file"),
         (b"[" * 500_000, (1, 65), "is nested more than 64 levels deep"),
+        (b"a: 1\nb: [x, " + b"[" * 500_000, (2, 70), "is nested more than 64 levels deep"),
         (b"- " * 500_000, (1, 129), "is nested more than 64 levels deep"),
         (b"{" * 100, (1, 2), "a template without quotes"),
         (b"? [a]\n: b\n", (1, 3), "expected a word as key"),
@@ -72,7 +73,7 @@ def test_faults(
     data: bytes, place: tuple[int, int], message: str, loader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The parser in C and the one in Python agree."""
-    monkeypatch.setattr(yamlfile, "_LOADER", getattr(yaml, loader))
+    monkeypatch.setattr(yaml_reader, "_LOADER", getattr(yaml, loader))
 
     fault = parse(data[:20_000] if loader == "SafeLoader" else data).faults[0]
 

@@ -7,12 +7,10 @@ import os
 import stat
 from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseconds
 
+from runner.config.display import show_file
+from runner.config.project import Project
 from runner.errors import Problem
 from runner.values import dataclass
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.config.project import Project
 
 MAX_YAML = 1024 * 1024
 _KINDS = ("agents", "tasks")
@@ -22,8 +20,6 @@ _PLAIN_WORDS = {
     errno.EACCES: "cannot be read: permission denied",
     errno.ENXIO: "is a socket, expected a file",
 }
-
-
 _WRITABLE_BY_OTHERS = 0o022
 
 
@@ -56,7 +52,7 @@ def read_sources(project: Project, stock: str) -> tuple[list[Source], list[Probl
         try:
             sources.append(Source(kind, path, is_stock, read_file(path, MAX_YAML, runs=True)))
         except UnreadableError as error:
-            problems.append(Problem(shown(path), 0, 0, str(error)))
+            problems.append(Problem(show_file(path), 0, 0, str(error)))
     return sources, problems
 
 
@@ -106,15 +102,6 @@ def _kind(mode: int) -> str:
         (stat.S_ISBLK, "a device"),
     )
     return next((words for fits, words in kinds if fits(mode)), "no file")
-
-
-def shown(path: str) -> str:
-    """A path as messages show it: relative when it lies below the current folder."""
-    try:
-        here = os.path.join(os.getcwd(), "")
-    except FileNotFoundError:
-        return path
-    return path.removeprefix(here)
 
 
 def digest(sources: list[Source]) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from runner.config.paths import show_path
-from runner.errors import UsageError, did_you_mean
+from collections.abc import Callable, Mapping
+
+from runner.config.display import show_path
+from runner.config.project import Project
+from runner.errors import Problem, UsageError, did_you_mean
 from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from typing import Any
 
-    from runner.config.project import Project
-    from runner.errors import Problem
+    from runner.config.display import Path
     from runner.model import JsonObject
 
 SECTIONS = ("agents", "tasks", "parsers", "sandboxes", "notify", "settings", "defaults")
@@ -33,7 +34,7 @@ class Config:
     notify: JsonObject
     settings: JsonObject
     defaults: JsonObject
-    # Positions are needed for messages only, so they are made anew from the files' bytes when somebody asks.
+    # Positions are needed for messages only, so they are made from the files' bytes when one is asked for.
     positions: Callable[[], Any]
 
     def agent(self, name: str) -> JsonObject:
@@ -53,7 +54,7 @@ class Config:
         place: tuple[str, int, int] = self.positions().locate(path)
         return place
 
-    def inside(self, path: tuple[str | int, ...], line: int, column: int) -> tuple[str, int, int]:
+    def inside(self, path: Path, line: int, column: int) -> tuple[str, int, int]:
         """File, line, column of a line and column within a text value."""
         place: tuple[str, int, int] = self.positions().inside(path, line, column)
         return place

@@ -12,7 +12,7 @@ _PLAIN = (
     (
         "mapping values are not allowed",
         "a `:` is not expected here",
-        "quote a value that holds `: `, or mend the indentation",
+        "quote a value that holds `: `, or fix the indentation",
     ),
     ("could not find expected ':'", "a key without `:`", "write `key: value`, with a space after the colon"),
     ("expected key", "the indentation does not fit the lines above", "keys of one mapping begin at the same column"),
@@ -34,7 +34,7 @@ _PLAIN = (
     ("undefined alias", "an alias of an anchor that is not there", None),
     ("undefined tag handle", "a tag is not allowed here", None),
     ("expected alphabetic or numeric", "a `*` or `&` begins an alias or an anchor", "quote the value"),
-    ("expected <document start>", "a value after the end of the document", "mend the indentation"),
+    ("expected <document start>", "a value after the end of the document", "fix the indentation"),
 )
 
 

@@ -8,29 +8,17 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from runner.config.messages import (
-    for_boolean,
-    for_list,
-    for_text,
-    listed,
-    quote,
-    shown,
-    type_of,
-    type_words,
-)
-from runner.config.nearest import near
+from runner.config.display import MAX_SHOWN, listed, near, quoted, show_value
 from runner.config.project import stock_dir
-from runner.config.yamlfile import Fault
+from runner.config.yaml_reader import Document, Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runner.config.paths import Path
-    from runner.config.yamlfile import Document
+    from runner.config.display import Path
     from runner.model import JsonObject
 
 # Words that people use for a key of another name.
@@ -48,17 +36,28 @@ _ELSEWHERE = {
     **dict.fromkeys(("agents", "parsers", "sandboxes", "defaults"), "agents.yaml"),
 }
 
+_TYPES = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+    "array": "a list",
+    "object": "a mapping",
+}
+_TRUE, _FALSE = ("yes", "on", "y", "1"), ("no", "off", "n", "0")
+
 
 @lru_cache
 def schema_of(kind: str) -> JsonObject:
-    """The JSON Schema of agents, tasks or metadata."""
+    """Return the JSON Schema of agents, tasks or metadata."""
     with open(os.path.join(stock_dir(), "schema", f"{kind}.schema.json"), encoding="utf-8") as file:
         schema: JsonObject = json.load(file)
     return schema
 
 
 def check_data(document: Document, schema: JsonObject) -> Iterator[Fault]:
-    """Every fault, in the order of the data."""
+    """Yield every fault, in the order of the data."""
     return _Walk(document, schema).check(document.data, schema, (), None)
 
 
@@ -128,10 +127,10 @@ class _Walk:
             rule = self._resolved(part)
             refused = rule.get("not", {})
             if key in refused.get("enum", ()):
-                yield self._at_key(path, f"{quote(key)} is {refused['title']}, choose another", None)
+                yield self._at_key(path, f"{quoted(key)} is {refused['title']}, choose another", None)
             elif not _fits(rule, key):
                 yield self._at_key(
-                    path, f"expected {rule.get('title', 'a key')}, got {quote(key)}", _similar(key, rule)
+                    path, f"expected {rule.get('title', 'a key')}, got {quoted(key)}", _similar(key, rule)
                 )
 
     def _expected(self, data: Any, schema: JsonObject, path: Path, title: str | None) -> Fault:
@@ -143,10 +142,10 @@ class _Walk:
         else:
             what = f"one of {listed(words)}" if words else type_words(schema)
         hint = near(data, [str(word) for word in words]) if isinstance(data, str) else None
-        if hint is None and not all(shown(word).strip("`") in what for word in words):
+        if hint is None and not all(show_value(word).strip("`") in what for word in words):
             hint = f"one of {listed(words)}"
-        hint = hint or for_boolean(data, schema) or for_text(data, schema) or for_list(data, schema)
-        got = f"one with {len(data)}" if isinstance(data, list) and "minItems" in schema and data else shown(data)
+        hint = hint or _hint_for_boolean(data, schema) or _hint_for_text(data, schema) or _hint_for_list(data, schema)
+        got = f"one with {len(data)}" if isinstance(data, list) and "minItems" in schema and data else show_value(data)
         return Fault(*self._place(path), f"expected {what}, got {got}", path, hint)
 
     def _place(self, path: Path) -> tuple[int, int]:
@@ -159,15 +158,41 @@ class _Walk:
         return Fault(*place, message, path, hint)
 
 
+def _type_of(data: Any) -> str:
+    """The JSON Schema name of a value's type."""
+    if data is None:
+        return "null"
+    if isinstance(data, bool):
+        return "boolean"
+    names = ((str, "string"), (int, "integer"), (float, "number"), (list, "array"))
+    return next((name for kind, name in names if isinstance(data, kind)), "object")
+
+
+def type_words(schema: JsonObject) -> str:
+    types = schema.get("type", "object")
+    names = [types] if isinstance(types, str) else [name for name in types if name != "null"]
+    words = " or ".join(_TYPES[name] for name in names)
+    if "minimum" in schema or "maximum" in schema:
+        words += f" from {schema.get('minimum', 'any')}" + (f" to {schema['maximum']}" if "maximum" in schema else "")
+    for singular, least in (("item", schema.get("minItems")), ("key", schema.get("minProperties"))):
+        if least:
+            words += f" with at least {least} {singular}{'s' if least > 1 else ''}"
+    if schema.get("maxItems"):
+        words += f" of at most {schema['maxItems']} items"
+    if schema.get("minLength"):
+        words += " that is not empty"
+    return words
+
+
 def _admits(schema: JsonObject, data: Any) -> bool:
     """Whether data of this type can fit at all."""
     words = _words_of(schema)
     if words:
-        return type_of(data) in {type_of(word) for word in words}
+        return _type_of(data) in {_type_of(word) for word in words}
     types = schema.get("type")
     if types is None:
         return True
-    kind = type_of(data)
+    kind = _type_of(data)
     allowed = [types] if isinstance(types, str) else types
     return kind in allowed or (kind == "integer" and "number" in allowed)
 
@@ -179,7 +204,7 @@ def _words_of(schema: JsonObject) -> list[Any]:
 def _fits(schema: JsonObject, data: Any) -> bool:
     """Whether data of an admitted type has an admitted value or size; what is inside is not looked at."""
     words = _words_of(schema)
-    if words and not any(word == data and type_of(word) == type_of(data) for word in words):
+    if words and not any(word == data and _type_of(word) == _type_of(data) for word in words):
         return False
     if isinstance(data, str):
         long_enough: bool = schema.get("minLength", 0) <= len(data) <= schema.get("maxLength", len(data))
@@ -211,3 +236,32 @@ def _similar(key: str, rule: JsonObject) -> str | None:
     """A key that fits and looks much like `key`."""
     similar = re.sub(r"[^a-z0-9_-]+", "-", key[:64].lower()).strip("-_")
     return f"did you mean '{similar}'?" if similar and _fits(rule, similar) else None
+
+
+def _hint_for_boolean(data: Any, schema: JsonObject) -> str | None:
+    if schema.get("type") != "boolean" or not isinstance(data, str | int):
+        return None
+    word = str(data).lower()
+    if word in ("true", "false"):
+        return "write it without quotes"
+    return "write `true`" if word in _TRUE else "write `false`" if word in _FALSE else None
+
+
+def _hint_for_text(data: Any, schema: JsonObject) -> str | None:
+    wants_text = "string" in _all_types(schema)
+    if not wants_text or not isinstance(data, bool | int | float):
+        return None
+    return f"quote it: '{str(data).lower()}'"
+
+
+def _hint_for_list(data: Any, schema: JsonObject) -> str | None:
+    types = _all_types(schema)
+    if "array" not in types or "object" in types or not isinstance(data, str) or len(data) > MAX_SHOWN:
+        return None
+    return f"write `[{', '.join(data.split())}]`"
+
+
+def _all_types(schema: JsonObject) -> set[str]:
+    types = schema.get("type", ())
+    own = {types} if isinstance(types, str) else set(types)
+    return own.union(*(_all_types(branch) for branch in schema.get("anyOf", ())))
