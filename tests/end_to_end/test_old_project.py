@@ -62,6 +62,7 @@ def old(tmp_path: Path, server: Ntfy) -> Project:
             for before, after in places.items():
                 text = text.replace(before, after)
             path.write_text(text)
+            path.chmod(0o600)  # as the runner made it; git keeps no such modes
     # Files of the state are named by a digest of the project's folder.
     digest = hashlib.blake2b(os.fsencode(os.path.realpath(project.root)), digest_size=8).hexdigest()
     for path in [*(state / "projects").iterdir(), *(state / "config").iterdir()]:
