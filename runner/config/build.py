@@ -163,7 +163,7 @@ def _patterns(merged: Merged, positions: Positions) -> Iterator[Problem]:
         except (re.error, OverflowError, RecursionError) as error:
             path: Path = ("tasks", name, "nothing_to_do")
             place = positions.inside(path, 1, (getattr(error, "colno", None) or 1))
-            yield Problem(*place, f"is no regular expression: {error}", show_path(path))
+            yield Problem(*place, f"is not a regular expression: {error}", show_path(path))
 
 
 def _prompts(merged: Merged, positions: Positions) -> Iterator[Problem]:

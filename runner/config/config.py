@@ -38,33 +38,33 @@ class Config:
     positions: Callable[[], Any]
 
     def agent(self, name: str) -> JsonObject:
-        """Raises UsageError with the nearest name."""
+        """Return one entry. Raise UsageError with the nearest name."""
         return _entry("agent", name, self.agents)
 
     def task(self, name: str) -> JsonObject:
-        """Raises UsageError with the nearest name."""
+        """Return one entry. Raise UsageError with the nearest name."""
         return _entry("task", name, self.tasks)
 
     def parser(self, name: str) -> JsonObject:
-        """Raises UsageError with the nearest name."""
+        """Return one entry. Raise UsageError with the nearest name."""
         return _entry("parser", name, self.parsers)
 
     def locate(self, *path: str | int) -> tuple[str, int, int]:
-        """File, line, column of a value, or of what stands nearest around it."""
+        """Return file, line and column of a value, or of what stands nearest around it."""
         place: tuple[str, int, int] = self.positions().locate(path)
         return place
 
     def inside(self, path: Path, line: int, column: int) -> tuple[str, int, int]:
-        """File, line, column of a line and column within a text value."""
+        """Return file, line and column of a place within a text value."""
         place: tuple[str, int, int] = self.positions().inside(path, line, column)
         return place
 
     def show(self, *path: str | int) -> str:
-        """A path as messages show it."""
+        """Return a path as messages show it."""
         return show_path(self.positions().spelled(path))
 
     def origin(self, *path: str | int) -> tuple[str, int, int]:
-        """File, line, column of a key."""
+        """Return file, line and column of a key."""
         place: tuple[str, int, int] = self.positions().origin(path)
         return place
 

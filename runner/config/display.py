@@ -23,7 +23,7 @@ MAX_NAME = 64
 
 
 def show_file(path: str) -> str:
-    """A file's path: relative when it lies below the current folder."""
+    """Show a file's path: relative when it lies below the current folder."""
     try:
         here = os.path.join(os.getcwd(), "")
     except FileNotFoundError:
@@ -32,7 +32,7 @@ def show_file(path: str) -> str:
 
 
 def show_path(path: Path) -> str:
-    """`agents.mine.argv[2]`; a key with other characters in brackets and quotes."""
+    """Write `agents.mine.argv[2]`; a key with other characters in brackets and quotes."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -66,13 +66,13 @@ def _printable(text: str) -> str:
 
 
 def listed(words: Sequence[Any], last: str = "or") -> str:
-    """`a`, `b` or `c`"""
+    """Write `a`, `b` or `c`."""
     shown = [show_value(word) for word in words]
     return f" {last} ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
 
 
 def near(name: str, known: Iterable[str]) -> str | None:
-    """`did you mean 'X'?`, or None when nothing is near or the question is too large."""
+    """Return `did you mean 'X'?`, or None when nothing is near or the question is too large."""
     if len(name) > MAX_NAME:
         return None
     fitting = (other for other in sorted(known) if abs(len(other) - len(name)) <= max(3, len(name) // 2))

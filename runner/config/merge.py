@@ -35,7 +35,7 @@ class TooLargeError(Exception):
 
 @dataclass(frozen=True)
 class Layer:
-    """One file, ready to merge: its data are sound by the schema."""
+    """One file, ready to merge: its data is valid by the schema."""
 
     source: Source
     document: Document
@@ -68,14 +68,14 @@ class Merged:
 
 
 def merge(layers: Sequence[Layer]) -> Merged:
-    """`layers` from the lowest (stock) to the highest (project). Raises TooLargeError."""
+    """Merge layers from the lowest (stock) to the highest (project). Raise TooLargeError."""
     merged = Merged()
     for section in SHARED:
         target = merged.sections[section] = {}
         for layer in _used(layers, section):
             _overlay(merged, target, (section,), layer.data.get(section) or {}, Origin(layer, (section,)), deep=True)
     for section in NAMED:
-        _Family(merged, section, _used(layers, section)).resolve_all()
+        _Section(merged, section, _used(layers, section)).resolve_all()
     merged.sections["parsers"].setdefault(BUILT_IN_PARSER, {"format": "text"})
     size = _size(merged.sections["defaults"])
     for agent in merged.sections["agents"].values():
@@ -89,14 +89,14 @@ def _size(value: Any) -> int:
 
 
 def _used(layers: Sequence[Layer], section: str) -> list[Layer]:
-    """The layers that may hold a section; below one that says `stock: false` there is nothing."""
+    """Return the layers that a section is read from: none below one that says `stock: false`."""
     kind = "tasks" if section in ("tasks", "notify", "settings") else "agents"
     mine = [layer for layer in layers if layer.source.kind == kind]
     first = max((at for at, layer in enumerate(mine) if layer.data.get("stock") is False), default=0)
     return mine[first:]
 
 
-class _Family:
+class _Section:
     """The entries of one section, by layer and name."""
 
     def __init__(self, merged: Merged, section: str, layers: Sequence[Layer]) -> None:
@@ -129,7 +129,7 @@ class _Family:
         return result
 
     def _chain(self, at: int, name: str) -> list[tuple[int, str]]:
-        """An entry and those that it extends, itself first; as far as they are sound."""
+        """Return an entry and those that it extends, itself first; as far as they are valid."""
         chain = [(at, name)]
         while (base := self.entries[at][name].get("extends")) is not None:
             found = self._highest(base, at if base == name else None)

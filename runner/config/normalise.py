@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def normalise(kind: str, data: JsonObject, folder: str, logs_base: str) -> JsonObject:
-    """`data` of an agents or a tasks file that lies in `folder`; the log folder is relative to `logs_base`."""
+    """Normalise an agents or a tasks file that lies in `folder`; the log folder is relative to `logs_base`."""
     if kind == "agents":
         return {
             **data,
@@ -78,7 +78,7 @@ def _schedule(entry: JsonObject) -> JsonObject:
 
 
 def _fallback(given: Any) -> list[str] | dict[str, list[str]]:
-    """A list of agents for all, or one for each of some agents."""
+    """Return a list of agents for all, or one for each of some agents."""
     if isinstance(given, dict):
         return {name: [others] if isinstance(others, str) else others for name, others in given.items()}
     return [given] if isinstance(given, str) else given
@@ -96,7 +96,7 @@ def _common(entry: JsonObject) -> JsonObject:
 
 
 def _commands(given: list[Any]) -> list[list[str]]:
-    """One command is a list of words; several are a list of such lists, in which a lone word is a command."""
+    """Return a list of commands: one may be given alone, as its words; in a list, a word alone is a command."""
     if given and all(isinstance(word, str) for word in given):
         return [given]
     return [[item] if isinstance(item, str) else item for item in given]
@@ -112,7 +112,7 @@ def _settings(entry: JsonObject, folder: str, logs_base: str) -> JsonObject:
 
 
 def _lists(entry: JsonObject, *keys: str) -> JsonObject:
-    """A copy of `entry` in which a single text under one of `keys` is a list of one."""
+    """Copy `entry`; a single text under one of `keys` becomes a list of one."""
     return {key: [value] if key in keys and isinstance(value, str) else value for key, value in entry.items()}
 
 
@@ -121,7 +121,7 @@ def _text(value: Any) -> str:
 
 
 def absolute(path: str, folder: str) -> str:
-    """A path made absolute against its file's folder; left as written when it begins with `~` or is a template."""
+    """Make a path absolute against its file's folder, unless it begins with `~` or is a template."""
     if "{{" in path or "{%" in path or path.startswith(("~", "/")):
         return path
     return os.path.normpath(os.path.join(folder, path))

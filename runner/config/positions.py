@@ -19,12 +19,12 @@ class Positions:
     merged: Merged
 
     def locate(self, path: Path) -> tuple[str, int, int]:
-        """The place of a value, or of the nearest one around it."""
+        """Return the place of a value, or of the nearest one around it."""
         origin, path = self._origin(path)
         return show_file(origin.layer.source.path), *nearest_place(origin.layer.document, path)
 
     def origin(self, path: Path) -> tuple[str, int, int]:
-        """The place of a key, or of the nearest one around it."""
+        """Return the place of a key, or of the nearest one around it."""
         origin, path = self._origin(path)
         keys = origin.layer.document.keys
         if path not in keys and path in origin.layer.document.values:
@@ -34,12 +34,12 @@ class Positions:
         return show_file(origin.layer.source.path), *keys.get(path, (1, 1))
 
     def inside(self, path: Path, line: int, column: int) -> tuple[str, int, int]:
-        """The place of a line and column within a text value, as exactly as the file's spelling lets see."""
+        """Return the place of a line and column within a text value, as exactly as the file's spelling shows it."""
         origin, path = self._origin(path)
         return show_file(origin.layer.source.path), *place_inside(origin.layer.document, path, line, column)
 
     def spelled(self, path: Path) -> Path:
-        """`path` as its file spells it: without the `[0]` of a list of one that stands there alone."""
+        """Return `path` as its file spells it: without the `[0]` of a text that stands for a list of one."""
         origin, length = self._nearest(path)
         whole = (*origin.path, *path[length:])
         there = _written(origin.layer.document, whole)
@@ -53,7 +53,7 @@ class Positions:
         return origin, _written(origin.layer.document, (*origin.path, *path[length:]))
 
     def _nearest(self, path: Path) -> tuple[Origin, int]:
-        """The origin of the longest beginning of `path` that has one, else of something in it; and its length."""
+        """Return the origin of the longest prefix of `path` that has one, else of something in it; and its length."""
         origins = self.merged.origins
         for length in range(len(path), 0, -1):
             origin = origins.get(path[:length])
@@ -73,7 +73,7 @@ _WRITTEN_OUT = (0, "argv", "default", "count")
 
 
 def _written(document: Document, path: Path) -> Path:
-    """`path` without the step that it was given when a shorthand was written out."""
+    """Return `path` without the step that it was given when a shorthand was written out."""
     if path in document.values:
         return path
     shorter = ((*path[:at], *path[at + 1 :]) for at, step in enumerate(path) if step in _WRITTEN_OUT)
@@ -87,7 +87,7 @@ def nearest_place(document: Document, path: Path) -> tuple[int, int]:
 
 
 def place_inside(document: Document, path: Path, line: int, column: int) -> tuple[int, int]:
-    """Where a line and column of a text value stand in the file; its beginning when the spelling hides that."""
+    """Return the place in the file of a line and column of a text value; its start when the spelling hides it."""
     start = nearest_place(document, path)
     value = _value(document.data, path)
     if not isinstance(value, str):

@@ -26,7 +26,7 @@ class Project:
 
 
 def state_home(environ: Mapping[str, str]) -> str | None:
-    """The runner's folder below XDG_STATE_HOME; None where there is no home."""
+    """Return the runner's folder below XDG_STATE_HOME; None without a home."""
     base = environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(base):
         home = environ.get("HOME", "")
@@ -37,22 +37,22 @@ def state_home(environ: Mapping[str, str]) -> str | None:
 
 
 def stock_dir() -> str:
-    """The folder of the stock agents.yaml, tasks.yaml, prompts/ and schema/."""
+    """Return the folder of the stock agents.yaml, tasks.yaml, prompts/ and schema/."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     installed = os.path.join(package, "stock")
     return installed if os.path.isdir(installed) else os.path.dirname(package)
 
 
 def find_project(start: str, explicit: str | None) -> Project:
-    """The nearest folder from `start` upwards with an agents.yaml, else the git top level, else `start`.
+    """Return the nearest folder from `start` upwards with an agents.yaml, else the git top level, else `start`.
 
-    `explicit` names the folder itself. Raises UsageError when that is no folder.
+    `explicit` names the folder itself. Raise UsageError when it is not a folder.
     """
     if explicit is not None:
         folder = os.path.abspath(os.path.join(start, explicit))
         if not os.path.isdir(folder):
             raise UsageError(
-                f"the project `{explicit}` is no folder", hint="give a folder to --project or RUNNER_PROJECT"
+                f"the project `{explicit}` is not a folder", hint="give a folder to --project or RUNNER_PROJECT"
             )
         return project_at(folder)
     start = os.path.abspath(start)
@@ -63,12 +63,12 @@ def find_project(start: str, explicit: str | None) -> Project:
 def project_at(root: str) -> Project:
     stock = stock_dir()
     is_stock = os.path.realpath(root) == os.path.realpath(stock)
-    return Project(root, _there(root, AGENTS), _there(root, TASKS), is_stock)
+    return Project(root, _existing(root, AGENTS), _existing(root, TASKS), is_stock)
 
 
-def _there(folder: str, name: str) -> str | None:
+def _existing(folder: str, name: str) -> str | None:
     path = os.path.join(folder, name)
-    # A dangling link or a folder of that name is there, and an error that reading it reports.
+    # A dangling link or a folder of that name exists; reading it reports what is wrong.
     return path if os.path.lexists(path) else None
 
 

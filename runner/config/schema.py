@@ -81,7 +81,7 @@ class _Walk:
                 yield from self.check(item, schema.get("items", {}), (*path, at), None)
 
     def _resolved(self, schema: JsonObject) -> JsonObject:
-        """`schema` with what it refers to put in; its own words are stronger."""
+        """Return `schema` with what it refers to put in; its own keywords are stronger."""
         while "$ref" in schema:
             target: Any = self.root
             for step in schema["$ref"].removeprefix("#/").split("/"):
@@ -159,7 +159,7 @@ class _Walk:
 
 
 def _type_of(data: Any) -> str:
-    """The JSON Schema name of a value's type."""
+    """Return the JSON Schema name of a value's type."""
     if data is None:
         return "null"
     if isinstance(data, bool):
@@ -233,7 +233,7 @@ def _hint_for_key(key: str, known: JsonObject, path: Path) -> str | None:
 
 
 def _similar(key: str, rule: JsonObject) -> str | None:
-    """A key that fits and looks much like `key`."""
+    """Suggest a key that fits and looks much like `key`."""
     similar = re.sub(r"[^a-z0-9_-]+", "-", key[:64].lower()).strip("-_")
     return f"did you mean '{similar}'?" if similar and _fits(rule, similar) else None
 

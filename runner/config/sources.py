@@ -38,11 +38,11 @@ class Source:
 
 
 class UnreadableError(Exception):
-    """A file that is not read, and why."""
+    """Why a file is not read."""
 
 
 def read_sources(project: Project, stock: str) -> tuple[list[Source], list[Problem]]:
-    """The stock files and the project's, in the order in which they merge, and what could not be read."""
+    """Read the stock files and the project's, in the order in which they merge; return what could not be read, too."""
     wanted = [(kind, os.path.join(stock, f"{kind}.yaml"), True) for kind in _KINDS]
     if not project.is_stock:
         mine = zip(_KINDS, (project.agents_file, project.tasks_file), strict=True)
@@ -57,7 +57,7 @@ def read_sources(project: Project, stock: str) -> tuple[list[Source], list[Probl
 
 
 def read_file(path: str, limit: int, *, runs: bool = False) -> bytes:
-    """The bytes of a regular file of at most `limit` bytes; never waits for a FIFO. Raises UnreadableError.
+    """Read a regular file of at most `limit` bytes without waiting for a FIFO. Raise UnreadableError.
 
     `runs` is for a file that says which programs run: root reads none that others may write.
     """
@@ -66,7 +66,7 @@ def read_file(path: str, limit: int, *, runs: bool = False) -> bytes:
     except OSError as error:
         raise UnreadableError(_PLAIN_WORDS.get(error.errno or 0, f"cannot be read: {error.strerror}")) from None
     except ValueError:
-        raise UnreadableError("is no file name") from None
+        raise UnreadableError("is not a file name") from None
     try:
         mode = os.fstat(fd).st_mode
         if runs and os.geteuid() == 0 and stat.S_ISREG(mode) and mode & _WRITABLE_BY_OTHERS:
@@ -101,11 +101,11 @@ def _kind(mode: int) -> str:
         (stat.S_ISCHR, "a device"),
         (stat.S_ISBLK, "a device"),
     )
-    return next((words for fits, words in kinds if fits(mode)), "no file")
+    return next((words for fits, words in kinds if fits(mode)), "not a file")
 
 
 def digest(sources: list[Source]) -> str:
-    """A hash of every input: 16 hex digits."""
+    """Hash every input: 16 hex digits."""
     whole = blake2b(digest_size=8)
     for source in sources:
         for part in (os.fsencode(source.path), str(source.stock).encode(), source.data):

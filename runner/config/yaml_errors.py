@@ -38,12 +38,12 @@ _PLAIN = (
 )
 
 
-# Here the parser notices an end that is missing; what lacks it began at the context's place.
+# Of these the parser reports where it missed the end; what is not closed began at the place of its context.
 _UNCLOSED = ("could not find expected ':'", "expected ',' or ']'", "expected ',' or '}'", "unexpected end of stream")
 
 
 def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, str, tuple[()], str | None]:
-    """Line, column, message, no path, hint."""
+    """Return line, column, message, no path, and hint."""
     problem = error.problem or "is not YAML"
     unclosed = any(part in problem for part in _UNCLOSED)
     mark = (error.context_mark if unclosed else error.problem_mark) or error.problem_mark or error.context_mark

@@ -134,7 +134,7 @@ class _Compiler:
         return FaultRule(rule["class"], probe, rule.get("fails", False), reset_at, reset_kind, trail)
 
     def _probe(self, rule: Table, trail: Trail, *, take: str = "last", whole_text: bool = False) -> Probe:
-        """`whole_text`: a text source without `match` is a value itself."""
+        """Compile where a rule looks; with `whole_text`, a text source without `match` is a value itself."""
         where, file, inner = _source(rule.get("in"))
         wanted, wanted_trail = (inner, (*trail, "in")) if inner else (rule, trail)
         when, at, pattern = When(), None, None
@@ -163,7 +163,7 @@ class _Compiler:
 
 
 def _source(given: Any) -> tuple[Where, str | None, Table | None]:
-    """Where a rule looks, the file, and the `when` and `at` that stand inside `in`."""
+    """Return where a rule looks, the file, and the `when` and `at` that stand inside `in`."""
     if not isinstance(given, dict):
         return given or "event", None, None
     inner = given if "when" in given or "at" in given else None

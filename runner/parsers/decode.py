@@ -1,20 +1,20 @@
-"""Bytes → JSON events. Whatever is no JSON object is no event, never an exception."""
+"""Bytes → JSON events. What is not a JSON object is skipped, never an exception."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 from runner.parsers.scalars import decoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from runner.model import JsonObject
 
-LONGEST_DOCUMENT = 16 * 1024 * 1024
+MAX_DOCUMENT = 16 * 1024 * 1024
 
 _LEADING = b" \t\r\xef\xbb\xbf"
 _LEADING_TEXT = " \t\r\ufeff"
@@ -36,7 +36,7 @@ _DECODER_OF_HUGE = json.JSONDecoder(strict=False, parse_constant=_no_number, par
 
 
 def event_in(line: bytes) -> JsonObject | None:
-    """The JSON object on a line; None when the line holds anything else."""
+    """Return the JSON object on a line; None when the line holds anything else."""
     if not looks_like_object(line):
         return None
     text = decoded(line).lstrip(_LEADING_TEXT)
@@ -49,15 +49,17 @@ def looks_like_object(line: bytes) -> bool:
 
 
 def events_in(content: bytes) -> Iterator[tuple[JsonObject, int]]:
-    """The objects of a document, each with the offset of its beginning in bytes; an array stands for its elements.
+    """Yield the objects of a document, each with its offset in bytes; an array stands for its elements.
 
     A document begins at the start of a line: a warning printed before it does no harm, and lines of JSON will do, too.
     """
-    if len(content) > LONGEST_DOCUMENT:
+    if len(content) > MAX_DOCUMENT:
         return
     text = decoded(content)
     position = offset = 0
-    effort = 4 * len(text) + 10 * _NESTING_REACH  # characters to read in vain: bounds many broken beginnings
+    effort = (
+        4 * len(text) + 10 * _NESTING_REACH
+    )  # characters that may be read without a result: bounds many broken beginnings
     while effort > 0 and (opening := _OPENING.search(text, position)):
         value, end = _value_at(text, opening.end())
         if value is None:
@@ -77,7 +79,7 @@ def _size(text: str) -> int:
 
 
 def _value_at(text: str, start: int) -> tuple[Any, int]:
-    """The JSON value that begins at `start` and its end; None and how far it was read when there is none."""
+    """Return the JSON value that begins at `start` and its end; without one, None and how far it was read."""
     for decoder in (_DECODER, _DECODER_OF_HUGE):
         try:
             return decoder.raw_decode(text, start)

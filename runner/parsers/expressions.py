@@ -22,7 +22,7 @@ GROUPS = (*KINDS, "zone", "value")
 
 
 class Expressions:
-    """Compiles expressions, and adds what is wrong with one to `problems`. `strict`: regular expressions, too."""
+    """Compiles expressions and adds what is wrong to `problems`; when `strict`, also of regular expressions."""
 
     def __init__(self, problems: list[tuple[Trail, str]], *, strict: bool) -> None:
         self._problems = problems
@@ -49,7 +49,7 @@ class Expressions:
         return Sum(picks) if name == "sum" else Minus(picks)
 
     def pattern(self, source: str, trail: Trail, *, groups: bool = True) -> Pattern:
-        """`groups`: its named groups are taken; one that has no meaning is a problem."""
+        """Compile a regular expression; with `groups`, a named group without a meaning is a problem."""
         pattern = Pattern(source)
         if self._strict:
             problem = problem_of(pattern)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from runner.model import Evidence, Fault
 from runner.parsers.resets import reset_in, reset_of
+from runner.parsers.rules import FaultRule
 from runner.parsers.scalars import decoded, scalar_text
 from runner.reasons import REASONS
 from runner.text import one_line
@@ -11,21 +14,20 @@ from runner.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import tzinfo
 
     from runner.model import JsonObject
-    from runner.parsers.rules import FaultRule, Hit
+    from runner.parsers.rules import Hit
 
-LONGEST_MESSAGE = 2000
-LONGEST_EXCERPT = 200
+MAX_MESSAGE = 2000
+MAX_EXCERPT = 200
 
 
-EXCERPT_BYTES = 4 * LONGEST_EXCERPT
+EXCERPT_BYTES = 4 * MAX_EXCERPT
 
 
 class Line:
-    """A line of output, or its beginning, and its place; the evidence is made once, and only when it is asked for."""
+    """A line of output, or its beginning, and its place; its evidence is made when it is first needed."""
 
     __slots__ = ("_evidence", "_offset", "_raw", "_source")
 
@@ -36,18 +38,18 @@ class Line:
         self._evidence: Evidence | None = None
 
     def ends(self, room: int) -> bytes:
-        """The line, or its first and last bytes when it is long."""
+        """Return the line, or its first and last bytes when it is long."""
         return self._raw if len(self._raw) <= 2 * room else self._raw[:room] + b"\n" + self._raw[-room:]
 
     @property
     def evidence(self) -> Evidence:
         if self._evidence is None:
             beginning = decoded(self._raw[:EXCERPT_BYTES])
-            self._evidence = Evidence(self._source, self._offset, one_line(beginning, LONGEST_EXCERPT))
+            self._evidence = Evidence(self._source, self._offset, one_line(beginning, MAX_EXCERPT))
         return self._evidence
 
 
-class FaultBook:
+class FaultTracker:
     """Which error rules fitted (the last fit of each), and what the agent is retrying now.
 
     `clock` gives the time at which output is read, in seconds since the epoch: announced delays count from it.
@@ -66,7 +68,7 @@ class FaultBook:
 
     @property
     def waiting(self) -> Fault | None:
-        """What the agent waits for now: none while an attempt runs, which may last."""
+        """What the agent waits for now; None while an attempt runs, however long."""
         return None if self._attempting else self.stalled
 
     def error(self, number: int, hit: Hit, event: JsonObject | None, line: Line) -> None:
@@ -74,14 +76,14 @@ class FaultBook:
         self._errors[number] = self._fault(rule, rule.kind, hit, event, line)
 
     def recovered(self) -> None:
-        """A success event came: what the same stream showed before it is over."""
+        """Forget the errors of stdout before a success event: the agent recovered from them."""
         for number in [number for number in self._errors if self._rules[number].probe.where in ("event", "stdout")]:
             del self._errors[number]
 
     def retry(self, rule: FaultRule, hit: Hit, event: JsonObject | None, line: Line) -> None:
-        """Something that the agent retries; where its class is not known, the class of the retry before it stands.
+        """Note a retry; where its class is not known, that of the retry before it is kept.
 
-        An `attempt` ends the wait but not the row of retries: whether it succeeds is not known yet.
+        An `attempt` ends the wait but not the series of retries: whether it succeeds is not known yet.
         """
         self._attempting = rule.kind == "attempt"
         if self._attempting:
@@ -101,15 +103,15 @@ class FaultBook:
         self.retries = 0
 
     def hold(self) -> None:
-        """Keeps what is retried now: an agent that is being ended may print more."""
+        """Keep what is retried now: an agent that is being ended may print more."""
         self._held = self.stalled
 
     def worst(self) -> Fault | None:
-        """The first rule that fitted, in the order of the table."""
+        """Return the fault of the first rule that fitted, in the order of the table."""
         return self._first(list(self._errors))
 
     def failing(self, *, ended_well: bool) -> Fault | None:
-        """The first rule with `fails` that fitted; what stderr or a file says fails no run that ended well."""
+        """Return the first fault with `fails`; stderr and files cannot fail a run that ended well."""
         return self._first(
             [
                 number
@@ -120,7 +122,7 @@ class FaultBook:
         )
 
     def last_retry(self) -> Fault | None:
-        """What was retried when the output ended, or when it was held."""
+        """Return what was retried when the output ended, or when `hold` was called."""
         stalled = self._held or self.stalled
         return self._with_reset(stalled) if stalled else None
 
@@ -131,7 +133,7 @@ class FaultBook:
         return self._with_reset(self._errors[min(numbers)]) if numbers else None
 
     def _with_reset(self, fault: Fault) -> Fault:
-        """`fault`, with the reset of the next rule of its class when it announces none itself."""
+        """Give `fault` the reset of the next rule of its class when it announces none itself."""
         if fault.retry_at is not None:
             return fault
         resets = (other.retry_at for _, other in self.fitted() if other.kind == fault.kind)
@@ -139,7 +141,7 @@ class FaultBook:
 
     def _fault(self, rule: FaultRule, kind: str, hit: Hit, event: JsonObject | None, line: Line) -> Fault:
         text, groups = hit
-        message = one_line(text[: 4 * LONGEST_MESSAGE], LONGEST_MESSAGE) or REASONS[kind].meaning
+        message = one_line(text[: 4 * MAX_MESSAGE], MAX_MESSAGE) or REASONS[kind].meaning
         reset = reset_in(groups, self._clock(), self._zone)
         if rule.reset_at is not None and event is not None:
             announced = [scalar_text(value) or "" for value in rule.reset_at.values(event)]

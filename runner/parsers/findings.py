@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from runner.model import Reply, Usage
+from collections.abc import Callable, Mapping
+
+from runner.model import Evidence, Reply, Usage
 from runner.parsers.decode import events_in
-from runner.parsers.faults import EXCERPT_BYTES, FaultBook, Line
+from runner.parsers.faults import EXCERPT_BYTES, FaultTracker, Line
 from runner.parsers.folds import FIELDS, Fold
+from runner.parsers.rules import Dispatch, FieldRule, Rules
 from runner.parsers.scalars import (
     PATTERN_REACH,
+    collapsed,
     decoded,
     one_line,
     plain,
     scalar_text,
-    squeezed,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from datetime import tzinfo
     from typing import Any
 
-    from runner.model import Evidence, JsonObject, Terminal
-    from runner.parsers.rules import Dispatch, FieldRule, Rules, Trail, Where
+    from runner.model import JsonObject, Terminal
+    from runner.parsers.rules import Trail, Where
 
 
 class Findings:
@@ -33,17 +35,17 @@ class Findings:
         self._of_field: dict[str, list[Fold]] = {}
         for rule, fold in zip(rules.fields, self._folds, strict=True):
             self._of_field.setdefault(rule.name, []).append(fold)
-        self._event_said: tuple[bool, Evidence, Trail] | None = None
-        self._text_said: dict[bool, tuple[Evidence, Trail]] = {}
-        self.faults = FaultBook(rules.errors, clock, zone)
+        self._last_event: tuple[bool, Evidence, Trail] | None = None
+        self._texts_found: dict[bool, tuple[Evidence, Trail]] = {}
+        self.faults = FaultTracker(rules.errors, clock, zone)
 
     @property
     def ended(self) -> bool:
         """Whether a terminal event came."""
-        return self._event_said is not None
+        return self._last_event is not None
 
     def value(self, name: str) -> Any:
-        """A field as far as it is known, by the first of its rules that found anything; None when none did."""
+        """Return a field as far as it is known, by the first of its rules that found anything; else None."""
         found = (FIELDS[name](fold.value) for fold in self._of_field.get(name, ()))
         return next((value for value in found if value is not None), None)
 
@@ -52,7 +54,7 @@ class Findings:
         fitting = [rule for rule in bucket.terminals if rule.probe.in_event(event)]
         if fitting:
             rule = min(fitting, key=lambda rule: rule.good)  # an event that fits both is a failure
-            self._event_said = rule.good, line.evidence, rule.trail
+            self._last_event = rule.good, line.evidence, rule.trail
             if rule.good:
                 self.faults.recovered()
         for number, when in bucket.resets:
@@ -72,14 +74,14 @@ class Findings:
         self.faults.went_on()
 
     def text_line(self, where: Where, line: Line, *, file: str | None = None) -> bool:
-        """One line of a text source; True when it is a retry."""
+        """Read one line of a text source; return whether it is a retry."""
         bucket = self._dispatch.lines(where, file)
         if not bucket.reads_lines:
             return False
         text = one_line(decoded(line.ends(PATTERN_REACH)))
         for rule in bucket.terminals:
             if rule.probe.in_text(text):
-                self._text_said.setdefault(rule.good, (line.evidence, rule.trail))
+                self._texts_found.setdefault(rule.good, (line.evidence, rule.trail))
         for number, error in bucket.errors:
             hit = error.probe.in_text(text)
             if hit:
@@ -92,15 +94,15 @@ class Findings:
         return False
 
     def whole_text(self, where: Where, content: bytes, *, file: str | None = None) -> None:
-        """A text source from its beginning to its end, for the fields that look there."""
+        """Read a text source as a whole, for the fields that look there."""
         line = Line(file or where, content[:EXCERPT_BYTES], 0)
         for rule, fold in zip(self._rules.fields, self._folds, strict=True):
             if rule.probe.reads_lines(where, file):
                 text, pattern = decoded(content), rule.probe.pattern
-                fold.add(list(pattern.values(squeezed(text))) if pattern else [plain(text).strip()], line)
+                fold.add(list(pattern.values(collapsed(text))) if pattern else [plain(text).strip()], line)
 
     def file(self, template: str, content: bytes) -> None:
-        """A file that the agent wrote: its events, its lines, its whole text."""
+        """Read a file that the agent wrote: its events, its lines, its whole text."""
         for event, offset in events_in(content):
             line = Line(template, content[offset : offset + EXCERPT_BYTES], offset)
             for rule, fold in zip(self._rules.fields, self._folds, strict=True):
@@ -141,32 +143,32 @@ class Findings:
         )
 
     def origins(self) -> list[tuple[Trail, str, Evidence | None]]:
-        """Which rules gave something, what, and at which line."""
+        """Return which rules found something, what, and at which line."""
         folds = zip(self._rules.fields, self._folds, strict=True)
         found = [
             (rule.trail, scalar_text(fold.value) or "", fold.evidence) for rule, fold in folds if fold.value is not None
         ]
-        said = [*((good, *where) for good, where in self._text_said.items()), *self._folded_said()]
-        for good, evidence, trail in [*said, *([self._event_said] if self._event_said else [])]:
+        decided = [*((good, *where) for good, where in self._texts_found.items()), *self._fields_found()]
+        for good, evidence, trail in [*decided, *([self._last_event] if self._last_event else [])]:
             found.append((trail, "good" if good else "bad", evidence))
         for rule, fault in self.faults.fitted():
             found.append((rule.trail, f"{fault.kind}: {fault.message}", fault.evidence))
         return found
 
     def _terminal(self) -> tuple[Terminal, Evidence | None]:
-        """A failing text or folded field decides; else the last event; else a good text or folded field."""
+        """Decide by a failing text or folded field, else by the last event, else by a good text or folded field."""
         if not self._rules.terminals:
             return "undeclared", None
-        said = self._text_said | {good: (evidence, trail) for good, evidence, trail in self._folded_said()}
-        if False in said:
-            return "bad", said[False][0]
-        if self._event_said:
-            return ("good" if self._event_said[0] else "bad"), self._event_said[1]
-        if True in said:
-            return "good", said[True][0]
+        decided = self._texts_found | {good: (evidence, trail) for good, evidence, trail in self._fields_found()}
+        if False in decided:
+            return "bad", decided[False][0]
+        if self._last_event:
+            return ("good" if self._last_event[0] else "bad"), self._last_event[1]
+        if True in decided:
+            return "good", decided[True][0]
         return ("absent" if any(rule.good for rule in self._rules.terminals) else "undeclared"), None
 
-    def _folded_said(self) -> list[tuple[bool, Evidence | None, Trail]]:
+    def _fields_found(self) -> list[tuple[bool, Evidence | None, Trail]]:
         found = []
         for rule in self._rules.terminals:
             if rule.folded is None:
@@ -178,7 +180,7 @@ class Findings:
         return found
 
     def _amount(self, name: str, terminal: Terminal) -> int | None:
-        """A count of events is known only where the run got as far as a terminal event; then none is 0."""
+        """Return an amount. A count of events is known only after a terminal event; then nothing counted is 0."""
         found: int | None = self.value(name)
         if not any(fold.counts for fold in self._of_field.get(name, ())):
             return found

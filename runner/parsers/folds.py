@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from runner.model import Evidence
+from runner.parsers.faults import Line
 from runner.parsers.scalars import count, number, one_line, scalar_text, valid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, TypeAlias
-
-    from runner.model import Evidence
-    from runner.parsers.faults import Line
 
     Step: TypeAlias = Callable[[Any, list[Any]], Any]
 
-LONGEST_JOIN = 16 * 1024 * 1024
+MAX_JOIN = 16 * 1024 * 1024
 
 
 def _first(_kept: Any, values: list[Any]) -> Any:
@@ -42,7 +42,7 @@ def _count(kept: Any, values: list[Any]) -> Any:
 def _join(kept: Any, values: list[Any]) -> Any:
     room: int
     parts: list[str]  # adding to one long string would copy it each time
-    room, parts = (LONGEST_JOIN, []) if kept is None else kept
+    room, parts = (MAX_JOIN, []) if kept is None else kept
     text = "".join(scalar_text(value) or "" for value in values)[:room]
     parts.append(text)
     return room - len(text), parts
@@ -110,7 +110,7 @@ def as_text(value: Any) -> str | None:
 
 
 def as_name(value: Any) -> str | None:
-    """A short text on one line: an id, a model's name; an empty one was not reported."""
+    """Return a short text on one line: an id, a model's name; an empty one was not reported."""
     text = as_text(value)
     return (one_line(text[:500]) or None) if text else None
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
 
-LONGEST_LINE = 16 * 1024 * 1024
+MAX_LINE = 16 * 1024 * 1024
 """Bytes; a longer line is not decoded, and never more of one is held in memory."""
 
 
@@ -48,7 +46,7 @@ class LineScanner:
             self._keep(data[end:], position + end)
 
     def close(self) -> None:
-        """Ends the line that is open; at the end of the output it is one without a newline."""
+        """End the open line: at the end of the output, a line without a newline."""
         line, overlong = bytes(self._carry), self._overlong
         self._carry.clear()
         self._overlong = False
@@ -64,7 +62,7 @@ class LineScanner:
         if not self._carry:
             self._carry_offset = position
         self._carry += part
-        if len(self._carry) > LONGEST_LINE:
+        if len(self._carry) > MAX_LINE:
             self._overlong = True
             self._carry.clear()
 
@@ -93,12 +91,12 @@ class LineScanner:
             start = stop + 1
 
     def _hand_out(self, data: bytes | bytearray, start: int, stop: int, position: int) -> None:
-        if start < stop <= start + LONGEST_LINE:
+        if start < stop <= start + MAX_LINE:
             self._take(bytes(data[start:stop]), position + start)
 
 
-class Ends:
-    """The first and the last bytes of a stream: all of it when it is short, and flat memory when it is not."""
+class HeadAndTail:
+    """Keeps the first and the last bytes of a stream: all of it when it is short, in bounded memory."""
 
     def __init__(self, room: int) -> None:
         self._room = room
@@ -117,7 +115,7 @@ class Ends:
             del self._tail[: -self._room]
 
     def content(self) -> bytes:
-        """What was kept; a line in the middle says how much was not."""
+        """Return what was kept; a line in the middle says how much was left out."""
         tail = self._tail[-self._room :]
         left_out = self._total - len(self._head) - len(tail)
         mark = b"\n[%d bytes left out]\n" % left_out if left_out else b""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from runner.parsers.reader import Reader
-from runner.parsers.rules import Dispatch
+from runner.parsers.rules import Dispatch, Rules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import tzinfo
-
-    from runner.parsers.rules import Rules
 
 
 class Parser:
@@ -20,13 +19,13 @@ class Parser:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The path templates of the files that it wants to read after the run."""
+        """The path templates of the files to read after the run."""
         return tuple(dict.fromkeys(probe.file for probe in self._rules.probes if probe.file))
 
     def reader(self, clock: Callable[[], float], zone: tzinfo | None = None) -> Reader:
-        """A reader for one run.
+        """Return a reader for one run.
 
-        `clock` gives the time of the output in seconds since the epoch, `zone` the zone of clock times that name none
-        (None: the machine's own).
+        `clock` gives the time of the output in seconds since the epoch; `zone` is the zone of clock times that name
+        none, by default the machine's own.
         """
         return Reader(self._rules, self._dispatch, clock, zone)

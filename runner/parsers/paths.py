@@ -6,11 +6,12 @@ was expected) yields nothing. A null counts as not there: a value that was not r
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+
 from runner.parsers.scalars import scalar_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
     from typing import Any, TypeAlias
 
     Step: TypeAlias = Callable[[Any], Iterable[Any]]
@@ -22,7 +23,7 @@ _SPECIAL = frozenset(".*[]\"'?=(){}<>|&;,: \t\r\n\\")
 
 
 class Path:
-    """A compiled path. `Path(text)` raises ValueError when `text` is none."""
+    """A compiled path. `Path(text)` raises ValueError when `text` is not a path."""
 
     __slots__ = ("_keys", "_steps", "text")
 
@@ -37,11 +38,11 @@ class Path:
 
     @property
     def key(self) -> str | None:
-        """The key, when the path is nothing but one."""
+        """The key, when the path is a single one."""
         return self._keys[0] if self._keys and len(self._keys) == 1 else None
 
     def values(self, data: Any) -> list[Any]:
-        """Every value at the path that is not null."""
+        """Return every value at the path that is not null."""
         if self._keys is None:
             return self._fanned_out(data)
         for key in self._keys:

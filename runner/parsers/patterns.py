@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from runner.parsers.scalars import ends_of
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Pattern:
@@ -22,7 +19,7 @@ class Pattern:
 
     @property
     def compiled(self) -> re.Pattern[str]:
-        """Raises re.error, OverflowError or RecursionError for a bad pattern."""
+        """The compiled expression. Raises re.error, OverflowError or RecursionError for a bad one."""
         if self._compiled is None:
             self._compiled = re.compile(self.source, re.MULTILINE)
         return self._compiled
@@ -31,12 +28,12 @@ class Pattern:
         return self.compiled.search(ends_of(text))
 
     def values(self, text: str) -> Iterator[str]:
-        """Of every match the group `value`, else the first group, else the whole."""
+        """Yield of every match the group `value`, else the first group, else the whole."""
         for match in self.compiled.finditer(ends_of(text)):
             yield matched_value(match)
 
     def cleaned(self, text: str) -> str:
-        """`text` without what the pattern matches in its first and last part."""
+        """Remove what the pattern matches in the first and last part of `text`."""
         part = ends_of(text)
         if len(part) >= len(text):
             return self.compiled.sub("", text)
@@ -52,7 +49,7 @@ def matched_value(match: re.Match[str]) -> str:
 
 
 def problem_of(pattern: Pattern) -> str | None:
-    """What is wrong with a pattern, in words."""
+    """Say what is wrong with a pattern, if anything."""
     try:
         _ = pattern.compiled
     except (re.error, OverflowError, RecursionError) as error:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from runner.parsers.decode import LONGEST_DOCUMENT, event_in, events_in, looks_like_object
+from collections.abc import Callable, Mapping
+
+from runner.model import Evidence, Fault, Reply
+from runner.parsers.decode import MAX_DOCUMENT, event_in, events_in, looks_like_object
 from runner.parsers.faults import EXCERPT_BYTES, Line
 from runner.parsers.findings import Findings
-from runner.parsers.lines import Ends, LineScanner
+from runner.parsers.lines import HeadAndTail, LineScanner
+from runner.parsers.rules import Dispatch, Rules
 from runner.parsers.scalars import PATTERN_REACH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from datetime import tzinfo
     from typing import Literal, TypeAlias
 
-    from runner.model import Evidence, Fault, JsonObject, Reply
-    from runner.parsers.rules import Dispatch, Rules, Trail
+    from runner.model import JsonObject
+    from runner.parsers.rules import Trail
 
     Source: TypeAlias = Literal["stdout", "stderr"]
 
@@ -63,7 +66,7 @@ class Live:
 
 
 class Reader:
-    """Takes all output of one run; the chunking makes no difference to the reply."""
+    """Reads all output of one run; the reply is the same however it is chunked."""
 
     def __init__(self, rules: Rules, dispatch: Dispatch, clock: Callable[[], float], zone: tzinfo | None) -> None:
         self._findings = Findings(rules, dispatch, clock, zone)
@@ -75,13 +78,13 @@ class Reader:
         self._scanners = {"stderr": LineScanner(self._on_stderr_line)}
         if rules.format == "jsonl":
             # Rules on stdout's plain lines concern lines without a needle, too.
-            # While the agent retries, every line counts: the first event that is no retry ends the stall, whether it
+            # While the agent retries, every line counts: the first event that is not a retry ends the stall, whether it
             # holds a needle or not, so the reply is the same with needles and without.
             needles = () if self._stdout_rules else rules.needles
             self._scanners["stdout"] = LineScanner(self._on_json_line, needles, self._is_stalled)
         elif rules.format == "text" and (self._stdout_rules or rules.watches):
             self._scanners["stdout"] = LineScanner(self._on_text_line)
-        self._kept = {source: Ends(room) for source, room in _rooms(rules).items()}
+        self._kept = {source: HeadAndTail(room) for source, room in _rooms(rules).items()}
 
     def feed(self, source: Source, data: bytes | bytearray | memoryview, position: int) -> None:
         """`position` is the offset of the first byte in the log that holds that source."""
@@ -94,11 +97,11 @@ class Reader:
             self._scanners[source].feed(chunk, position)
 
     def hold(self) -> None:
-        """Call it before the runner ends the agent: what is retried now stays `stalled`, whatever is printed after."""
+        """Keep what is retried now as `stalled`; call it before the runner ends the agent, which may print more."""
         self._findings.faults.hold()
 
     def finish(self, files: Mapping[str, bytes] | None = None) -> Reply:
-        """The reply; call it once, after the last byte. `files`: path template → content, of those that are there."""
+        """Return the reply; call it once, after the last byte. `files`: path template → content."""
         for scanner in self._scanners.values():
             scanner.close()
         if self._document is not None:
@@ -112,7 +115,7 @@ class Reader:
         return self._findings.reply(skipped_lines=self._skipped, stderr_end=stderr_end)
 
     def origins(self) -> list[tuple[Trail, str, Evidence | None]]:
-        """After `finish`: which rules gave something, what, and at which line."""
+        """Return, after `finish`, which rules found something, what, and at which line."""
         return self._findings.origins()
 
     def _is_stalled(self) -> bool:
@@ -140,7 +143,7 @@ class Reader:
 
 
 class _Document:
-    """Stdout as one JSON document; more than it may hold is no document."""
+    """Stdout as one JSON document; one that is too large counts as none."""
 
     def __init__(self) -> None:
         self._content = bytearray()
@@ -149,7 +152,7 @@ class _Document:
     def feed(self, chunk: bytes | bytearray, position: int) -> None:
         if not self._content:
             self._offset = position
-        self._content += chunk[: LONGEST_DOCUMENT + 1 - len(self._content)]
+        self._content += chunk[: MAX_DOCUMENT + 1 - len(self._content)]
 
     def events(self) -> list[tuple[JsonObject, Line]]:
         content = bytes(self._content)
@@ -160,7 +163,7 @@ class _Document:
 
 
 def _rooms(rules: Rules) -> dict[Source, int]:
-    """How much of which stream the fields need: all of a text that is a value itself, else what patterns reach."""
+    """Return how much of which stream to keep: all of a text that is a value itself, else what patterns reach."""
     rooms: dict[Source, int] = {}
     for rule in rules.fields:
         for source in ("stdout", "stderr"):

@@ -7,13 +7,13 @@ Relative and clock times count from `now` and are never in the past; an epoch is
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
 from runner.parsers.scalars import number
 from runner.units import parse_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from datetime import datetime, tzinfo
     from typing import TypeAlias
 
@@ -33,12 +33,12 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 
 
 def reset_of(kind: str, text: str, now: float, zone: tzinfo | None) -> float | None:
-    """The time that `text` announces; None when it cannot be read."""
+    """Return the time that `text` announces; None when it cannot be read."""
     return KINDS[kind](text.strip(), now, zone)
 
 
 def reset_in(groups: Mapping[str, str | None], now: float, zone: tzinfo | None) -> float | None:
-    """The time that a match's named groups announce."""
+    """Return the time that a match's named groups announce."""
     for kind in KINDS:
         text = groups.get(kind)
         if text:
@@ -89,7 +89,7 @@ def _from_iso(text: str, zone: tzinfo | None) -> float:
 
 
 def _zone_named(name: str | None, zone: tzinfo | None) -> tzinfo | None:
-    """The zone of that name; the given one when there is no such zone."""
+    """Return the zone of that name; `zone` when there is none."""
     if not name:
         return zone
     from datetime import UTC  # noqa: PLC0415 - only for an announced clock time: off the hot path
@@ -106,7 +106,7 @@ def _zone_named(name: str | None, zone: tzinfo | None) -> tzinfo | None:
 
 def _next_clock(found: re.Match[str], now: float, zone: tzinfo | None) -> float | None:
     if not found["half"] and not found["minute"]:
-        return None  # a bare number is no time of day
+        return None  # a bare number is not a time of day
     from datetime import datetime, timedelta  # noqa: PLC0415 - only for an announced clock time: off the hot path
 
     today = datetime.fromtimestamp(now, zone)

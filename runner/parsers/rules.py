@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from runner.parsers.patterns import Pattern
 from runner.parsers.scalars import scalar_text
+from runner.parsers.selectors import Condition, When
 from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from typing import Literal, TypeAlias
 
     from runner.model import JsonObject
-    from runner.parsers.patterns import Pattern
-    from runner.parsers.selectors import Condition, Pick, When
+    from runner.parsers.selectors import Pick
 
     Trail: TypeAlias = tuple[str | int, ...]
     Where: TypeAlias = Literal["event", "stdout", "stderr", "file"]
@@ -45,7 +47,7 @@ class Probe:
         return self.at is not None or bool(self.when.conditions)
 
     def in_event(self, event: JsonObject) -> Hit | None:
-        """The text that fits and the pattern's named groups."""
+        """Return the text that fits and the pattern's named groups."""
         if not self.when.fits(event):
             return None
         if self.at is None:
@@ -134,7 +136,7 @@ class Bucket:
 
     @property
     def reads_lines(self) -> bool:
-        """Whether any rule but a field's, which takes a text as a whole, is there."""
+        """Whether there is any rule but those of fields, which take a text as a whole."""
         return bool(self.terminals or self.errors or self.watches)
 
 
@@ -161,7 +163,7 @@ class Dispatch:
         return found
 
     def lines(self, where: Where, file: str | None = None) -> Bucket:
-        """The rules on the lines of a text source."""
+        """Return the rules on the lines of a text source."""
         found = self._lines.get((where, file))
         if found is None:
             found = self._lines[where, file] = Bucket(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 PATTERN_REACH = 64 * 1024
 """A pattern sees the first and the last 64 Ki characters of a text: its cost stays bounded."""
 
-LARGEST_COUNT = 2**63 - 1
+MAX_COUNT = 2**63 - 1
 
 # Compiled at first use, by re's own cache: most runs need none of them.
 _ANSI = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])"
@@ -23,7 +23,7 @@ _FACTORS = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000, "b": 1_000_000_000}
 
 
 def valid(text: str) -> str:
-    """`text` without lone surrogates (JSON escapes can make them), so that it can be written as UTF-8."""
+    """Replace lone surrogates (JSON escapes can make them), so that `text` can be written as UTF-8."""
     return text if text.isascii() else re.sub(_SURROGATES, "\ufffd", text)
 
 
@@ -32,12 +32,12 @@ def decoded(line: bytes | bytearray) -> str:
 
 
 def plain(text: str) -> str:
-    """`text` without terminal escape sequences."""
+    """Remove terminal escape sequences."""
     return re.sub(_ANSI, "", text) if "\x1b" in text else text
 
 
-def squeezed(text: str) -> str:
-    """A text source as patterns see it: no ANSI, blanks collapsed, no empty lines, `^` and `$` at each line."""
+def collapsed(text: str) -> str:
+    """Return a text source as patterns see it: no ANSI, blanks collapsed, no empty lines."""
     return re.sub(_LINE_ENDS, "\n", re.sub(_BLANKS, " ", plain(text))).strip()
 
 
@@ -46,14 +46,14 @@ def one_line(text: str) -> str:
 
 
 def ends_of(text: str) -> str:
-    """The part of `text` that a pattern is run on."""
+    """Return the part of `text` that a pattern is run on."""
     if len(text) <= 2 * PATTERN_REACH:
         return text
     return f"{text[:PATTERN_REACH]}\n{text[-PATTERN_REACH:]}"
 
 
 def scalar_text(value: Any) -> str | None:
-    """A JSON scalar as `when` compares it: a string as it is, others as JSON text; None for an object or list."""
+    """Return a JSON scalar as `when` compares it: a string as it is, others as JSON text; None for other values."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -66,14 +66,14 @@ def scalar_text(value: Any) -> str | None:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, also from `1,461`, `25k`, `1.2M` or `$0.04`; None when it is none."""
+    """Return a finite number, also from `1,461`, `25k`, `1.2M` or `$0.04`; None for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
         return _written_number(value)
     if isinstance(value, int):
-        return value if abs(value) <= LARGEST_COUNT else None
-    if isinstance(value, float) and abs(value) <= LARGEST_COUNT:  # false for NaN and the infinities
+        return value if abs(value) <= MAX_COUNT else None
+    if isinstance(value, float) and abs(value) <= MAX_COUNT:  # false for NaN and the infinities
         return value
     return None
 
@@ -89,7 +89,7 @@ def _written_number(text: str) -> float | None:
 
 
 def count(value: Any) -> int | None:
-    """A whole number from 0; None for anything else."""
+    """Return a whole number from 0; None for anything else."""
     found = number(value)
     if found is None or found < 0:
         return None

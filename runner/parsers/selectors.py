@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from runner.parsers.paths import Path
 from runner.parsers.scalars import number, scalar_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Protocol
-
-    from runner.parsers.paths import Path
 
     class Pick(Protocol):
         def values(self, event: Any) -> list[Any]: ...

@@ -19,7 +19,7 @@ __all__ = ["TemplateError", "check", "is_plain", "render"]
 _NAME = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)(?:\.([A-Z][A-Z0-9_]*))?\s*\}\}")
 _MARKER = re.compile(r"\{[{%#]")
 _NEWLINE = re.compile(r"\r\n?")
-# Words that are no variable names in an expression: constants, operators, and what jinja2 itself defines.
+# Words that cannot be variables in an expression: constants, operators, and what jinja2 itself defines.
 _WORDS = "true false none True False None and or not in is if else elif self super loop caller range recursive"
 _RESERVED = frozenset(_WORDS.split())
 
@@ -39,7 +39,7 @@ def _overlaps(text: str) -> bool:
 
 
 def render(text: str, variables: Mapping[str, object]) -> str:
-    """`text` with its variables put in; None becomes the empty string. Raises TemplateError."""
+    """Put the variables into `text`; None becomes the empty string. Raise TemplateError."""
     if "{" not in text:
         return _NEWLINE.sub("\n", text) if "\r" in text else text
     if not is_plain(text):
@@ -80,10 +80,7 @@ def _limited(result: str) -> str:
 
 
 def check(text: str, names: Collection[str]) -> list[TemplateError]:
-    """What is wrong with the syntax and the variables of a template that may use `names`; never raises.
-
-    At most MAX_ERRORS, the first ones.
-    """
+    """Return the first MAX_ERRORS errors of syntax and variables in a template that may use `names`; never raise."""
     if is_plain(text):
         return _unknown_names(text, names)
     from runner.template.jinja import check_jinja  # noqa: PLC0415 - brings jinja2, which plain templates do not need

@@ -134,7 +134,7 @@ def test_it_writes_into_the_project_and_not_the_current_folder(stock_project: Pr
     assert stock_project("-C", str(elsewhere), "init").returncode == 0
     assert (elsewhere / "tasks.yaml").exists()
     missing = stock_project("-C", str(tmp_path / "missing"), "init")
-    assert (missing.returncode, "is no folder" in missing.stderr) == (2, True)
+    assert (missing.returncode, "is not a folder" in missing.stderr) == (2, True)
 
 
 def refused(project: Project, prefix: list[str]) -> subprocess.CompletedProcess[str]:

@@ -39,7 +39,7 @@ UNNAMED = (
     "expected a mapping",
     "expected either",
     "expected a text that is not empty, got an empty text",
-    "is no regular expression",
+    "is not a regular expression",
     "a `*` or `&` begins",
 )
 

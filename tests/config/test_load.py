@@ -79,7 +79,7 @@ def test_else_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_project_by_name(folder: Path, tmp_path: Path) -> None:
     assert find_project(str(tmp_path), "project").root == str(folder)
-    with pytest.raises(UsageError, match="the project `nowhere` is no folder"):
+    with pytest.raises(UsageError, match="the project `nowhere` is not a folder"):
         find_project(str(tmp_path), "nowhere")
 
 

@@ -185,7 +185,7 @@ def test_the_project_is_gone(night: Project, server: Ntfy) -> None:
     for _ in range(2):
         assert night("-C", str(night.root), "run", "double", "free", cwd=night.home).returncode == 2
     (message,) = messages(server)
-    assert "is no folder" in message["message"]
+    assert "is not a folder" in message["message"]
 
 
 def test_a_dead_server_only_delays_it(night: Project, server: Ntfy) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.parsers import compile_parser
-from runner.parsers.lines import LONGEST_LINE, LineScanner
+from runner.parsers.lines import MAX_LINE, LineScanner
 from tests.parsers.recordings.judged import Recording
 from tests.parsers.recordings.row import HELLO, usages
 from tests.parsing import NOON, lines, read, stock
@@ -142,7 +142,7 @@ class TestLongLines:
     def test_the_longest_line(self, chunk: int, excess: int, taken: int) -> None:
         found: list[int] = []
         scanner = LineScanner(lambda line, _: found.append(len(line)))
-        data = b"x" * (LONGEST_LINE + excess) + b"\nshort\n"
+        data = b"x" * (MAX_LINE + excess) + b"\nshort\n"
         for start in range(0, len(data), chunk):
             scanner.feed(data[start : start + chunk], start)
         scanner.close()

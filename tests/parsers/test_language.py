@@ -140,7 +140,7 @@ def test_take_a_number(take: str | None, value: int) -> None:
     assert read(table, lines(*NUMBERS)).usage == Usage(output_tokens=value)
 
 
-def test_take_join_begins_anew_at_a_reset() -> None:
+def test_take_join_starts_again_at_a_reset() -> None:
     table = {
         "format": "jsonl",
         "fields": {

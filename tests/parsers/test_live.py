@@ -76,7 +76,7 @@ def test_stalled(events: list[Any], stderr: bytes, stalled: Any) -> None:
     assert (found and (found.kind, found.message, found.retry_at)) == stalled
 
 
-def test_an_event_ends_a_stall_that_stderr_told_of() -> None:
+def test_an_event_ends_a_stall_that_stderr_reported() -> None:
     reader = compile_parser(TABLE).reader(lambda: NOON, UTC)
     reader.feed("stderr", b"Attempt 1 failed with status 429.\n", 0)
     assert reader.live.watch is not None
