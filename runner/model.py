@@ -223,12 +223,19 @@ class Commit:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a run left in the workspace; `repository` is False where there is no git checkout."""
+    """What a run left in the workspace; `repository` is False where there is no git checkout.
+
+    `left` is what git itself was left with, as the record has it. `unknown` says what git could not tell. `tampered`
+    names what can make git run programs and was changed.
+    """
 
     repository: bool
     commits: tuple[Commit, ...] = ()
     dirt: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    left: tuple[JsonObject, ...] = ()
+    unknown: str | None = None
+    tampered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent / "runner"
 # From the roof down: a room may import those after it. `model` and its neighbours are the ground, from `checkout` on.
 ROOMS = """
 __main__ cli commands doctor modelserver crontab schedule run notify history config records template parsers process
-git demo_agent checkout mask files codec crontimes model reasons text units errors values __init__
+git demo_agent mask files codec crontimes model reasons text units errors values __init__
 """.split()
 MODULES = sorted(ROOT.rglob("*.py"))
 # Who may touch the world: the import or call, and the modules that may.
@@ -33,7 +33,7 @@ EFFECTS = {
 CALLS = {
     "os.fork": {"process"},
     "os.posix_spawn": {"process"},
-    "os.posix_spawnp": {"git.py", "demo_agent.py"},
+    "os.posix_spawnp": {"git", "demo_agent.py"},
     "os.system": set(),
     "os.popen": set(),
     "os.environ": {"commands", "cli", "demo_agent.py"},

@@ -162,7 +162,7 @@ def _located(fault: TemplateFaultError, config: Config, request: Request) -> Con
 
 
 def _dry_run(entries: Entries, request: Request, world: World, *, as_json: bool) -> int:
-    world = replace(world, identity=git.snapshot(world.repo, dict(world.environ), identity=True).identity)
+    world = replace(world, identity=git.snapshot(world.repo, world.environ).identity)
     try:
         planned = plan(entries, request, world, next(candidate_ids(time.time())))
     except Skipped as skipped:

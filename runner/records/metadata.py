@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         cost_usd: float | None
         tool_calls: int | None
         commits: list[CommitEntry]
+        left: list[JsonObject]
         notes: list[str]
         containment: str | None
         survivors: int | None
@@ -117,6 +118,7 @@ def running(invocation: Invocation, started_at: float, *, messages: bool) -> Rec
         "cost_usd": None,
         "tool_calls": None,
         "commits": [],
+        "left": [],
         "notes": [],
         "error": None,
         "advice": None,
@@ -165,6 +167,7 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
         "cost_usd": reply.cost_usd,
         "tool_calls": reply.tool_calls,
         "commits": [{"sha": commit.sha, "subject": commit.subject} for commit in result.changes.commits],
+        "left": list(result.changes.left),
         "notes": [*verdict.notes, *_output_notes(outcome)],
         "containment": outcome.containment,
         "survivors": outcome.survivors,

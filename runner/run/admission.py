@@ -10,7 +10,7 @@ from runner.model import Invocation, Request, Skip, Skipped
 from runner.process.signals import Signals
 from runner.records import store
 from runner.records.folder import Claim, Logs, RecordError, candidate_ids
-from runner.run import cooldown, workspace
+from runner.run import cooldown, leftovers, workspace
 from runner.run.progress import say
 from runner.run.site import Site, World
 from runner.units import signal_name
@@ -62,7 +62,7 @@ class Admission:
         _check_room(self._site.logs)
         world, wait = self._site.world, self._request.wait
         self._lock = workspace.take(world.repo, world.state, wait, self._signals.pause)
-        self._before = git.snapshot(world.repo, dict(world.environ), identity=True)
+        self._before = git.snapshot(world.repo, world.environ)
         try:
             self._claim = self._new_claim()
         except RecordError as error:
@@ -74,16 +74,18 @@ class Admission:
         if self._lock is None:
             raise self._busy()
         _check_workspace(invocation, self._before)
+        state, unattended = self._site.world.state, self._request.unattended
+        notes = leftovers.check(state, invocation, self._before, unattended=unattended)
         if self._request.heed_cooldown:
             self._probe = cooldown.probe(self._site.logs, self._request.agent, time.time())
         self._lock.write_owner(f"run {invocation.run_id} ({invocation.agent} {invocation.task}, pid {os.getpid()})")
         if not invocation.preflight:
-            return Start(self._before)
-        notes = self._preflight(invocation)
+            return Start(self._before, tuple(notes))
+        notes += self._preflight(invocation)
         # What the preflight commands left is not the agent's.
-        before = git.snapshot(self._site.world.repo, dict(self._site.world.environ))
+        before = git.snapshot(self._site.world.repo, self._site.world.environ)
         _check_workspace(invocation, before)
-        return Start(replace(before, identity=self._before.identity), tuple(notes))
+        return Start(before, tuple(notes))
 
     def began(self) -> None:
         """The id belongs to a run that has begun: whoever closes it releases it."""
@@ -149,4 +151,6 @@ def _check_workspace(invocation: Invocation, before: git.Snapshot) -> None:
     if expected.auto_commit and before.dirt:
         paths = sorted(path for path, _, _ in before.dirt)
         more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-        raise Skipped("dirty_workspace", f"there are changes already: {', '.join(paths[:3])}{more}")
+        raise Skipped(
+            "dirty_workspace", f"there are changes already: {', '.join(paths[:3])}{more}; commit or stash them"
+        )

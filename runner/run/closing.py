@@ -20,7 +20,7 @@ from runner.records.evidence import line_number
 from runner.records.folder import Claim, Logs, RecordError
 from runner.records.metadata import Notification, Record
 from runner.records.summary import summary
-from runner.run import cooldown
+from runner.run import cooldown, leftovers
 from runner.run.active import ActiveRun
 from runner.run.site import Site
 from runner.values import dataclass
@@ -95,6 +95,8 @@ class Closing:
 def final_record(active: ActiveRun, result: Result, notes_of: NotesOf) -> Ending:
     """The record of a run whose agent has ended; its cooldown is set or cleared."""
     final = metadata.closed(active.record, result, partial(_place_of, active))
+    world, run_id = active.site.world, active.invocation.run_id
+    leftovers.remember(world.state, world.repo, run_id, result.changes.left)
     cooling = cooldown.settle(active.site.logs, final, time.time())
     notes = [*active.notes, *final["notes"], *cooling, *notes_of(final)]
     evidence = result.verdict.evidence

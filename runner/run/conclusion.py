@@ -5,7 +5,7 @@ from __future__ import annotations
 from runner import git
 from runner.model import Changes, Outcome, Reply, Result
 from runner.run.active import ActiveRun
-from runner.run.judge import judge
+from runner.run.judge import judge, tampered
 from runner.values import replace
 
 _COMMITTED = (None, "nothing_to_do", "uncommitted_changes")
@@ -19,6 +19,10 @@ def conclude(active: ActiveRun, outcome: Outcome, reply: Reply) -> Result:
     verdict = judge(expected, outcome, reply, changes)
     if not (expected.auto_commit and changes.dirt and verdict.reason in _COMMITTED):
         return Result(outcome, reply, changes, verdict)
+    if changes.tampered:
+        # `git add` and `git commit` run the filters and hooks that the repository names.
+        named = ", ".join(changes.tampered[:3])
+        return Result(outcome, reply, changes, tampered(f"nothing was committed: {named} was changed", changes))
     message = f"{invocation.task} by {invocation.agent}\n\nRun {invocation.run_id}"
     failure = git.commit_all(active.site.world.repo, message, env)
     changes = _changes(active, env)
@@ -30,4 +34,4 @@ def conclude(active: ActiveRun, outcome: Outcome, reply: Reply) -> Result:
 
 def _changes(active: ActiveRun, env: dict[str, str]) -> Changes:
     repo = active.site.world.repo
-    return git.changes(repo, active.before, git.snapshot(repo, env), env)
+    return git.changes(repo, active.before, git.snapshot(repo, env, active.before), env)

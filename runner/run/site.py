@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from runner import checkout
+from runner.git import Places, places
 from runner.notify.notifier import Notifier
 from runner.records.folder import Logs
 from runner.values import dataclass, field
@@ -28,7 +28,7 @@ class World:
     identity: Mapping[str, str] = field(default_factory=dict)
     exists: Callable[[str], bool] = os.path.exists
     resolve: Callable[[str], str] = os.path.realpath
-    places: Callable[[str], checkout.Places] = checkout.places
+    places: Callable[[str], Places] = places
 
 
 @dataclass(frozen=True)

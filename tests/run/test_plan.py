@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from runner.checkout import Places
 from runner.errors import UsageError
+from runner.git import Places
 from runner.model import Invocation, Request, Skipped
 from runner.run.plan import Entries, TemplateFaultError, _matcher, plan
 from runner.run.site import World
