@@ -141,5 +141,5 @@ def test_the_hot_path_imports_nothing_heavy(project: Project, args: list[str]) -
         text=True,
     )
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert {f"runner.commands.{args[0]}", "runner.config.cache"} <= loaded
+    assert {f"runner.commands.{args[0]}", "runner.config.load"} <= loaded
     assert not {name.partition(".")[0] for name in loaded} & set(HEAVY)
