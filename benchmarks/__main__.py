@@ -1,3 +1,5 @@
+"""Measurements, by `python -m benchmarks NAME`: ratios taken side by side in one run, never tests."""
+
 from __future__ import annotations
 
 import sys
@@ -7,7 +9,7 @@ from benchmarks import history, start
 BENCHMARKS = {"history": history.main, "start": start.main}
 
 if __name__ == "__main__":
-    names = sys.argv[1:]
-    if len(names) != 1 or names[0] not in BENCHMARKS:
-        sys.exit(f"usage: python -m benchmarks {'|'.join(BENCHMARKS)}")
-    BENCHMARKS[names[0]]()
+    name, *arguments = sys.argv[1:] or [""]
+    if name not in BENCHMARKS or arguments not in ([], ["--profile"][: name == "start"]):
+        sys.exit("usage: python -m benchmarks history | start [--profile]")
+    BENCHMARKS[name](*arguments)

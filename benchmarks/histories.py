@@ -17,6 +17,7 @@ from runner.text import rfc3339
 
 if TYPE_CHECKING:
     from runner.model import JsonObject
+    from runner.records.metadata import Record, RunError
 
 AGENTS = [f"agent{number}" for number in range(10)]
 TASKS = ["tidy", "documents", "tests", "triage_issues", "upgrade", "translate"]
@@ -29,8 +30,8 @@ def make(root: Path, runs: int, now: float) -> None:
     """A project whose log folder holds `runs` closed runs, the last of them just before `now`."""
     dice = random.Random(runs)
     logs = root / "logs"
-    for folder in ("ids", "live"):
-        (logs / folder).mkdir(parents=True)
+    for name in ("ids", "live"):
+        (logs / name).mkdir(parents=True)
     with (logs / "runs.jsonl").open("w") as feed:
         for number in range(runs):
             began = now - (runs - number) * EVERY
@@ -47,14 +48,14 @@ def make(root: Path, runs: int, now: float) -> None:
             feed.write("\n" + json.dumps(metadata.line_of(record)) + "\n")
 
 
-def _record(dice: random.Random, began: float, logs: Path) -> JsonObject:
+def _record(dice: random.Random, began: float, logs: Path) -> Record:
     agent, task, reason = dice.choice(AGENTS), dice.choice(TASKS), dice.choice(REASONS)
     row, run_id = reason_of(reason), time.strftime("%Y%m%d_%H%M%S", time.gmtime(began))
     took = round(dice.lognormvariate(4, 1), 3)
     tokens = dice.randrange(200_000)
     known = agent != AGENTS[0]
     failed = row.status != "success"
-    error = {"class": reason, "message": row.meaning, "retry_at": None, "evidence": "stdout.log:1"}
+    error: RunError = {"class": reason, "message": row.meaning, "retry_at": None, "evidence": "stdout.log:1"}
     return {
         "run_id": run_id,
         "agent": agent,
@@ -104,7 +105,7 @@ def _record(dice: random.Random, began: float, logs: Path) -> JsonObject:
     }
 
 
-def _skipped(record: JsonObject) -> JsonObject:
+def _skipped(record: Record) -> JsonObject:
     error = {"class": "busy", "message": "another run works there", "retry_at": None, "evidence": None}
     return metadata.line_of(record) | {
         "status": "skipped",

@@ -1,4 +1,4 @@
-"""The whole `runner run` with an agent that only prints, as a multiple of `python -c pass`."""
+"""What a start costs, as a multiple of `python -c pass`; with --profile, where the time goes."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import Command, interleaved, report
+from benchmarks.profile import print_profile
 
-ROUNDS = 40
+ROUNDS = 30
 AGENTS = "stock: false\nagents:\n  canned: {binary: /bin/sh, argv: [-c, 'echo hello'], parser: text}\n"
 TASKS = "stock: false\ntasks:\n  hello: {description: say hello, prompt: hello.md}\n"
+RUNNER = str(Path(sys.executable).with_name("runner"))
 
 
-def main() -> None:
+def main(profile: str = "") -> None:
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
         env = {"HOME": folder, "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         for name, text in (("agents.yaml", AGENTS), ("tasks.yaml", TASKS), ("hello.md", "Say hello.\n")):
-            (root / name).write_text(text)
+            Path(folder, name).write_text(text)
         subprocess.run(["git", "init", "-q", folder], check=True, env=env)
-        runner = str(Path(sys.executable).with_name("runner"))
         commands = [
             Command("python -c pass", [sys.executable, "-c", "pass"], folder, env),
-            Command("the agent alone", ["/bin/sh", "-c", "echo hello"], folder, env),
-            Command("runner run canned hello", [runner, "run", "canned", "hello"], folder, env),
+            Command("runner run canned hello", [RUNNER, "run", "canned", "hello"], folder, env, goal=5),
+            Command("runner heartbeat", [RUNNER, "heartbeat"], folder, env, goal=4),
+            Command("runner runs", [RUNNER, "runs"], folder, env, goal=4),
         ]
-        report(interleaved(commands, ROUNDS), "python -c pass")
+        report(commands, interleaved(commands, ROUNDS))
+        if profile:
+            for command in commands[1:]:
+                print_profile(command)

@@ -1,20 +1,17 @@
 """Cron expressions as times, by the rules of Debian's cron; heavy, so imported only where a schedule is due.
 
-When the clocks go forward, what was to happen in the hour that is left out happens at its end, once; when they go back,
-what happens at a named hour happens once, in the first of the two. Expressions whose minute or hour begins with `*` go
-by real time instead: they skip the hour that is not there, and happen in both of the two.
+When the clocks go forward, times in the skipped hour become one time at its end; when they go back, a named hour counts
+once, in the first of the two. Expressions whose minute or hour begins with `*` follow real time instead: they skip the
+missing hour, and count in both of the two.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ALIASES = {
     "@hourly": "0 * * * *",
@@ -35,7 +32,7 @@ class _MachineZone(tzinfo):
         local = moment.replace(tzinfo=None)
         return local.replace(tzinfo=UTC) - datetime.fromtimestamp(local.timestamp(), UTC)
 
-    def dst(self, moment: datetime | None) -> None:  # noqa: ARG002  # nobody asks, and the class has to answer
+    def dst(self, moment: datetime | None) -> None:  # noqa: ARG002  # not used, but tzinfo requires it
         return None
 
     def tzname(self, moment: datetime | None) -> None:  # noqa: ARG002  # the same
@@ -50,6 +47,6 @@ def times(cron: str, timezone: str | None, after: float) -> Iterator[float]:
     zone = ZoneInfo(timezone) if timezone is not None else _MachineZone()
     for moment in CronSim(ALIASES.get(cron, cron).upper(), datetime.fromtimestamp(int(after), zone)):
         when = moment.timestamp()
-        # Begun in the second of two equal hours, it names a time in the first.
+        # When it begins in the second of two equal hours, the first result can lie in the first of them.
         if when > after:
             yield when

@@ -1,8 +1,8 @@
-"""The offline stand-in: a small program that behaves like an agent CLI and is no model.
+"""The demo agent: a small program that behaves like an agent CLI, offline and without a model.
 
 `python -m runner.demo_agent [--model NAME]` reads a prompt on stdin and prints the events of a `stream-json` CLI, one
 JSON object a line. It understands five instructions, each at the beginning of a line of the prompt (a list mark aside),
-with its words between backticks, and carries them out one after the other in the current folder:
+with its words between backticks, and follows them one after the other in the current folder:
 
     Say hello …                                              it answers with a greeting
     Send one GET request to `URL` …                          it makes that request
@@ -11,7 +11,8 @@ with its words between backticks, and carries them out one after the other in th
     Commit … with the message `MESSAGE` …                    it commits the files that were written, and no others
 
 The first step that fails ends the work, and the answer says so. A prompt without any of these gets the answer that this
-is no model, with the last line `NOTHING TO DO: …`, which is also the answer when a file is committed already as asked.
+is not a model, with the last line `NOTHING TO DO: …`, which also is the answer when a file is already committed as
+asked.
 Tokens are words. The exit code is 0, or 1 when there is no prompt to read.
 """
 
@@ -24,8 +25,7 @@ import shlex
 import sys
 import time
 
-TYPE_CHECKING = False  # type checkers take it for typing's, which this program can do without
-TYPE_CHECKING = False
+TYPE_CHECKING = False  # to a type checker it is True, as the one of `typing`, which would take long to import
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
@@ -46,11 +46,11 @@ _INSTRUCTION = re.compile(
 
 
 class StepError(Exception):
-    """An instruction that could not be carried out; the message goes into the tool's result and into the answer."""
+    """An instruction that failed; the message goes into the tool's result and into the answer."""
 
 
 class Session:
-    """What was said and counted so far; every event goes to stdout as it happens."""
+    """What has been counted so far; every event goes to stdout as it happens."""
 
     def __init__(self, model: str, prompt: str) -> None:
         self.model = model
@@ -114,7 +114,7 @@ class Session:
         )
 
     def _turn(self, block: dict[str, Any], words: int) -> None:
-        """What a model would say in one call; each call reads the whole prompt again."""
+        """Emit what a model would answer in one call; each call reads the whole prompt."""
         self._turns += 1
         self._words += words
         message = {
@@ -169,7 +169,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     session = Session(model, prompt)
     session.begin()
-    session.end(_carry_out(session, prompt))
+    session.end(_follow(session, prompt))
     return 0
 
 
@@ -182,8 +182,8 @@ def _read_prompt() -> str:
         return ""
 
 
-def _carry_out(session: Session, prompt: str) -> str:
-    """Do what the prompt asks for; the answer, one line a step."""
+def _follow(session: Session, prompt: str) -> str:
+    """Follow the prompt's instructions; return the answer, one line a step."""
     lines: list[str] = []
     try:
         lines.extend(_step(session, found) for found in _INSTRUCTION.finditer(prompt))
@@ -268,7 +268,7 @@ def _get(url: str) -> str:
     from urllib.request import urlopen  # noqa: PLC0415
 
     if not url.startswith(("http://", "https://")):
-        raise StepError(f"{url} is no http address")
+        raise StepError(f"{url} is not an http address")
     try:
         with urlopen(url, timeout=REQUEST_SECONDS) as response:  # noqa: S310  (the scheme is checked above)
             return f"{url} answered {response.status}."

@@ -1,6 +1,6 @@
 """The one family of errors, each with its exit code.
 
-RunnerError                 exit   printed once, by `__main__`
+RunnerError                 exit   printed once, by `cli.main`
 ├── UsageError               2     the command line is wrong: an unknown name, a bad value
 └── ConfigError              3     agents.yaml, tasks.yaml or a prompt is wrong: carries every Problem found
 """

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -34,6 +35,16 @@ def try_folders(paths: Iterable[str]) -> None:
             make_folders(path.rstrip("/"))
         except OSError:
             continue
+
+
+def read_json(path: str, limit: int = -1) -> Any:
+    """The data of a file, of which at most `limit` bytes are read. Raises OSError, and ValueError for a damaged one."""
+    with open(path, "rb", opener=lambda name, _: os.open(name, _READ)) as file:
+        text = file.read(limit).decode()
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def write_json(path: str, data: Mapping[str, Any], *, sync: bool = True) -> None:
@@ -93,7 +104,7 @@ def append(path: str, data: bytes, *, sync: bool = True) -> None:
 def read_own(path: str) -> bytes | None:
     """A file that nobody but us can have written; None for any other, and where there is none."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, _READ)
     except OSError:
         return None
     try:

@@ -1,16 +1,16 @@
-"""Secrets kept out of files and messages. Pure.
+"""Secrets kept out of files and messages: exact values of the environment, and tokens of well-known forms. Pure.
 
-Exact values of the environment, in a stream of bytes or a whole text; and shapes of well-known tokens, in text.
+The former in a stream of bytes or a whole text, the latter in text.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
 MASK = "***"
@@ -20,7 +20,7 @@ _SEGMENTS = frozenset(("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIALS"))
 
 
 def secrets_of(environ: Mapping[str, str]) -> list[bytes]:
-    """The values to mask, in every form in which an agent may print them, the longest first.
+    """Collect the values to mask, in every form in which an agent may print them, the longest first.
 
     A value of several lines counts as a whole and by its lines (white space around them aside): files are shown with
     line numbers, cut, or as a diff. What JSON writes is there once and twice encoded: a tool's result inside an event.
@@ -36,7 +36,7 @@ def secrets_of(environ: Mapping[str, str]) -> list[bytes]:
 
 
 def _forms(value: str) -> set[str]:
-    """As JSON writers write it: non-ASCII as it is or as \\uXXXX in either case, `/` or `<>&` escaped or not."""
+    """Write it as JSON writers do: non-ASCII as it is or as \\uXXXX in either case, `/` or `<>&` escaped or not."""
     plain, ascii_only = _json(value), _json(value, ascii_only=True)
     upper = re.sub(r"\\u[0-9a-f]{4}", lambda found: "\\u" + found[0][2:].upper(), ascii_only)
     html = plain.translate({ord(character): f"\\u{ord(character):04x}" for character in "<>&"})
@@ -51,7 +51,7 @@ def _json(value: str, *, ascii_only: bool = False) -> str:
 class Masker:
     """Masks a stream that comes in any pieces.
 
-    Every byte that is part of any secret's occurrence goes; occurrences that overlap become one `***`, or with
+    Every byte of any occurrence of a secret is removed; occurrences that overlap become one `***`, or with
     `keep_length` as many stars as they had bytes, newlines kept: then a byte's place in the masked stream is its place
     in the stream. Only what could be the beginning of a secret is held back until the next piece or `flush`.
     """
@@ -64,11 +64,11 @@ class Masker:
 
     @property
     def held(self) -> int:
-        """Bytes taken and not yet given back."""
+        """Bytes that were fed and not yet returned."""
         return len(self._held)
 
     def feed(self, data: memoryview) -> memoryview:
-        """What can be written now; `data` itself where there is nothing to mask."""
+        """Return what can be written now; `data` itself where there is nothing to mask."""
         if not self._secrets:
             return data
         buffer = b"".join((self._held, data))
@@ -79,12 +79,12 @@ class Masker:
         return memoryview(self._emit(buffer, spans, end))
 
     def flush(self) -> memoryview:
-        """The rest, at the end of the stream."""
+        """Return the rest, at the end of the stream."""
         buffer = self._held
         return memoryview(self._emit(buffer, self._spans(buffer), len(buffer)))
 
     def _emit(self, buffer: bytes, spans: list[tuple[int, int]], end: int) -> bytes:
-        """`buffer` up to `end`, masked; the rest is held, and of a span that reaches into it, how far it reaches."""
+        """Mask `buffer` up to `end`; the rest is held, with how far a span reaches into it."""
         out: list[bytes] = []
         done = 0
         if self._covered:
@@ -106,7 +106,7 @@ class Masker:
         return _NOT_NEWLINE.sub(b"*", secret) if self._keep_length else b""
 
     def _spans(self, buffer: bytes) -> list[tuple[int, int]]:
-        """Every occurrence of every secret, those that overlap included, by where they start."""
+        """Find every occurrence of every secret, overlapping ones included, in the order of their starts."""
         # One `find` a secret: at memory speed, where an alternation would try each byte of the stream.
         found: list[tuple[int, int]] = []
         for secret in self._secrets:
@@ -117,7 +117,7 @@ class Masker:
         return sorted(found)
 
     def _possible_beginning(self, buffer: bytes) -> int:
-        """Where the longest end of `buffer` starts that a secret could begin with; its length when there is none."""
+        """Find where the longest end of `buffer` starts that could begin a secret; its length when there is none."""
         earliest = len(buffer)
         for secret in self._secrets:
             start = buffer.find(secret[:1], max(0, len(buffer) - len(secret) + 1), earliest)
@@ -130,7 +130,7 @@ class Masker:
 
 
 def mask_text(text: str, secrets: Sequence[bytes]) -> str:
-    """A whole text without the secrets."""
+    """Mask the secrets in a whole text."""
     if not secrets:
         return text
     data = text.encode(errors="surrogatepass")
@@ -140,7 +140,7 @@ def mask_text(text: str, secrets: Sequence[bytes]) -> str:
 
 
 def mask_tree(value: Any, mask: Callable[[str], str]) -> Any:
-    """A JSON value with every text in it masked, keys aside."""
+    """Mask every text in a JSON value, keys excepted."""
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, dict):
@@ -158,7 +158,7 @@ _PRIVATE_KEY = (
     r"(?:[A-Za-z0-9+/=]{16,}(?:\s|\\[nr])*)+(?:[A-Za-z0-9+/=]+(?:\s|\\[nr])*)?(?:-----END[A-Z ]{0,40}-----)?"
 )
 # What must occur (in lower case) before the pattern is worth compiling, the pattern, and what remains of it.
-_SHAPES = (
+_KNOWN_TOKENS = (
     ("private key-----", _PRIVATE_KEY, MASK),
     ("authorization", r"(?i)(authorization\W{1,6}(?:basic|bearer|token|digest)\s{1,4})[^\s\"',]{6,}", rf"\1{MASK}"),
     ("bearer", r"(?i)(\bbearer\s{1,4})(?=[^\s\d]{0,500}\d)[A-Za-z0-9._~+/-]{16,}={0,2}", rf"\1{MASK}"),
@@ -186,10 +186,10 @@ _SHAPES = (
 )
 
 
-def mask_shapes(text: str) -> str:
-    """`text` without what looks like a well-known token, a login in a URL or a one-time code in one."""
+def mask_known_tokens(text: str) -> str:
+    """Mask what looks like a well-known token, a login in a URL or a one-time code in one."""
     lower = text.lower()
-    for hint, pattern, replacement in _SHAPES:
+    for hint, pattern, replacement in _KNOWN_TOKENS:
         if hint in lower:
             text = re.sub(pattern, replacement, text)
     return text

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     ]
     Terminal: TypeAlias = Literal["good", "bad", "absent", "undeclared"]
     JsonObject: TypeAlias = dict[str, Any]
+else:
+    JsonObject = dict  # so that an import of it need not be hidden
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,14 @@ class Skip:
     for_all: bool = False
 
 
+class Skipped(Exception):  # noqa: N818  # no error: the run is recorded as skipped
+    """Raised by the step of a run that finds that it must not begin."""
+
+    def __init__(self, reason: str, message: str, exit_code: int | None = None, *, for_all: bool = False) -> None:
+        super().__init__(message)
+        self.skip = Skip(reason, message, exit_code, for_all)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What the system saw. `exit_code` is None when a signal ended the agent; times by the wall clock."""
@@ -213,12 +223,19 @@ class Commit:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a run left in the workspace; `repository` is False where there is no git checkout."""
+    """What a run left in the workspace; `repository` is False where there is no git checkout.
+
+    `left` is what git itself was left with, as the record has it. `unknown` says what git could not tell. `tampered`
+    names what can make git run programs and was changed.
+    """
 
     repository: bool
     commits: tuple[Commit, ...] = ()
     dirt: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    left: tuple[JsonObject, ...] = ()
+    unknown: str | None = None
+    tampered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -232,3 +249,13 @@ class Verdict:
     evidence: Evidence | None = None
     retry_at: float | None = None
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that is known of a run whose agent has ended."""
+
+    outcome: Outcome
+    reply: Reply
+    changes: Changes
+    verdict: Verdict

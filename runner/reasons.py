@@ -61,6 +61,15 @@ REASONS: dict[str, Reason] = {
     "uncommitted_changes": _failed(
         3, "the agent changed files and did not commit them", "look at the working tree, then commit or discard"
     ),
+    "tampered": _failed(
+        4,
+        "the agent changed what makes git run programs, or what the task protects",
+        "look at the named settings and files before git is used there again",
+    ),
+    "turn_limit": _failed(
+        3, "the agent reached its own cap of turns or tool calls", "raise the cap, or make the task smaller"
+    ),
+    "budget": _failed(3, "the agent reached its cap of money or tokens", "raise the cap, or make the task smaller"),
     "model_not_found": _failed(
         4,
         "the service does not know the model",
@@ -121,10 +130,11 @@ REASONS: dict[str, Reason] = {
     # The checkout and the disk are the same for every agent.
     "busy": _skipped("another run works in the same checkout", "nothing to do, or use --wait", next_agent_helps=False),
     "cooldown": _skipped("the agent is left alone until its limit resets", "nothing to do"),
-    "preflight": _skipped("a preflight command failed", "mend what it reports", priority=3),
+    "preflight": _skipped("a preflight command failed", "fix what it reports", priority=3),
     "dirty_workspace": _skipped(
-        "the task commits what the agent leaves, and the checkout has changes already",
-        "commit or stash them, then run again",
+        "the checkout is not in a state from which the run can begin",
+        "do what the message names, then run again",
+        priority=3,
         next_agent_helps=False,
     ),
     "missing_requirement": _skipped(
@@ -159,10 +169,9 @@ def reason_of(name: str | None) -> Reason:
     return SUCCESS if name is None else REASONS[name]
 
 
+_OURS = "no_commits uncommitted_changes no_terminal_event no_output launch_failed internal tampered".split()
+
 FAULT_CLASSES = frozenset(
-    name
-    for name, row in REASONS.items()
-    if row.status in ("failed", "rate_limited")
-    and name not in ("no_commits", "uncommitted_changes", "no_terminal_event", "no_output", "launch_failed", "internal")
+    name for name, row in REASONS.items() if row.status in ("failed", "rate_limited") and name not in _OURS
 )
 """The classes that a parser's rule may name."""

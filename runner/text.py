@@ -1,10 +1,11 @@
-"""Untrusted text made fit for a terminal, a summary or a log line. Pure."""
+"""Untrusted text made safe for a terminal, a summary or a log line. Pure."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
+from collections.abc import Sequence
 
 from runner.units import parse_duration
 
@@ -12,32 +13,32 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# C0 but tab and newline, DEL, C1, and what reorders or hides text: bidirectional controls, zero-width marks.
+# C0 except tab and newline, DEL, C1, and what reorders or hides text: bidirectional controls, zero-width marks.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 _CUT = 50  # characters read for each one shown
-_PASSING = re.compile(r"/\S*tmp\S*|\b0x[0-9a-fA-F]+|\b\d+(?:[.:,]\d+)*")
+_VOLATILE = r"/\S*tmp\S*|\b0x[0-9a-fA-F]+|\b\d+(?:[.:,]\d+)*"
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
 def printable(text: str) -> str:
-    """Without terminal escapes; any other character that could act on a terminal becomes U+FFFD."""
+    """Remove terminal escapes; any other control character becomes U+FFFD."""
     return _UNSAFE.sub("\ufffd", _ANSI.sub("", text.replace("\r\n", "\n")))
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """JSON whose characters do nothing to a terminal, and mean the same."""
+    """JSON without control characters: these are escaped."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False, indent=indent))
 
 
-def steady(text: str) -> str:
-    """Without what differs from one run of a program to the next: numbers, addresses, paths of temporary files."""
-    return _PASSING.sub("#", text)
+def mask_volatile(text: str) -> str:
+    """Mask what differs from one run of a program to the next: numbers, addresses, paths of temporary files."""
+    return re.sub(_VOLATILE, "#", text)
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """The words of `text` in lines of at most `width` characters; a longer word has a line of its own."""
+    """Wrap `text` into lines of at most `width` characters; a longer word has a line of its own."""
     lines = [""]
     for word in text.split():
         if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
@@ -47,16 +48,21 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def one_line(text: str, limit: int = 200) -> str:
-    """`text` on one line of at most `limit` characters."""
+    """Put `text` on one line of at most `limit` characters."""
     if len(text) > _CUT * limit:
-        text = text[: _CUT * limit]  # a line of megabytes: what stands behind is not shown
+        text = text[: _CUT * limit]  # of a line of megabytes, the rest is not shown
     line = " ".join(printable(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def first_lines(lines: Sequence[str], most: int, noun: str = "") -> list[str]:
+    """The first `most` lines, then how many more there are: `… 4 more`, or with `noun` `… 4 more lines`."""
+    return [*lines[:most], f"… {len(lines) - most} more{noun}"] if len(lines) > most else list(lines)
+
+
 def from_rfc3339(text: str) -> float:
-    """Seconds since the epoch of what `rfc3339` wrote. Raises ValueError."""
-    # 1 ms of import, for those who read old records only.
+    """Seconds since the epoch, from what `rfc3339` wrote. Raises ValueError."""
+    # 1 ms of import, which only the reading of old records needs.
     from datetime import datetime  # noqa: PLC0415
 
     return datetime.fromisoformat(text).timestamp()

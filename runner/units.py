@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import signal
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|sec|s|min|m|h|d|w)")
+# Compiled when they are used: most commands read no duration.
+_DURATION = r"(\d+(?:\.\d+)?)\s*(ms|sec|s|min|m|h|d|w)"
 _SIZE_UNITS = {"": 1, "b": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
 _SIZE_UNITS |= {f"{unit}b": factor for unit, factor in _SIZE_UNITS.items() if unit not in ("", "b")}
 _SIZE_UNITS |= {f"{unit}ib": 1024**power for power, unit in enumerate("kmgt", 1)}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
+_SIZE = r"(\d+(?:\.\d+)?)\s*([a-z]*)"
 
 DURATION_FORM = "a duration such as `15m`, `90s`, `1h30m` or `none`"
 SIZE_FORM = "a size such as `64KiB`, `10MB` or `none`"
@@ -30,7 +30,7 @@ def parse_duration(value: str | float | None) -> float | None:
 
 def _sum_of_parts(text: str) -> float:
     seconds, position = 0.0, 0
-    for part in _DURATION.finditer(text):
+    for part in re.finditer(_DURATION, text):
         if text[position : part.start()].strip():
             break
         seconds += float(part[1]) * _DURATION_UNITS[part[2]]
@@ -44,7 +44,7 @@ def parse_size(value: str | float | None) -> int | None:
     """Bytes; None for `none`. `k`, `kB` are 1000, `KiB` is 1024. Raises ValueError."""
     if value is None or value == "none":
         return None
-    found = _SIZE.fullmatch(str(value).strip().lower())
+    found = re.fullmatch(_SIZE, str(value).strip().lower())
     if found is None or found[2] not in _SIZE_UNITS:
         raise ValueError(f"expected {SIZE_FORM}, got `{value}`")
     return int(float(found[1]) * _SIZE_UNITS[found[2]])
@@ -68,6 +68,9 @@ def format_count(number: int) -> str:
 
 def signal_name(number: int) -> str:
     """`SIGTERM`; a number without a name as `signal 40`."""
+    # Two milliseconds of import, which most commands do not need.
+    import signal  # noqa: PLC0415
+
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -166,7 +166,7 @@ def test_without_a_repository_it_says_so(tmp_path: Path) -> None:
         ("Create the file `/tmp/out.txt` with the one line `x`.", "not below the current folder"),
         ("Create the file `.` with the one line `x`.", "Is a directory"),
         ("Append the line `x` to the file `no/such.txt`.", "No such file or directory"),
-        ("Send one GET request to `file:///etc/passwd`.", "is no http address"),
+        ("Send one GET request to `file:///etc/passwd`.", "is not an http address"),
         ("Send one GET request to `http://127.0.0.1:0/`.", "did not answer"),
     ],
 )
@@ -183,7 +183,7 @@ def test_a_link_does_not_lead_outside(repository: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "outside.txt").exists()
 
 
-def test_an_ignored_file_is_no_success(repository: Path) -> None:
+def test_an_ignored_file_is_not_a_success(repository: Path) -> None:
     (repository / ".gitignore").write_text("a.txt\n")
     assert "Stopped: The following paths are ignored" in answer(repository, COMMIT)
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.helpers import Project
 
 ROOT = Path(__file__).resolve().parent.parent / "runner"
 # From the roof down: a room may import those after it. `model` and its neighbours are the ground, from `checkout` on.
 ROOMS = """
 __main__ cli commands doctor modelserver crontab schedule run notify history config records template parsers process
-verbs words git demo_agent checkout mask files crontimes model reasons text units errors values __init__
+git demo_agent mask files codec crontimes model reasons text units errors values __init__
 """.split()
 MODULES = sorted(ROOT.rglob("*.py"))
 # Who may touch the world: the import or call, and the modules that may.
@@ -27,10 +33,10 @@ EFFECTS = {
 CALLS = {
     "os.fork": {"process"},
     "os.posix_spawn": {"process"},
-    "os.posix_spawnp": {"git.py", "demo_agent.py"},
+    "os.posix_spawnp": {"git", "demo_agent.py"},
     "os.system": set(),
     "os.popen": set(),
-    "os.environ": {"__main__.py", "commands", "cli", "demo_agent.py"},
+    "os.environ": {"commands", "cli", "demo_agent.py"},
     "os.getenv": set(),
 }
 AGENTS = ("claude", "codex", "gemini", "kilo", "ollama", "opencode", "qwen", "amp")
@@ -113,29 +119,27 @@ def test_size_and_names(path: Path) -> None:
             assert (node.end_lineno or 0) - node.lineno < 50, f"{node.name} does not fit on a screen"
 
 
-HEAVY = (
-    "click",
-    "jinja2",
-    "jsonschema",
-    "requests",
-    "yaml",
-    "pathlib",
-    "subprocess",
-    "logging",
-    "tempfile",
-    "cronsim",
-    "zoneinfo",
-)
+HEAVY = """
+typing dataclasses inspect pathlib subprocess logging tempfile zoneinfo
+click jinja2 yaml requests jsonschema cronsim
+""".split()
 
 
-def test_the_hot_path_imports_nothing_heavy() -> None:
-    import subprocess
-    import sys
-
-    code = (
-        "import sys; before = set(sys.modules); import runner.commands.run; print(*sorted(set(sys.modules) - before))"
+@pytest.mark.parametrize("args", [["run", "canned", "free"], ["heartbeat"], ["runs"]], ids=" ".join)
+def test_the_hot_path_imports_nothing_heavy(project: Project, args: list[str]) -> None:
+    project.write(
+        "agents.yaml", "stock: false\nagents:\n  canned: {binary: /bin/sh, argv: [-c, 'echo hello'], parser: text}\n"
     )
-    loaded = subprocess.run(
-        [sys.executable, "-I", "-c", code], check=True, capture_output=True, text=True
-    ).stdout.split()
-    assert not set(HEAVY) & set(loaded)
+    for before in (["run", "canned", "free"], ["heartbeat"]):  # the configuration is cached, and what is daily done
+        assert project(*before).returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "from runner.__main__ import main; main()", *args],
+        cwd=project.root,
+        env={name: value for name, value in project.environment().items() if not name.startswith("COVERAGE_")},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert {f"runner.commands.{args[0]}", "runner.config.load"} <= loaded
+    assert not {name.partition(".")[0] for name in loaded} & set(HEAVY)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.mask import (
     MASK,
     Masker,
-    mask_shapes,
+    mask_known_tokens,
     mask_text,
     mask_tree,
     secrets_of,
@@ -113,7 +113,7 @@ def test_every_form_that_json_writers_give_a_value(value: str) -> None:
             assert line not in mask_text(form, secrets), form
 
 
-def test_a_value_of_several_lines_goes_as_a_whole_and_by_line() -> None:
+def test_a_value_of_several_lines_is_masked_as_a_whole_and_by_line() -> None:
     secrets = secrets_of({"DEPLOY_KEY": PEM})
 
     assert mask_text(f"<{PEM}>", secrets) == "<***>"
@@ -249,7 +249,7 @@ def test_no_input_makes_it_slow() -> None:
     ],
 )
 def test_shapes_of_tokens(text: str, expected: str) -> None:
-    assert mask_shapes(text) == expected
+    assert mask_known_tokens(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_shapes_of_tokens(text: str, expected: str) -> None:
     ],
 )
 def test_ordinary_words_stay(text: str) -> None:
-    assert mask_shapes(text) == text
+    assert mask_known_tokens(text) == text
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_ordinary_words_stay(text: str) -> None:
 def test_no_text_makes_the_patterns_slow(unit: str) -> None:
     began = time.process_time()
 
-    mask_shapes(unit * (200_000 // len(unit)))
+    mask_known_tokens(unit * (200_000 // len(unit)))
 
     assert time.process_time() - began < 5
 
@@ -299,4 +299,4 @@ def test_a_tree_is_masked_in_every_text() -> None:
         "d": 1.5,
     }
 
-    assert mask_tree(tree, mask_shapes) == {"a": ["x ***", 1, None, {"b": True, "c": "***"}], "d": 1.5}
+    assert mask_tree(tree, mask_known_tokens) == {"a": ["x ***", 1, None, {"b": True, "c": "***"}], "d": 1.5}

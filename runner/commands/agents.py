@@ -1,4 +1,4 @@
-"""`runner agents`: what one may run, and which agents are left alone for now."""
+"""`runner agents`: what can be run, and which agents are in cooldown."""
 
 from __future__ import annotations
 
@@ -6,40 +6,39 @@ import os
 import re
 import shutil
 import sys
-from types import MappingProxyType
+import time
+from collections.abc import Mapping
 
 from runner import template
-from runner.commands.entry import short_place, show_entry, where
-from runner.commands.table import table
+from runner.commands._show import print_json, print_yaml, short_place, where
+from runner.commands._table import table
+from runner.commands.open import open_project
+from runner.config import Config
 from runner.errors import RunnerError
 from runner.files import reason
-from runner.run.cooldown import all_of, clear, read
+from runner.records.folder import Logs
+from runner.run import cooldown as cooldowns
+from runner.run.cooldown import Cooldown
 from runner.run.plan import binary_variable
 from runner.text import json_text, rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from runner.config import Config
     from runner.model import JsonObject
-    from runner.records.folder import Logs
-    from runner.run.cooldown import Cooldown
 
-NO_COOLDOWNS: Mapping[str, Cooldown] = MappingProxyType({})
 _ENDED_BY = "`runner agents clear {}` ends it"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
-def list_agents(
-    config: Config, environ: Mapping[str, str], as_json: bool, cooling: Mapping[str, Cooldown] = NO_COOLDOWNS
-) -> int:
-    agents = [_described(config, name, environ, cooling.get(name)) for name in sorted(config.agents)]
+def agents(project: str | None, *, as_json: bool) -> int:
+    opened = open_project(project)
+    config, cooling = opened.config, _cooling(opened.logs)
+    found = [_described(config, name, opened.environ, cooling.get(name)) for name in sorted(config.agents)]
     if as_json:
-        print(json_text(agents, 2))
-    elif agents:
+        print(json_text(found, 2))
+    elif found:
         head = ("AGENT", "MODEL", "PARSER", "DEFINED IN", "BINARY")
-        print(table(head, [_row(agent) for agent in agents]), end="")
+        print(table(head, [_row(agent) for agent in found]), end="")
         for name in sorted(cooling):
             print(f"{name}: {cooling[name]}; {_ENDED_BY.format(name)}")
     else:
@@ -47,33 +46,40 @@ def list_agents(
     return 0
 
 
-def show_agent(config: Config, name: str, as_json: bool, cooldown: Cooldown | None = None) -> int:
+def show(project: str | None, name: str, *, as_json: bool) -> int:
     """Raises UsageError for an unknown name."""
-    entry = config.agent(name)
-    if cooldown is not None and not as_json:
-        print(f"# {cooldown}; {_ENDED_BY.format(name)}")
-    return show_entry(config, "agents", name, entry, as_json=as_json, more={"cooldown": _shown(cooldown)})
+    opened = open_project(project)
+    entry, cooldown = opened.config.agent(name), _cooling(opened.logs).get(name)
+    if as_json:
+        print_json(opened.config, ("agents", name), entry, {"cooldown": _shown(cooldown)})
+    else:
+        if cooldown is not None:
+            print(f"# {cooldown}; {_ENDED_BY.format(name)}")
+        print_yaml(opened.config, ("agents", name), entry)
+    return 0
 
 
-def clear_agent(config: Config, logs: Logs, name: str) -> int:
+def clear(project: str | None, name: str) -> int:
     """End an agent's cooldown. Raises UsageError for an unknown name."""
-    found = read(logs, name) if _NAME.fullmatch(name) else None
+    opened = open_project(project)
+    found = cooldowns.read(opened.logs, name) if _NAME.fullmatch(name) else None
     if found is None:
-        config.agent(name)
+        opened.config.agent(name)
     try:
-        cleared = clear(logs, name)
+        cleared = cooldowns.clear(opened.logs, name)
     except OSError as error:
         raise RunnerError(f"the cooldown of `{name}` cannot be cleared: {reason(error)}") from None
     if found is not None:
         print(f"cleared: {name} was {found}")
     else:
-        print(f"cleared: a damaged cooldown of {name}" if cleared else f"nothing to clear: {name} is in no cooldown")
+        print(f"cleared: a damaged cooldown of {name}" if cleared else f"nothing to clear: {name} is not in cooldown")
     return 0
 
 
-def cooling_now(logs: Logs, now: float) -> dict[str, Cooldown]:
-    """The agents that are left alone at this time."""
-    return {found.agent: found for found in all_of(logs) if found.blocks(now)}
+def _cooling(logs: Logs) -> dict[str, Cooldown]:
+    """Return the cooldowns that are in force, by agent."""
+    now = time.time()
+    return {found.agent: found for found in cooldowns.all_of(logs) if found.blocks(now)}
 
 
 def _shown(cooldown: Cooldown | None) -> JsonObject | None:
@@ -106,13 +112,13 @@ def _row(agent: JsonObject) -> tuple[str, ...]:
 
 
 def _model(rule: JsonObject, environ: Mapping[str, str]) -> str | None:
-    """The model of a run that says nothing: from the environment, else the default."""
+    """Return the model of a run that names none: from the environment, else the default."""
     named = next((environ[name] for name in rule.get("env") or [] if environ.get(name)), None)
     return named or rule.get("default")
 
 
 def find_binary(config: Config, name: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """The binary as it is called, and its path when it can be executed."""
+    """Return the binary as it is called, and its path when it can be executed."""
     binary = environ.get(binary_variable(name)) or config.agents[name]["binary"]
     try:
         binary = template.render(binary, {"python": sys.executable, "project": config.project.root})

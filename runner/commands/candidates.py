@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from runner.config import check_pair, read_prompt
+from collections.abc import Sequence
+
+from runner.config import Config, check_pair, read_prompt
 from runner.errors import ConfigError, UsageError, did_you_mean
+from runner.model import Request
 from runner.run.plan import PROMPT_TASK, Entries
 from runner.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import TypeAlias
 
-    from runner.config import Config
-    from runner.model import JsonObject, Request
+    from runner.model import JsonObject
 
     Candidates: TypeAlias = dict[str, tuple[Entries, Request]]
 
 
 def candidates(config: Config, names: Sequence[str], request: Request) -> Candidates:
-    """Agent → entries and request, in the order in which they try: several `names`, or one and the task's `fallback`.
+    """Return entries and request of each agent that may try, in order: `names`, or one and the task's `fallback`.
 
     Raises UsageError for unknown names and ConfigError for what is wrong in one of the pairs.
     """
-    if len(names) == 1 and not _is_free(request):
+    if len(names) == 1 and not _has_no_task(request):
         names = _with_fallback(config, names[0], request.task)
     entries = {name: _entries(config, name, request) for name in names}
     if len(names) > 1:
@@ -32,8 +33,8 @@ def candidates(config: Config, names: Sequence[str], request: Request) -> Candid
     return {name: (entries[name], _request_of(name, entries, request)) for name in names}
 
 
-def _is_free(request: Request) -> bool:
-    """A run with a prompt of its own and no task."""
+def _has_no_task(request: Request) -> bool:
+    """Tell a run with a prompt of its own."""
     return request.task == PROMPT_TASK and request.prompt is not None
 
 
@@ -41,7 +42,8 @@ def _with_fallback(config: Config, name: str, task: str) -> tuple[str, ...]:
     fallback = config.task(task).get("fallback")
     if not fallback:
         return (name,)
-    from runner.run.retry import chain_of  # noqa: PLC0415 - few tasks have one; the others do without it
+    # Few tasks have one: the others start sooner without this module.
+    from runner.run.retry import chain_of  # noqa: PLC0415
 
     names = chain_of(name, fallback)
     if any(other not in config.agents for other in names[1:]):
@@ -53,16 +55,16 @@ def _with_fallback(config: Config, name: str, task: str) -> tuple[str, ...]:
 
 def _entries(config: Config, name: str, request: Request) -> Entries:
     agent = config.agent(name)
-    free = _is_free(request)
-    task: JsonObject = {} if free else config.task(request.task)
-    check_pair(config, name, None if free else request.task)
+    taskless = _has_no_task(request)
+    task: JsonObject = {} if taskless else config.task(request.task)
+    check_pair(config, name, None if taskless else request.task)
     prompt = read_prompt(config, request.task) if request.prompt is None else request.prompt
     parser, sandbox = config.parser(agent["parser"]), config.sandboxes.get(agent.get("sandbox") or "")
     return Entries(agent, task, parser, config.settings, config.digest, prompt, sandbox)
 
 
 def _check_options(request: Request, entries: dict[str, Entries]) -> None:
-    """Of several agents one at least has to know an option."""
+    """Raises UsageError for an option that none of the agents has."""
     known = {option for entry in entries.values() for option in entry.agent.get("options") or {}}
     for option in request.options:
         if option not in known:
@@ -70,13 +72,13 @@ def _check_options(request: Request, entries: dict[str, Entries]) -> None:
 
 
 def _request_of(name: str, entries: dict[str, Entries], request: Request) -> Request:
-    """A model is the first agent's, for others know other models; an option is theirs who have it."""
+    """Give the model to the first agent alone, as others know other models, and an option to those that have it."""
     if len(entries) == 1:
         return replace(request, agent=name)
-    mine = entries[name].agent.get("options") or {}
+    own = entries[name].agent.get("options") or {}
     return replace(
         request,
         agent=name,
         model=request.model if name == next(iter(entries)) else None,
-        options={option: value for option, value in request.options.items() if option in mine},
+        options={option: value for option, value in request.options.items() if option in own},
     )

@@ -1,4 +1,4 @@
-"""`runner completion`: the shells' scripts, and the lines with which they are answered."""
+"""`runner completion`: the shells' scripts, and the lines that answer them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HELP = 70
 
 
 class Item(NamedTuple):
-    """`kind`: plain for a word, file or dir for what the shell itself finds better."""
+    """`kind` is plain, or file or dir, which the shell itself completes better."""
 
     kind: str
     value: str
@@ -31,7 +31,7 @@ def print_script(shell: str) -> int:
 
 
 def print_items(items: Iterable[Item]) -> int:
-    """A line each: kind, value, help, with tabs between. Descriptions come from a YAML file and act on no terminal."""
+    """Print a line each: kind, value and help, separated by tabs; a description cannot act on a terminal."""
     for item in items:
         print("\t".join((item.kind, item.value, one_line(item.help, _HELP))))
     return 0

@@ -1,35 +1,31 @@
-"""`runner cron`: the heartbeat's block in this user's crontab, or its systemd timer; and what will start."""
+"""`runner cron`: the heartbeat's block in this user's crontab, or its systemd timer."""
 
 from __future__ import annotations
 
 import difflib
 import os
 import shlex
+from collections.abc import Mapping
 
+from runner.commands.open import Opened, open_project
 from runner.config import find_project
 from runner.config.project import state_home
-from runner.crontab import crontab, environment, spool, systemd, unit_files
+from runner.crontab import crontab, crontab_io, environment, systemd
+from runner.crontab.command import HeartbeatCommand
 from runner.schedule import due
 from runner.text import json_text, printable
 from runner.values import dataclass
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from runner.commands.open import Opened
-    from runner.crontab.command import Beat
 
 _ABOVE = "put them into the crontab above the block, as NAME=value (`crontab -e`), or into tasks.yaml"
 _DROP_IN = "put them into ~/.config/environment.d/runner.conf, as NAME=value, or into tasks.yaml"
 
 
 @dataclass(frozen=True)
-class State:
+class Installation:
     """What is there and what should be, by place: `crontab`, or a unit's path."""
 
     kind: str
-    beat: Beat
+    heartbeat: HeartbeatCommand
     old: Mapping[str, bytes]
     new: Mapping[str, bytes]
 
@@ -38,8 +34,9 @@ class State:
         return dict(self.old) == dict(self.new)
 
 
-def show(opened: Opened, *, by_systemd: bool, as_json: bool) -> int:
-    """Whether the heartbeat is installed, and as it should be. Raises RunnerError."""
+def show(project: str | None, *, by_systemd: bool, as_json: bool) -> int:
+    """Print whether the heartbeat is installed, and as it should be. Raises RunnerError."""
+    opened = open_project(project)
     found = _state(opened, by_systemd=by_systemd)
     if as_json:
         print(json_text(_described(found), 2))
@@ -53,89 +50,90 @@ def show(opened: Opened, *, by_systemd: bool, as_json: bool) -> int:
         print(f"installed, but {command} would change it:\n")
     print(_texts(found) if found.is_current or not found.old else _differences(found), end="")
     if not by_systemd:
-        _say_others(spool.read(opened.environ), found.beat.project)
+        _print_others(crontab_io.read(opened.environ), found.heartbeat.project)
     return 0
 
 
-def install(opened: Opened, *, by_systemd: bool) -> int:
-    """Write the block or the units, and say what changed. Raises RunnerError."""
+def install(project: str | None, *, by_systemd: bool) -> int:
+    """Write the block or the units, and print what changed. Raises RunnerError."""
+    opened = open_project(project)
     found = _install_units(opened) if by_systemd else _install_block(opened)
     if found.is_current:
         print("unchanged: it is installed as it should be")
     else:
         print("changed:\n" if found.old else "installed:\n")
         print(_differences(found) if found.old else _texts(found), end="")
-    _say_remarks(opened, found)
+    _print_remarks(opened, found)
     return 0
 
 
 def remove(project: str | None, *, by_systemd: bool) -> int:
-    """Also for a folder that is gone, or whose configuration is broken. Raises RunnerError."""
+    """Remove it, also for a folder that is gone or whose configuration is broken. Raises RunnerError."""
     environ = dict(os.environ)
     named = project or environ.get("RUNNER_PROJECT")
     root = os.path.abspath(named) if named else find_project(os.getcwd(), None).root
     if by_systemd:
-        gone = unit_files.delete(systemd.units_folder(environ), root)
+        gone = systemd.delete_units(systemd.units_folder(environ), root)
         print("".join(f"removed {printable(path)}\n" for path in gone) or "nothing to remove\n", end="")
         if gone:
             print(f"next: systemctl --user stop {systemd.unit_name(root)}.timer; systemctl --user daemon-reload")
         return 0
-    before, after = spool.alter(lambda table: crontab.take(table, os.fsencode(root)), environ, state_home(environ))
+    before, after = crontab_io.alter(lambda table: crontab.take(table, os.fsencode(root)), environ, state_home(environ))
     gone_block = crontab.find(before, os.fsencode(root))
     print(f"removed:\n\n{_text(gone_block.text)}" if gone_block and before != after else "nothing to remove\n", end="")
     return 0
 
 
-def _state(opened: Opened, *, by_systemd: bool) -> State:
-    beat = environment.beat_of(opened.config, opened.environ)
+def _state(opened: Opened, *, by_systemd: bool) -> Installation:
+    heartbeat = environment.heartbeat_command(opened.config, opened.environ)
     if by_systemd:
         folder = systemd.units_folder(opened.environ)
-        new = {os.path.join(folder, name): text.encode() for name, text in systemd.units_of(beat).items()}
-        return State("systemd", beat, unit_files.read(folder, beat.project), new)
-    return _block_state(beat, spool.read(opened.environ))
+        new = {os.path.join(folder, name): text.encode() for name, text in systemd.units_of(heartbeat).items()}
+        return Installation("systemd", heartbeat, systemd.read_units(folder, heartbeat.project), new)
+    return _block_state(heartbeat, crontab_io.read(opened.environ))
 
 
-def _block_state(beat: Beat, table: bytes) -> State:
-    new = crontab.block_of(beat)
-    block = crontab.find(table, os.fsencode(beat.project))
+def _block_state(heartbeat: HeartbeatCommand, table: bytes) -> Installation:
+    new = crontab.block_of(heartbeat)
+    block = crontab.find(table, os.fsencode(heartbeat.project))
     old = {} if block is None else {"crontab": new if crontab.matches(block, new) else block.text}
-    return State("crontab", beat, old, {"crontab": new})
+    return Installation("crontab", heartbeat, old, {"crontab": new})
 
 
-def _install_block(opened: Opened) -> State:
-    beat = environment.beat_of(opened.config, opened.environ)
-    block = crontab.block_of(beat)
-    before, _ = spool.alter(lambda table: crontab.put(table, block), opened.environ, opened.state)
-    return _block_state(beat, before)
+def _install_block(opened: Opened) -> Installation:
+    heartbeat = environment.heartbeat_command(opened.config, opened.environ)
+    block = crontab.block_of(heartbeat)
+    before, _ = crontab_io.alter(lambda table: crontab.put(table, block), opened.environ, opened.state)
+    return _block_state(heartbeat, before)
 
 
-def _install_units(opened: Opened) -> State:
+def _install_units(opened: Opened) -> Installation:
     found = _state(opened, by_systemd=True)
     if not found.is_current:
-        unit_files.write(found.new)
+        systemd.write_units(found.new)
     return found
 
 
-def _say_remarks(opened: Opened, found: State) -> None:
-    """What is left to do, and what will not be as in this shell."""
+def _print_remarks(opened: Opened, found: Installation) -> None:
+    """Print what is left to do, and what differs from this shell."""
     schedules = due.schedules_of(opened.config.tasks)
     scheduled = {name for schedule in schedules for chain in schedule.chains for name in chain.split(",")}
-    known = set() if found.kind == "systemd" else crontab.variables(spool.read(opened.environ))
-    for remark in environment.remarks(opened.config, found.beat, opened.environ, scheduled, known):
+    known = set() if found.kind == "systemd" else crontab.variables(crontab_io.read(opened.environ))
+    for remark in environment.remarks(opened.config, found.heartbeat, opened.environ, scheduled, known):
         print(f"note: {remark}")
         if remark.startswith("set in this shell"):
             print(f"      {_DROP_IN if found.kind == 'systemd' else _ABOVE}")
     if found.kind == "systemd":
-        timer = f"{systemd.unit_name(found.beat.project)}.timer"
+        timer = f"{systemd.unit_name(found.heartbeat.project)}.timer"
         print(f"next: systemctl --user daemon-reload && systemctl --user enable --now {timer}")
-        print('      loginctl enable-linger "$USER", so that it also beats while nobody is logged in')
+        print('      loginctl enable-linger "$USER", so that it also runs while nobody is logged in')
     elif schedules:
         print("next: `runner cron next` lists what will start")
     else:
         print("next: no task has a `schedule` yet; until then the heartbeat closes lost runs and sends what waits")
 
 
-def _say_others(table: bytes, project: str) -> None:
+def _print_others(table: bytes, project: str) -> None:
     for block in crontab.blocks(table):
         name = os.fsdecode(block.project)
         if name != project:
@@ -143,26 +141,26 @@ def _say_others(table: bytes, project: str) -> None:
             print(f"the crontab has a block of {printable(name + state)}, too")
 
 
-def _described(found: State) -> dict[str, object]:
+def _described(found: Installation) -> dict[str, object]:
     return {
         "kind": found.kind,
-        "project": found.beat.project,
+        "project": found.heartbeat.project,
         "installed": bool(found.old),
         "current": found.is_current,
-        "path": list(found.beat.path),
+        "path": list(found.heartbeat.path),
         "wanted": {place: text.decode(errors="replace") for place, text in found.new.items()},
         "found": {place: text.decode(errors="replace") for place, text in found.old.items()},
     }
 
 
-def _texts(found: State) -> str:
+def _texts(found: Installation) -> str:
     if found.kind == "crontab":
         return _text(found.new["crontab"])
     return "\n".join(f"{printable(place)}\n{_text(text)}" for place, text in found.new.items())
 
 
-def _differences(found: State) -> str:
-    """Of each place that differs, the lines that go and the lines that come."""
+def _differences(found: Installation) -> str:
+    """For each place that differs, the removed and the added lines."""
     pieces = []
     for place, text in found.new.items():
         old, new = _text(found.old.get(place, b"")).splitlines(), _text(text).splitlines()

@@ -8,7 +8,7 @@ import sys
 
 from runner import git
 from runner.commands.open_logs import open_logs
-from runner.commands.show import read
+from runner.commands.show import read_record
 from runner.errors import RunnerError
 from runner.history.queries import find
 from runner.text import one_line, printable
@@ -19,15 +19,15 @@ _SHA = re.compile(r"[0-9a-f]{7,64}")
 def diff(project: str | None, name: str) -> int:
     """Raises UsageError for what names no run, RunnerError when git cannot show them."""
     logs = open_logs(project)
-    found = read(logs, find(logs, name))
-    shas = [commit["sha"] for commit in reversed(found["commits"]) if _SHA.fullmatch(str(commit.get("sha")))]
+    record = read_record(logs, find(logs, name))
+    shas = [commit["sha"] for commit in reversed(record["commits"]) if _SHA.fullmatch(str(commit.get("sha")))]
     if not shas:
-        print(f"run {found['run_id']} made no commits")
+        print(f"run {record['run_id']} made no commits")
         return 0
-    result = git.show(str(found["cwd"]), shas, dict(os.environ))
+    result = git.show(str(record["cwd"]), shas, dict(os.environ))
     if result.code != 0:
-        said = one_line(result.err.decode(errors="replace"))
-        raise RunnerError(f"git cannot show the commits in `{printable(str(found['cwd']))}`: {said}")
+        error = one_line(result.err.decode(errors="replace"))
+        raise RunnerError(f"git cannot show the commits in `{printable(str(record['cwd']))}`: {error}")
     if sys.stdout.isatty():
         print(printable(result.out.decode(errors="replace")), end="")
     else:

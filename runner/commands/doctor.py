@@ -4,62 +4,59 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 
 from runner import __version__
-from runner.doctor import agents, machine
-from runner.doctor.check import to_json, to_text
-from runner.doctor.live import live
-from runner.doctor.sandbox import unused
+from runner.commands.open import Opened, open_project
+from runner.doctor import agent_checks, machine_checks
+from runner.doctor.check import AgentReport, Check, to_json, to_text
+from runner.doctor.live import live as run_live
+from runner.doctor.sandbox_check import unused
 from runner.errors import UsageError
 from runner.notify.outbox import Outbox
-from runner.run.plan import World
+from runner.run.site import World
 from runner.text import json_text
 from runner.values import replace
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from runner.commands.open import Opened
-    from runner.doctor.check import Check, Patient
-
-
-def doctor(opened: Opened, names: Sequence[str], *, as_json: bool, is_deep: bool, is_live: bool) -> int:
-    """Print what was found; 1 when an agent that was asked for by name cannot run. Raises UsageError."""
-    if (is_deep or is_live) and not names:
-        flag = "--deep" if is_deep else "--live"
+def doctor(project: str | None, names: Sequence[str], *, as_json: bool, deep: bool, live: bool) -> int:
+    """Print what was found; return 1 when an agent that was named cannot run. Raises UsageError."""
+    opened = open_project(project)
+    if (deep or live) and not names:
+        flag = "--deep" if deep else "--live"
         raise UsageError(f"{flag} runs an agent, and none is named", hint=f"for example: runner doctor {flag} demo")
     config, environ = opened.config, opened.environ
     for name in names:
         config.agent(name)
     root = config.project.root
     world = World(environ, root, root, opened.logs.root, sys.executable, opened.state)
+    context = agent_checks.Context(config, opened.logs, world, time.time())
     wanted = list(dict.fromkeys(names)) or sorted(config.agents)
-    patients = agents.examine(config, opened.logs, wanted, world, asked=bool(names), now=time.time())
-    tried = [_tried(opened, patient, is_deep=is_deep, is_live=is_live) for patient in patients]
-    found = machine.examine(config, opened.logs, Outbox(opened.logs, environ), environ, time.time())
+    reports = agent_checks.examine(context, wanted, asked=bool(names))
+    tried = [_tried(opened, report, deep=deep, live=live) for report in reports]
+    found = machine_checks.examine(config, opened.logs, Outbox(opened.logs, environ), environ, time.time())
     found += unused(config, world)
     if as_json:
         print(json_text(to_json(__version__, tried, found), 2))
     else:
         print(to_text(tried, found, colour=sys.stdout.isatty() and not environ.get("NO_COLOR")))
-    return 1 if names and not (all(patient.can_run for patient in tried) and _fit(found)) else 0
+    return 1 if names and not (all(report.can_run for report in tried) and _fit(found)) else 0
 
 
-def _tried(opened: Opened, patient: Patient, *, is_deep: bool, is_live: bool) -> Patient:
-    """With the runs that were asked for, where there is a program to run."""
-    if patient.binary is None:
-        return patient
+def _tried(opened: Opened, report: AgentReport, *, deep: bool, live: bool) -> AgentReport:
+    """Add the runs that were asked for, where there is a program to run."""
+    if report.binary is None:
+        return report
     more: list[Check] = []
-    if is_deep:
-        # The model server brings http.server, which no other command needs.
-        from runner.doctor.deep import deep  # noqa: PLC0415
+    if deep:
+        # The model server imports http.server, which no other command needs.
+        from runner.doctor.deep import deep as run_deep  # noqa: PLC0415
 
-        more += deep(opened.config, opened.logs, patient.agent, patient.binary, opened.environ)
-    if is_live:
-        more.append(live(opened.config, patient.agent, patient.binary, opened.environ))
-    return replace(patient, checks=(*patient.checks, *more))
+        more += run_deep(opened.config, opened.logs, report.agent, report.binary, opened.environ)
+    if live:
+        more.append(run_live(opened.config, report.agent, report.binary, opened.environ))
+    return replace(report, checks=(*report.checks, *more))
 
 
-def _fit(machine_checks: Sequence[Check]) -> bool:
-    return all(check.level != "fail" for check in machine_checks)
+def _fit(checks: Sequence[Check]) -> bool:
+    return all(check.level != "fail" for check in checks)

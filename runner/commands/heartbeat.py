@@ -1,38 +1,33 @@
-"""`runner heartbeat`: the one line in a crontab, each minute. Starts what is due, and looks after all that began."""
+"""`runner heartbeat`, started by cron each minute: starts what is due, closes lost runs and sends what waits."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 from runner import files
-from runner.commands.open import Watch
+from runner.commands.open import Opened, Watch
 from runner.errors import EXIT_INTERNAL, ConfigError, RunnerError
 from runner.files import make_folders
 from runner.notify.delivery import flush
 from runner.process.detached import start_detached
+from runner.records.folder import Logs
 from runner.run import recovery
 from runner.schedule import dispatch, due, state
+from runner.schedule.due import Schedule
+from runner.schedule.state import ScheduleState
 from runner.text import one_line, rfc3339
 from runner.values import dataclass, field, replace
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from runner.commands.open import Opened
-    from runner.records.folder import Logs
-    from runner.schedule.due import Schedule
-    from runner.schedule.state import Ledger
-
-_BUDGET = 20.0  # seconds for messages; the next beat goes on
+_BUDGET = 20.0  # seconds for messages; the next heartbeat sends the rest
 _DAILY = 86400.0
-_PING = 2.0  # seconds for one report to `settings.heartbeat_url`
+_PING_BUDGET = 2.0  # seconds for one report to `settings.heartbeat_url`
 _LOG = ("heartbeat", "task.log")
-_LONGEST_LOG = 1 << 20  # bytes; some nine days
-_SET_BACK = 60.0  # seconds by which a clock is set back that are worth a line
+_MAX_LOG = 1 << 20  # bytes; some nine days
+_MIN_SET_BACK = 60.0  # seconds by which a clock is set back that are worth a line
 
 
 class HeartbeatError(RunnerError):
@@ -42,67 +37,69 @@ class HeartbeatError(RunnerError):
 
 
 def heartbeat(project: str | None) -> int:
-    """One beat; it never overlaps itself. Raises HeartbeatError, and ConfigError when the rest is done."""
-    watch = Watch(project, told=True, each=False)
+    """Do what is due, never twice at a time. Raises HeartbeatError, and ConfigError when the rest is done."""
+    watch = Watch(project, report=True, log_always=False)
     try:
         with watch:
-            # Its lost runs are closed in their turn: that sends messages, and what is due does not wait for a server.
+            # Lost runs are closed later: that sends messages, and what is due is not to wait for a server.
             opened = watch.open(close_lost=False)
     except ConfigError as error:
         _without_configuration(watch, error)
-        if watch.news or sys.stderr.isatty():
+        if watch.is_new or sys.stderr.isatty():
             raise
-        return error.exit_code  # said before: cron would mail it each minute
-    beat = _Beat(opened)
+        return error.exit_code  # it was printed before: cron would mail it each minute
+    work = _Heartbeat(opened)
     try:
         opened.logs.prepare()
-        held = _alone(opened.logs)
+        held = _lock(opened.logs)
     except (OSError, RunnerError) as error:
-        raise beat.give_up(error) from None
+        raise work.give_up(error) from None
     if held is not None:
         try:
-            beat.beat()
+            work.run()
         finally:
             os.close(held)
     return 0
 
 
-def _alone(logs: Logs) -> int | None:
-    """The descriptor that holds the heartbeat's lock; None while another beat goes on."""
+def _lock(logs: Logs) -> int | None:
+    """The descriptor that holds the heartbeat's lock; None while another heartbeat runs."""
     make_folders(logs.path("state"))
     return files.lock(logs.path("state", "heartbeat.lock"))
 
 
 @dataclass
-class _Beat:
-    """One beat over an open project. A part that fails leaves the others alone."""
+class _Heartbeat:
+    """One heartbeat of an open project. A part that fails does not stop the others."""
 
     opened: Opened
     failures: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     broken: ConfigError | None = None
 
-    def beat(self) -> None:
+    def run(self) -> None:
         began = time.monotonic()
-        self._part("the clock", self._look_at_the_clock)
+        self._part("the clock", self._check_clock)
         self._part("schedules", self._schedules)
-        unheard = self._ping("start", "")
+        ping_error = self._ping("start", "")
         self._part("lost runs", self._lost)
         self._part("messages", self._messages)
         self._part("old runs", self._prune)
-        took = time.monotonic() - began
         did = " ".join(f"{name} {number}" for name, number in self.counts.items())
-        line = " ".join((did, *(f"failed ({failure})" for failure in self.failures), f"took {took:.2f}s"))
-        # An address that was not heard once is not tried again.
-        unheard = unheard or self._ping(self._signal(), line)
-        self._part("its log", lambda: _write_line(self.opened.logs, line + (f" ping: {unheard}" if unheard else "")))
+        line = " ".join(
+            (did, *(f"failed ({failure})" for failure in self.failures), f"took {time.monotonic() - began:.2f}s")
+        )
+        # An address that failed once is not tried again.
+        ping_error = ping_error or self._ping(self._signal(), line)
+        line_logged = f"{line} ping: {ping_error}" if ping_error else line
+        self._part("its log", lambda: _write_line(self.opened.logs, line_logged))
         if sys.stdout.isatty():
             print(line)  # cron would mail it
         if self.failures:
             raise self._error()
 
     def give_up(self, error: OSError | RunnerError) -> RunnerError:
-        """Where there is no log folder, all that is left is to say so elsewhere."""
+        """Report to the address that there is no log folder; return the error to raise."""
         self.failures.append(_why(error))
         self._ping(self._signal(), self.failures[0])
         return self._error()
@@ -120,7 +117,7 @@ class _Beat:
             self.broken = error if isinstance(error, ConfigError) else self.broken
             self._failed(name, _why(error), f"heartbeat: {name}: {_why(error)}")
         except Exception as error:
-            # Heavy, and of no use to a beat that goes well.
+            # Heavy, and for failures alone.
             import traceback  # noqa: PLC0415
 
             self._failed(name, repr(error), f"heartbeat: {name}\n{traceback.format_exc()}")
@@ -129,9 +126,9 @@ class _Beat:
         self.failures.append(one_line(f"{name}: {why}"))
         self.opened.logs.note(note, time.time())
 
-    def _look_at_the_clock(self) -> None:
-        last, now = state.last_beat(self.opened.logs), time.time()
-        if last is not None and now < last - _SET_BACK:
+    def _check_clock(self) -> None:
+        last, now = state.last_heartbeat(self.opened.logs), time.time()
+        if last is not None and now < last - _MIN_SET_BACK:
             back = f"the clock was set back by {last - now:.0f} s"
             self.opened.logs.note(
                 f"heartbeat: {back}; what was started until {rfc3339(last)} is not started again", now
@@ -140,17 +137,17 @@ class _Beat:
     def _schedules(self) -> None:
         now = time.time()
         configured = due.schedules_of(self.opened.config.tasks)
-        found: dict[str, Ledger] = {}
+        found: dict[str, ScheduleState] = {}
         self.counts |= {"started": 0, "busy": 0, "missed": 0}
         for schedule in configured:
-            self._part(f"schedule {schedule.name}", partial(self._advance, schedule, found, now))
-        found |= dispatch.retire(self.opened.logs, {schedule.name for schedule in configured}, now)
-        untold = {name: kept for name, kept in found.items() if kept.untold}
-        if untold:
-            self._tell(untold, now)
+            self._part(f"schedule {schedule.name}", partial(self._dispatch, schedule, found, now))
+        found |= dispatch.drop(self.opened.logs, {schedule.name for schedule in configured}, now)
+        unreported = {name: kept for name, kept in found.items() if kept.unreported}
+        if unreported:
+            self._report(unreported, now)
 
-    def _advance(self, schedule: Schedule, found: dict[str, Ledger], now: float) -> None:
-        found[schedule.name], started = dispatch.advance(schedule, self.opened.logs, now, self._start)
+    def _dispatch(self, schedule: Schedule, found: dict[str, ScheduleState], now: float) -> None:
+        found[schedule.name], started = dispatch.dispatch(schedule, self.opened.logs, now, self._start)
         self.counts["started"] += started
 
     def _start(self, name: str, held: int) -> None:
@@ -159,33 +156,33 @@ class _Beat:
         log = logs.path("heartbeat", "occurrences.log")
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            argv = [*runner_words(self.opened.config.project.root), "occurrence", name]
+            argv = [*runner_argv(self.opened.config.project.root), "occurrence", name]
             start_detached(argv, self.opened.environ, output, kept=held)
         finally:
             os.close(output)
 
-    def _tell(self, untold: dict[str, Ledger], now: float) -> None:
-        # For the few beats that have something to tell.
+    def _report(self, unreported: dict[str, ScheduleState], now: float) -> None:
+        # For the few heartbeats that have something to report.
         from runner.schedule import missed  # noqa: PLC0415
 
         logs = self.opened.logs
-        events = [event for kept in untold.values() for event in kept.untold]
+        events = [event for kept in unreported.values() for event in kept.unreported]
         for event in events:
             if event.kind in self.counts:
                 self.counts[event.kind] += event.count
         missed.record([event for event in events if not event.recorded], logs, now)
-        for name, kept in untold.items():
-            recorded = tuple(replace(event, recorded=True) for event in kept.untold)
-            state.write(logs, name, replace(kept, untold=recorded))
-        missed.tell(events, self.opened.post({}).outbox, lambda task: self.opened.post_of(task).policy, now)
-        for name, kept in untold.items():
-            state.write(logs, name, replace(kept, untold=()))
+        for name, kept in unreported.items():
+            recorded = tuple(replace(event, recorded=True) for event in kept.unreported)
+            state.write(logs, name, replace(kept, unreported=recorded))
+        missed.notify(events, self.opened.notifier({}).outbox, lambda task: self.opened.notifier_of(task).policy, now)
+        for name, kept in unreported.items():
+            state.write(logs, name, replace(kept, unreported=()))
 
     def _lost(self) -> None:
-        self.counts["lost"] = len(recovery.close_lost(self.opened.logs, self.opened.post_of))
+        self.counts["lost"] = len(recovery.close_lost(self.opened.logs, self.opened.notifier_of))
 
     def _messages(self) -> None:
-        delivered, waiting = flush(self.opened.logs, self.opened.post({}), _BUDGET, due_only=True)
+        delivered, waiting = flush(self.opened.logs, self.opened.notifier({}), _BUDGET, due_only=True)
         self.counts |= {"delivered": delivered, "waiting": waiting}
 
     def _prune(self) -> None:
@@ -198,7 +195,7 @@ class _Beat:
             self.counts["pruned"] = prune_daily(self.opened, now)
 
     def _signal(self) -> str:
-        """What the address hears: the exit code of a beat that failed, `fail` when something needs a person."""
+        """What is reported to the address: the exit code of a failure, `fail` when something needs a person."""
         if self.failures:
             return str(self._error().exit_code)
         return "fail" if self.counts.get("lost") or self.counts.get("missed") else ""
@@ -210,15 +207,15 @@ class _Beat:
         # requests, for those who use such a service.
         from runner.notify.channels.ping import ping  # noqa: PLC0415
 
-        return ping(address, signal, text, self.opened.environ, _PING)
+        return ping(address, signal, text, self.opened.environ, _PING_BUDGET)
 
 
 def _why(error: OSError | RunnerError) -> str:
     return files.reason(error) if isinstance(error, OSError) else error.message
 
 
-def runner_words(root: str) -> list[str]:
-    """The words before a command that starts this runner again; the folder it stands in is not to hide a module."""
+def runner_argv(root: str) -> list[str]:
+    """The argv that starts this runner again, up to the command; `-P` so that no module of the folder hides ours."""
     return [sys.executable, "-P", "-m", "runner", "-C", root]
 
 
@@ -233,7 +230,7 @@ def _pruned_at(logs: Logs) -> float:
 def _write_line(logs: Logs, line: str) -> None:
     path = logs.path(*_LOG)
     try:
-        if os.stat(path).st_size > _LONGEST_LOG:
+        if os.stat(path).st_size > _MAX_LOG:
             os.replace(path, f"{path}.1")
     except FileNotFoundError:
         pass
@@ -241,9 +238,9 @@ def _write_line(logs: Logs, line: str) -> None:
 
 
 def _without_configuration(watch: Watch, error: ConfigError) -> None:
-    """What needs none; the log says why that was all."""
+    """Do what needs no configuration, and note in the log why that was all."""
     logs = watch.logs()
-    held = _alone(logs) if os.path.isdir(logs.root) else None
+    held = _lock(logs) if os.path.isdir(logs.root) else None
     if held is None:
         return
     try:

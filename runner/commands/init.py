@@ -18,7 +18,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def init(project: str | None) -> int:
-    """Write what is not there yet, and say so, a line a file. Raises RunnerError where that is not possible."""
+    """Write the files that do not exist, and print a line for each. Raises RunnerError where that is not possible."""
     root = find_project(os.getcwd(), project).root
     for name in _FILES:
         _put(os.path.join(root, name), os.path.join(_SCAFFOLD, name))
@@ -29,7 +29,7 @@ def init(project: str | None) -> int:
 
 
 def _put(path: str, source: str, note: str = "") -> None:
-    """`note`: what to say of a file that was kept and differs."""
+    """Write and print the file; `note` is printed for one that was kept and differs."""
     text = _read(source)
     written = _write(path, text)
     differs = not written and note and (not os.path.isfile(path) or _read(path) != text)
@@ -42,7 +42,7 @@ def _read(path: str) -> bytes:
 
 
 def _write(path: str, text: bytes) -> bool:
-    """Whether the file is new; whatever stands under the name stays. Raises RunnerError."""
+    """Return whether the file is new; what already has the name stays. Raises RunnerError."""
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
     except OSError as error:
@@ -57,7 +57,7 @@ def _write(path: str, text: bytes) -> bool:
         with file:
             file.write(text)
     except OSError as error:
-        os.unlink(path)  # a piece of it would be kept by the next try
+        os.unlink(path)  # the next `init` would keep a part of it
         raise _refused(path, error) from None
     return True
 

@@ -5,37 +5,41 @@ from __future__ import annotations
 import codecs
 import os
 import sys
+import time
+from collections.abc import Iterator
 
 from runner.commands.open_logs import open_logs
 from runner.errors import RunnerError, UsageError
 from runner.history.queries import find
-from runner.records import follow as watching
+from runner.records.folder import Logs
 from runner.records.transcript import Events
 from runner.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from runner.records.folder import Logs
+    from collections.abc import Callable
 
     Renderer = Callable[[bytes | None], None]
 
 _CHUNK = 1 << 18
+_POLL_SECONDS = 0.25
 
 
-def logs(project: str | None, name: str, *, follow: bool, stdout: bool, prompt: bool, raw: bool) -> int:
-    """Raises UsageError for what names no run, RunnerError for a file that is not there."""
-    if stdout + prompt + raw > 1:
+def logs(project: str | None, name: str, *, follow: bool, **forms: bool) -> int:
+    """`forms` are stdout, prompt and raw, of which one may be true.
+
+    Raises UsageError for what names no run, RunnerError for a file that is not there.
+    """
+    if sum(forms.values()) > 1:
         raise UsageError("--stdout, --prompt and --raw exclude each other")
-    place = open_logs(project)
-    run = find(place, name)
+    folder = open_logs(project)
+    run = find(folder, name)
     if run.folder is None:
         raise RunnerError(f"run `{run.run_id}` never began and has no logs", hint=f"`runner why {run.run_id}`")
-    file = "prompt.md" if prompt else "stdout.log" if stdout else "transcript.log"
+    file = "prompt.md" if forms["prompt"] else "stdout.log" if forms["stdout"] else "transcript.log"
     path = os.path.join(run.folder, file)
-    render = _as_it_came() if stdout or prompt or raw else _as_events()
-    for data in _followed(place, run.run_id, path) if follow and not prompt else _whole(path):
+    render = _as_it_came() if any(forms.values()) else _as_events()
+    for data in _followed(folder, run.run_id, path) if follow and not forms["prompt"] else _whole(path):
         render(data)
     render(None)
     return 0
@@ -53,7 +57,7 @@ def _as_events() -> Renderer:
 
 
 def _as_it_came() -> Renderer:
-    """Byte for byte into a pipe or file; onto a terminal without what would act on it."""
+    """Byte for byte into a pipe or file; on a terminal without control characters."""
     if not sys.stdout.isatty():
         return lambda data: _write(data or b"")
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -87,21 +91,18 @@ def _whole(path: str) -> Iterator[bytes]:
 
 
 def _followed(logs: Logs, run_id: str, path: str) -> Iterator[bytes]:
-    """Everything up to the end of the run, as it comes."""
-    live = logs.path("live", run_id)
-    with watching.changes([live, os.path.dirname(path), path]) as wait:
-        while not os.path.exists(path) and logs.is_live(run_id):
-            wait()
+    """Yield everything up to the end of the run, as it comes."""
+    while not os.path.exists(path) and logs.is_live(run_id):
+        time.sleep(_POLL_SECONDS)
     fd = _open(path)
     try:
-        with watching.changes([live, path]) as wait:
-            # Asked before the last read: what is written in between is still read.
-            alive = True
-            while alive:
-                alive = logs.is_live(run_id)
-                while data := os.read(fd, _CHUNK):
-                    yield data
-                if alive:
-                    wait()
+        alive = True
+        while alive:
+            # Before the last read, so that what is written in between is still read.
+            alive = logs.is_live(run_id)
+            while data := os.read(fd, _CHUNK):
+                yield data
+            if alive:
+                time.sleep(_POLL_SECONDS)
     finally:
         os.close(fd)

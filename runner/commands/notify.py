@@ -1,29 +1,27 @@
-"""`runner notify`: test the channels, and look after the messages that wait."""
+"""`runner notify`: test the channels, list and send the messages that wait."""
 
 from __future__ import annotations
 
 import time
 
+from runner.commands.open import Opened, open_project
 from runner.errors import RunnerError
+from runner.model import JsonObject
 from runner.notify import delivery
 from runner.notify.channels import send
 from runner.notify.channels.base import Message, Sent
 from runner.notify.notifier import NO_CHANNEL
+from runner.notify.outbox import Pending
 from runner.run import recovery
 from runner.text import json_text, one_line, printable, rfc3339
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.commands.open import Opened
-    from runner.model import JsonObject
-    from runner.notify.outbox import Pending
 
 _TEST_BUDGET = 10.0
 _FLUSH_BUDGET = 120.0
 
 
-def test(opened: Opened) -> int:
+def test(project: str | None) -> int:
     """Send a message by every channel, now; 1 when one of them fails."""
+    opened = open_project(project)
     targets = _targets(opened)
     now = time.time()
     message = Message(
@@ -37,18 +35,18 @@ def test(opened: Opened) -> int:
     )
     failed = 0
     for target in targets:
-        delivery = send(target["kind"], target, message, opened.environ, _TEST_BUDGET)
-        if isinstance(delivery, Sent):
+        result = send(target["kind"], target, message, opened.environ, _TEST_BUDGET)
+        if isinstance(result, Sent):
             print(f"{_shown(target)}: sent")
         else:
-            print(f"{_shown(target)}: failed: {one_line(delivery.error)}")
+            print(f"{_shown(target)}: failed: {one_line(result.error)}")
             failed += 1
     return 1 if failed else 0
 
 
-def list_messages(opened: Opened, *, as_json: bool) -> int:
-    """The messages that wait, and the dead letters."""
-    outbox = opened.post({}).outbox
+def list_messages(project: str | None, *, as_json: bool) -> int:
+    """List the messages that wait, and the dead letters."""
+    outbox = open_project(project).notifier({}).outbox
     rows = [(False, outbox.read(name)) for name in outbox.ids()]
     rows += [(True, outbox.read(name, dead=True)) for name in outbox.dead_ids()]
     found = [(dead, pending) for dead, pending in rows if pending is not None]
@@ -62,21 +60,23 @@ def list_messages(opened: Opened, *, as_json: bool) -> int:
     return 0
 
 
-def flush(opened: Opened) -> int:
+def flush(project: str | None) -> int:
     """Close lost runs and send what waits; 1 when something remains."""
-    for lost in recovery.close_lost(opened.logs, opened.post_of):
+    opened = open_project(project)
+    for lost in recovery.close_lost(opened.logs, opened.notifier_of):
         print(f"lost: {lost['agent']} {lost['task']} {lost['run_id']}")
-    delivered, remaining = delivery.flush(opened.logs, opened.post({}), _FLUSH_BUDGET, due_only=True)
-    dead = len(opened.post({}).outbox.dead_ids())
+    delivered, remaining = delivery.flush(opened.logs, opened.notifier({}), _FLUSH_BUDGET, due_only=True)
+    dead = len(opened.notifier({}).outbox.dead_ids())
     print(f"{delivered} delivered, {remaining} waiting" + (f", {dead} dead (`runner notify list`)" if dead else ""))
     return 1 if remaining else 0
 
 
-def history(opened: Opened, since: str, *, as_json: bool) -> int:
-    """What the ntfy server still holds."""
+def history(project: str | None, since: str, *, as_json: bool) -> int:
+    """List the messages that the ntfy server still holds."""
     # requests, for this command alone.
     from runner.notify.channels import ntfy  # noqa: PLC0415
 
+    opened = open_project(project)
     messages: list[JsonObject] = []
     targets = [target for target in _targets(opened) if target["kind"] == "ntfy"]
     if not targets:
@@ -99,14 +99,14 @@ def history(opened: Opened, since: str, *, as_json: bool) -> int:
 
 
 def _targets(opened: Opened) -> tuple[JsonObject, ...]:
-    targets = opened.policy({}).everything
+    targets = opened.policy({}).all_targets
     if not targets:
         raise RunnerError(NO_CHANNEL)
     return targets
 
 
 def _shown(target: JsonObject) -> str:
-    """`ntfy`, with its topic for ntfy: never an address that may hold a secret."""
+    """The kind, with the topic of ntfy: never an address, which may hold a secret."""
     return f"{target['kind']} {target['topic']}" if target.get("topic") else str(target["kind"])
 
 

@@ -1,4 +1,4 @@
-"""What most commands begin with: the project, its configuration, its logs, its post."""
+"""What most commands begin with: the project, its configuration, its logs, its messages."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import time
 from runner.config import Config, find_project, load
 from runner.config.project import state_home
 from runner.errors import ConfigError, Problem, RunnerError, UsageError
-from runner.notify import config_alert
+from runner.notify import config_alert, last_good
 from runner.notify.delivery import flush
-from runner.notify.last_valid import Memory, Place, logs_of, nearest
-from runner.notify.notifier import Post
+from runner.notify.last_good import LastGoodConfig, LastGoodFile, logs_of, nearest
+from runner.notify.notifier import Notifier
 from runner.notify.outbox import Outbox
 from runner.notify.policy import Policy, read_policy, rendered
 from runner.records.folder import Logs
@@ -22,9 +22,11 @@ from runner.values import dataclass, replace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runner.model import JsonObject
+    from runner.records.metadata import Record
 
 
 _BUDGET = 20.0  # seconds for messages that wait
+_REFUSED_BUDGET = 5.0  # of a run that is refused
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Opened:
     config: Config
     logs: Logs
     environ: dict[str, str]
-    lost: tuple[JsonObject, ...] = ()
+    lost: tuple[Record, ...] = ()
 
     @property
     def state(self) -> str:
@@ -49,57 +51,58 @@ class Opened:
             place = self.config.locate("notify")
             raise ConfigError([Problem(*place, error.message, "notify", error.hint)]) from None
 
-    def post(self, task: JsonObject) -> Post:
-        return Post(self.logs, Outbox(self.logs, self.environ), self.policy(task))
+    def notifier(self, task: JsonObject) -> Notifier:
+        return Notifier(self.logs, Outbox(self.logs, self.environ), self.policy(task))
 
-    def post_of(self, task: str) -> Post:
+    def notifier_of(self, task: str) -> Notifier:
         """By the name of a task that may be gone by now."""
-        return self.post(self.config.tasks.get(task, {}))
+        return self.notifier(self.config.tasks.get(task, {}))
 
 
 class Watch:
-    """Around a command that may run while nobody looks: what is wrong with the configuration is noted and told.
+    """Around a command that may run while nobody watches: logs and reports what is wrong with the configuration.
 
-    `told`: somebody is to hear of it, who does not see it at a terminal. `each`: note it each time, not only as news.
+    `report`: send a message, as nobody sees it at a terminal. `log_always`: log it each time, not only when it is new.
     """
 
-    def __init__(self, project: str | None, *, told: bool, each: bool = True) -> None:
-        self.news = True
-        self._told = told
-        self._each = each
+    def __init__(self, project: str | None, *, report: bool, log_always: bool = True) -> None:
+        self.is_new = True
+        self._report = report
+        self._log_always = log_always
         self._project = project
         self._environ = dict(os.environ)
-        self._cause = config_alert.LOADING
+        self._cause = last_good.LOADING
 
     def open(self, pair: str | None = None, *, close_lost: bool = True) -> Opened:
         """As open_project. What goes wrong from then on is about `pair`, the agent and task."""
         opened = open_project(self._project, close_lost=close_lost)
         self._cause = pair or self._cause
         start, root = _whereabouts(self._project, self._environ)
-        gone = config_alert.missing(state_home(self._environ), start, root)
-        if gone is not None and self._told:
-            config_alert.config_broken(*gone, config_alert.GONE, self._environ, time.time(), each=False)
-        elif gone is not None:
-            gone[0].forget()  # whoever sits there knows what is gone
+        found = last_good.missing_files(state_home(self._environ), start, root)
+        if found is not None and self._report:
+            file, error = found
+            config_alert.report(file, last_good.MISSING, error, self._environ, log_always=False)
+        elif found is not None:
+            found[0].delete()  # a person at a terminal knows what is missing
         return opened
 
     def logs(self) -> Logs:
         """The project's logs, where the configuration cannot say it: by the last one that was valid."""
-        place, known = self._remembered()
-        return logs_of(known.logs, place.root, self._environ)
+        file, known = self._last_good()
+        return logs_of(known.logs, file.root, self._environ)
 
-    def _remembered(self) -> tuple[Place, Memory]:
+    def _last_good(self) -> tuple[LastGoodFile, LastGoodConfig]:
         state = state_home(self._environ)
         start, root = _whereabouts(self._project, self._environ)
-        return nearest(state, start, root) or (Place(state or os.devnull, root), Memory())
+        return nearest(state, start, root) or (LastGoodFile(state or os.devnull, root), LastGoodConfig())
 
-    def look_after(self) -> tuple[int, int, int]:
-        """What needs no configuration: close lost runs, send what waits; how many were lost, delivered, remain."""
-        place, known = self._remembered()
-        logs = logs_of(known.logs, place.root, self._environ)
-        post = Post(logs, Outbox(logs, self._environ), config_alert.last_policy(known, self._environ))
-        lost = recovery.close_lost(logs, lambda _: post)
-        return (len(lost), *flush(logs, post, _BUDGET, due_only=True))
+    def look_after(self, budget: float = _BUDGET) -> tuple[int, int, int]:
+        """Close lost runs and send what waits, without a configuration; how many were lost, delivered, remain."""
+        file, known = self._last_good()
+        logs = logs_of(known.logs, file.root, self._environ)
+        notifier = Notifier(logs, Outbox(logs, self._environ), last_good.policy_of(known, self._environ))
+        lost = recovery.close_lost(logs, lambda _: notifier)
+        return (len(lost), *flush(logs, notifier, budget, due_only=True))
 
     def __enter__(self) -> Watch:
         return self
@@ -107,13 +110,13 @@ class Watch:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None and not isinstance(error, (ConfigError, UsageError)):
             return
-        place, _ = self._remembered()
+        file, known = self._last_good()
         if error is None:
-            config_alert.well(place, self._cause)
-        elif self._told:
-            self.news = config_alert.config_broken(
-                place, error, self._cause, self._environ, time.time(), each=self._each
-            )
+            last_good.resolve(file, known, self._cause)
+        elif self._report:
+            self.is_new = config_alert.report(file, self._cause, error, self._environ, log_always=self._log_always)
+            if not self.is_new:
+                self._try_to_look_after()
         elif isinstance(error, ConfigError):
             config_alert.note(self.logs(), error.lines(), time.time())
 
@@ -121,7 +124,7 @@ class Watch:
         logs = self.logs()
         try:
             if os.path.isdir(logs.root):
-                self.look_after()
+                self.look_after(_REFUSED_BUDGET)
         except (RunnerError, OSError) as failure:
             logs.note(f"cannot look after the messages: {failure}", time.time())
 
@@ -143,7 +146,7 @@ def open_project(project: str | None, *, close_lost: bool = True) -> Opened:
     state = state_home(environ)
     config = load(found, state)
     if state is not None:
-        config_alert.remember(Place(state, found.root), config, environ)
+        last_good.remember(LastGoodFile(state, found.root), config, environ)
     config = replace(config, settings=_settings(config, environ))
     opened = Opened(config, Logs(os.path.join(found.root, config.settings.get("logs") or "logs")), environ)
     return replace(opened, lost=_close_lost(opened)) if close_lost else opened
@@ -156,10 +159,10 @@ def _settings(config: Config, environ: dict[str, str]) -> JsonObject:
         raise ConfigError([Problem(*config.locate("settings"), error.message, "settings", error.hint)]) from None
 
 
-def _close_lost(opened: Opened) -> tuple[JsonObject, ...]:
+def _close_lost(opened: Opened) -> tuple[Record, ...]:
     """Whoever comes next closes what nobody closed; what cannot be done now does not stop the command."""
     try:
-        return tuple(recovery.close_lost(opened.logs, opened.post_of))
+        return tuple(recovery.close_lost(opened.logs, opened.notifier_of))
     except (RunnerError, OSError) as error:
         opened.logs.note(f"cannot close lost runs: {error}", time.time())
         return ()

@@ -8,7 +8,7 @@ import sys
 from runner.config import find_project, load
 from runner.config.project import state_home
 from runner.errors import ConfigError
-from runner.notify.last_valid import Memory, Place, logs_of
+from runner.notify.last_good import LastGoodConfig, LastGoodFile, logs_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ def open_logs(project: str | None, *, closing: bool = True) -> Logs:
     try:
         logs = logs_of(load(found, state).settings.get("logs"), found.root, os.environ)
     except ConfigError:
-        known = Place(state, found.root).read() if state is not None else None
-        logs = logs_of((known or Memory()).logs, found.root, os.environ)
+        known = LastGoodFile(state, found.root).read() if state is not None else None
+        logs = logs_of((known or LastGoodConfig()).logs, found.root, os.environ)
         print(f"warning: the configuration is broken (`runner validate`); looking in `{logs.root}`", file=sys.stderr)
         return logs
     if closing and logs.has_lost():

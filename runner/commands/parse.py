@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable, Mapping
 
-from runner.commands.entry import short_place
-from runner.commands.table import table
+from runner.commands._show import short_place
+from runner.commands._table import table
+from runner.commands.open import open_project
+from runner.config import Config
 from runner.errors import ConfigError, Problem, UsageError
-from runner.model import Changes, Expectations, Outcome
-from runner.parsers import RuleError, compile_parser
+from runner.model import Changes, Evidence, Expectations, Outcome, Reply, Verdict
+from runner.parsers import Parser, Reader, RuleError, compile_parser
 from runner.records.evidence import line_number
 from runner.run.judge import judge
 from runner.text import json_text, one_line, printable, rfc3339
@@ -17,49 +20,49 @@ from runner.values import asdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Literal
+    from typing import Literal, TypedDict, Unpack
 
-    from runner.config import Config
-    from runner.model import Evidence, JsonObject, Reply, Verdict
-    from runner.parsers import Parser, Reader
+    from runner.model import JsonObject
     from runner.parsers.rules import Trail
 
     Source = Literal["stdout", "stderr"]
+
+    class Options(TypedDict):
+        """Without an exit code the run counts as ended by its timeout; a negative one is a signal.
+
+        `at` is when the output was printed, RFC 3339; by default the time at which `stdout` was last written.
+        """
+
+        stderr: str | None
+        exit_code: int | None
+        at: str | None
+        parser: str | None
+        as_json: bool
+        explain: bool
+
 
 _CHUNK = 1024 * 1024
 _WIDTH = 120
 
 
-def parse(
-    config: Config,
-    agent: str,
-    stdout: str,
-    *,
-    stderr: str | None = None,
-    exit_code: int | None = None,
-    at: str | None = None,
-    parser: str | None = None,
-    as_json: bool = False,
-    explain: bool = False,
-) -> int:
-    """Print what the files of one run say. Raises UsageError for unknown names and unreadable files.
+def parse(project: str | None, agent: str, stdout: str, **options: Unpack[Options]) -> int:
+    """Print what the files of one run say; no postcondition is checked.
 
-    Without an exit code the run counts as ended by its timeout; a negative one is a signal. `at` is when the output was
-    printed, RFC 3339; by default the time at which `stdout` was last written. No postcondition is checked.
+    Raises UsageError for unknown names and unreadable files.
     """
-    name = parser or config.agent(agent)["parser"]
-    files: dict[str, str] = {"stdout": stdout} | ({"stderr": stderr} if stderr else {})
-    printed_at = _time(at) if at else _written_at(stdout)
+    config = open_project(project).config
+    name = options["parser"] or config.agent(agent)["parser"]
+    files = {"stdout": stdout} | ({"stderr": options["stderr"]} if options["stderr"] else {})
+    printed_at = _time(options["at"]) if options["at"] else _written_at(stdout)
     reader = _compiled(config, name).reader(lambda: printed_at)
     _feed(reader, "stdout", stdout)
-    if stderr:
-        _feed(reader, "stderr", stderr)
+    if options["stderr"]:
+        _feed(reader, "stderr", options["stderr"])
     reply = reader.finish()
-    verdict = judge(Expectations(), _outcome(exit_code, printed_at), reply, Changes(repository=False))
+    verdict = judge(Expectations(), _outcome(options["exit_code"], printed_at), reply, Changes(repository=False))
     found = _conclusion(reply, verdict, files)
-    explanation = _explained(config, name, reader, files) if explain else ""
-    if as_json:
+    explanation = _explained(config, name, reader, files) if options["explain"] else ""
+    if options["as_json"]:
         print(json_text(found, 2))
         print(explanation, end="", file=sys.stderr)
     else:
@@ -139,7 +142,7 @@ def _error(verdict: Verdict, files: Mapping[str, str]) -> JsonObject:
 
 
 def _place(evidence: Evidence | None, files: Mapping[str, str]) -> str | None:
-    """`stdout:57`, by the file's own name."""
+    """Return `stdout.log:57`, with the name of the file."""
     if evidence is None or evidence.source not in files:
         return None
     path = files[evidence.source]
@@ -173,7 +176,7 @@ def _aligned(rows: Iterable[tuple[str, object]]) -> str:
 
 
 def _explained(config: Config, name: str, reader: Reader, files: Mapping[str, str]) -> str:
-    """One line for each rule that gave something: the rule, its place, the line of output, the value."""
+    """Return a line for each rule that gave a value: the rule, its place, the line of output, the value."""
     rows = [
         (".".join(map(str, trail)), _rule_place(config, name, trail), _place(evidence, files) or "-", value)
         for trail, value, evidence in reader.origins()

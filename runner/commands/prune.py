@@ -1,37 +1,33 @@
-"""`runner prune`: old runs go."""
+"""`runner prune`: remove old runs."""
 
 from __future__ import annotations
 
 import time
 
-from runner.commands.open import open_project
+from runner.commands.open import Opened, open_project
 from runner.errors import RunnerError
-from runner.history import retention as pruning
-from runner.history.index import Store
+from runner.history import retention
+from runner.history.index import Index
+from runner.history.retention import OldRun
 from runner.text import json_text, rfc3339
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.commands.open import Opened
-    from runner.history.retention import Old
 
 
 def prune(project: str | None, *, dry_run: bool, as_json: bool) -> int:
-    """Raises ConfigError: without sound settings nothing is removed."""
+    """Raises ConfigError: without valid settings nothing is removed."""
     gone = _prune(open_project(project), dry_run=dry_run)
     size = sum(run.size for run in gone)
     if as_json:
         print(json_text({"dry_run": dry_run, "runs": [run.run_id for run in gone], "bytes": size or None}, 2))
         return 0
     for run in gone if dry_run else []:
-        print(run.place)
+        print(run.folder)
     number = f"{len(gone)} run{'' if len(gone) == 1 else 's'}"
     print(f"{number} would be removed" if dry_run else f"{number} removed")
     return 0
 
 
 def prune_daily(opened: Opened, now: float) -> int:
-    """For the heartbeat, once a day; how many runs went."""
+    """Prune for the heartbeat, once a day, and return how many runs were removed."""
     try:
         gone = _prune(opened, dry_run=False)
     except (OSError, RunnerError) as error:
@@ -42,10 +38,10 @@ def prune_daily(opened: Opened, now: float) -> int:
     return len(gone)
 
 
-def _prune(opened: Opened, *, dry_run: bool) -> list[Old]:
-    wanted = pruning.retention(opened.config.settings)
-    runs = pruning.closed_runs(Store(opened.logs), opened.logs, sizes=wanted.size is not None)
-    old = pruning.chosen(runs, wanted, time.time())
+def _prune(opened: Opened, *, dry_run: bool) -> list[OldRun]:
+    wanted = retention.read_retention(opened.config.settings)
+    runs = retention.closed_runs(Index(opened.logs), opened.logs, sizes=wanted.size is not None)
+    old = retention.select(runs, wanted, time.time())
     if dry_run:
-        return [run for run in old if not opened.logs.is_live(run.run_id) and pruning.reported(opened.logs, run)]
-    return pruning.prune(opened.logs, old)
+        return [run for run in old if not opened.logs.is_live(run.run_id) and retention.reported(opened.logs, run)]
+    return retention.prune(opened.logs, old)

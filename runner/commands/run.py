@@ -10,41 +10,42 @@ from functools import partial
 from runner import git
 from runner.commands.candidates import candidates
 from runner.commands.open import Watch
+from runner.commands.run_arguments import RunArguments, agents_of, run_arguments
 from runner.errors import ConfigError, Problem, UsageError
-from runner.model import Request, Skip
+from runner.model import Request, Skipped
 from runner.process.containment import CONTAINMENT_VARIABLE, check_rung
 from runner.records.folder import candidate_ids
-from runner.records.summary import headline
+from runner.records.summary import facts
 from runner.run import cooldown
-from runner.run.plan import PROMPT_TASK, TemplateFaultError, World, plan
+from runner.run.plan import PROMPT_TASK, TemplateFaultError, plan
 from runner.run.run import run as run_steps
+from runner.run.site import Site, World
 from runner.text import json_text, printable
 from runner.units import parse_duration
 from runner.values import replace
-from runner.words import agents_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from runner.commands.candidates import Candidates
-    from runner.commands.open import Opened
     from runner.config import Config
     from runner.model import Invocation, JsonObject
     from runner.records.folder import Logs
-    from runner.run.execution import Finished
+    from runner.run.closing import Finished
     from runner.run.plan import Entries
-    from runner.words import RunWords
 
 
-def run(words: RunWords) -> int:
+def run(names: tuple[str, ...], **values: Any) -> int:
     """The whole command; returns the last run's exit code. Raises RunnerError before a run has begun."""
-    with Watch(words.project, told=not words.dry_run and (words.unattended or not sys.stderr.isatty())) as watch:
-        return _runs(words, watch)
+    args = run_arguments(names, **values)
+    with Watch(args.project, report=not args.dry_run and (args.unattended or not sys.stderr.isatty())) as watch:
+        return _runs(args, watch)
 
 
-def _runs(words: RunWords, watch: Watch) -> int:
-    names, request = _asked(words)
+def _runs(args: RunArguments, watch: Watch) -> int:
+    names, request = _asked(args)
     check_rung(os.environ.get(CONTAINMENT_VARIABLE))
     try:
         opened = watch.open(f"{request.agent} {request.task}")
@@ -59,35 +60,42 @@ def _runs(words: RunWords, watch: Watch) -> int:
             python=sys.executable,
             state=opened.state,
         )
-        if words.dry_run:
-            return _dry_run(entries, first, world, as_json=words.json)
-        told: list[Finished] = []
-        tell = partial(_tell, told, as_json=words.json)
-        code = _run(opened, found, world, tell)
+        if args.dry_run:
+            return _dry_run(entries, first, world, as_json=args.json)
+        site = Site(world, opened.logs, opened.notifier(entries.task), sys.stderr)
+        finished: list[Finished] = []
+        code = _run(site, found, partial(_report, finished, as_json=args.json))
     except TemplateFaultError as fault:
         raise _located(fault, config, request) from None
-    if words.json:
-        _print(json_text(told[-1].record, 2))
+    if args.json:
+        _print(json_text(finished[-1].record, 2))
     return code
 
 
-def _run(opened: Opened, found: Candidates, world: World, tell: Callable[[Finished], None]) -> int:
+def _run(site: Site, found: Candidates, report: Callable[[Finished], None]) -> int:
     """One run, or as many as it takes."""
     (name, (entries, request)), *others = found.items()
-    post = opened.post(entries.task)
     if not others and "retry" not in entries.task:
         if not request.unattended:
-            _note_cooldown(opened.logs, name)
-        finished = run_steps(entries, request, world, opened.logs, post, sys.stderr)
-        tell(finished)
+            _note_cooldown(site.logs, name)
+        finished = run_steps(site, entries, request)
+        report(finished)
         return finished.exit_code
     # Most commands are one run, which starts sooner without these.
-    from runner.run.fallback import run_in_turn  # noqa: PLC0415
+    from runner.run.fallback import run_with_fallback  # noqa: PLC0415
     from runner.run.retry import read_retry  # noqa: PLC0415
 
     for _, planned in others:
-        plan(*planned, world, next(candidate_ids(time.time())))  # what is wrong with it is said before anything runs
-    return run_in_turn(found, read_retry(entries.task.get("retry")), world, opened.logs, post, sys.stderr, tell)
+        _check(*planned, site.world)
+    return run_with_fallback(found, read_retry(entries.task.get("retry")), site, report)
+
+
+def _check(entries: Entries, request: Request, world: World) -> None:
+    """Say what is wrong with the run of a fallback before anything runs. Raises RunnerError."""
+    try:
+        plan(entries, request, world, next(candidate_ids(time.time())))
+    except Skipped:
+        pass  # its turn may never come
 
 
 def _note_cooldown(logs: Logs, agent: str) -> None:
@@ -96,18 +104,18 @@ def _note_cooldown(logs: Logs, agent: str) -> None:
         print(f"note: agent `{agent}` is {found}; a run by hand is tried all the same", file=sys.stderr)
 
 
-def _tell(told: list[Finished], finished: Finished, *, as_json: bool) -> None:
+def _report(before: list[Finished], finished: Finished, *, as_json: bool) -> None:
     """Each run when it is over; with --json stdout is left to the last one's record."""
     if as_json:
-        print(headline(finished.record), file=sys.stderr)
+        print(facts(finished.record).headline, file=sys.stderr)
     else:
-        _print(("\n" if told else "") + finished.summary.rstrip("\n"))
-    told.append(finished)
+        _print(("\n" if before else "") + finished.summary.rstrip("\n"))
+    before.append(finished)
 
 
-def _asked(words: RunWords) -> tuple[tuple[str, ...], Request]:
+def _asked(args: RunArguments) -> tuple[tuple[str, ...], Request]:
     """The agents, and the request for the first of them."""
-    agent, task = words.agent, words.task or (PROMPT_TASK if words.prompt is not None else None)
+    agent, task = args.agent, args.task or (PROMPT_TASK if args.prompt is not None else None)
     if agent is None or task is None:
         what = "an agent and a task" if agent is None else "a task"
         raise UsageError(f"`runner run` needs {what}", hint="for example: runner run demo debug_hello_simple")
@@ -115,15 +123,15 @@ def _asked(words: RunWords) -> tuple[tuple[str, ...], Request]:
     request = Request(
         agent=names[0],
         task=task,
-        model=words.model,
-        timeout=words.timeout,
-        options=words.options,
-        vars=words.vars,
-        repo=words.repo,
-        prompt=words.prompt,
-        trigger="schedule" if words.unattended else "manual",
-        wait=_wait(words.wait),
-        unattended=words.unattended,
+        model=args.model,
+        timeout=args.timeout,
+        options=args.options,
+        vars=args.vars,
+        repo=args.repo,
+        prompt=args.prompt,
+        trigger="schedule" if args.unattended else "manual",
+        wait=_wait(args.wait),
+        unattended=args.unattended,
     )
     return names, request
 
@@ -154,12 +162,14 @@ def _located(fault: TemplateFaultError, config: Config, request: Request) -> Con
 
 
 def _dry_run(entries: Entries, request: Request, world: World, *, as_json: bool) -> int:
-    world = replace(world, identity=git.snapshot(world.repo, dict(world.environ), identity=True).identity)
-    planned = plan(entries, request, world, next(candidate_ids(time.time())))
-    if isinstance(planned, Skip):
-        skipped = {"status": "skipped", "reason": planned.reason, "message": planned.message}
-        said = f"would be skipped ({planned.reason}): {planned.message}"
-        _print(json_text(skipped, 2) if as_json else printable(said))
+    world = replace(world, identity=git.snapshot(world.repo, world.environ).identity)
+    try:
+        planned = plan(entries, request, world, next(candidate_ids(time.time())))
+    except Skipped as skipped:
+        skip = skipped.skip
+        found = {"status": "skipped", "reason": skip.reason, "message": skip.message}
+        text = f"would be skipped ({skip.reason}): {skip.message}"
+        _print(json_text(found, 2) if as_json else printable(text))
         return 12
     _print(json_text(_described(planned), 2) if as_json else printable(_shown(planned)))
     return 0

@@ -6,20 +6,17 @@ import os
 import sys
 import time
 
+from runner.commands._table import WIDTH, table
 from runner.commands.open_logs import open_logs
-from runner.commands.table import WIDTH, table
 from runner.errors import UsageError, did_you_mean
-from runner.history.index import Store
+from runner.history.index import Index
 from runner.history.queries import Filter, entries, entry_of_live, running
+from runner.history.tables import Entry
 from runner.reasons import REASONS, SUCCESS
+from runner.records.folder import Logs
 from runner.records.summary import status_of
 from runner.text import json_text, moment, one_line, printable
 from runner.units import format_duration
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.model import JsonObject
-    from runner.records.folder import Logs
 
 _LIMIT = 20
 _HEAD = ("RUN", "AGENT", "TASK", "RESULT", "TOOK", "COMMITS")
@@ -29,23 +26,22 @@ _STATUSES = sorted({"running", SUCCESS.status, *(row.status for row in REASONS.v
 def runs(
     project: str | None,
     *,
-    since: str | None,
-    until: str | None,
     limit: str | None,
     rebuild: bool,
     as_json: bool,
-    **equal: str | None,
+    **filters: str | None,
 ) -> int:
-    """`equal` are agent, task, status and reason. Raises UsageError."""
-    known(equal["status"], "status", _STATUSES)
-    known(equal["reason"], "reason", sorted(REASONS))
+    """`filters` are agent, task, status, reason, since and until. Raises UsageError."""
+    known(filters["status"], "status", _STATUSES)
+    known(filters["reason"], "reason", sorted(REASONS))
     now = time.time()
-    wanted = Filter(since=read_moment(since, now), until=read_moment(until, now), limit=_limit(limit), **equal)
+    since, until = (read_moment(filters.pop(name), now) for name in ("since", "until"))
+    wanted = Filter(since=since, until=until, limit=_limit(limit), **filters)
     logs = open_logs(project)
-    store = Store(logs)
+    index = Index(logs)
     if rebuild:
-        print(f"{store.rebuild()} runs in the index", file=sys.stderr)
-    found = [*_live(logs, wanted), *entries(store, wanted)][: wanted.limit]
+        print(f"{index.rebuild()} runs in the index", file=sys.stderr)
+    found = [*_live(logs, wanted), *entries(index, wanted)][: wanted.limit]
     if as_json:
         for entry in found:
             print(json_text(entry))
@@ -57,7 +53,7 @@ def runs(
 
 
 def known(name: str | None, noun: str, names: list[str]) -> None:
-    """Raises UsageError for a name that is none of `names`."""
+    """Check a name. Raises UsageError when it is not one of `names`."""
     if name is not None and name not in names:
         raise UsageError(f"unknown {noun} `{name}`", hint=did_you_mean(name, names) or f"one of {', '.join(names)}")
 
@@ -71,7 +67,7 @@ def read_moment(text: str | None, now: float) -> float | None:
 
 
 def terminal_width() -> int:
-    """Of what is printed to; a pipe or file cuts nothing."""
+    """The columns of the terminal; a pipe or file cuts nothing."""
     if not sys.stdout.isatty():
         return 1000
     try:
@@ -88,17 +84,17 @@ def _limit(text: str | None) -> int | None:
     return _LIMIT if text is None else int(text)
 
 
-def _live(logs: Logs, wanted: Filter) -> list[JsonObject]:
-    """The runs that have not ended, as far as they are asked for."""
+def _live(logs: Logs, wanted: Filter) -> list[Entry]:
+    """The runs that have not ended and match."""
     return [
-        entry_of_live(found)
-        for found in running(logs)
-        if all(getattr(wanted, key) in (None, found.get(key)) for key in ("agent", "task", "status", "reason"))
+        entry_of_live(record)
+        for record in running(logs)
+        if all(getattr(wanted, key) in (None, record.get(key)) for key in ("agent", "task", "status", "reason"))
         and wanted.until is None
     ]
 
 
-def _row(entry: JsonObject) -> tuple[str, ...]:
+def _row(entry: Entry) -> tuple[str, ...]:
     took, commits = entry["elapsed_seconds"], entry["commits"]
     return (
         entry["run_id"],

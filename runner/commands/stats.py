@@ -1,15 +1,15 @@
-"""`runner stats`: runs added up."""
+"""`runner stats`: add up runs."""
 
 from __future__ import annotations
 
 import sys
 import time
 
+from runner.commands._table import table
 from runner.commands.open_logs import open_logs
 from runner.commands.runs import known, read_moment, terminal_width
-from runner.commands.table import table
 from runner.errors import UsageError
-from runner.history.index import Store
+from runner.history.index import Index
 from runner.history.queries import statistics
 from runner.text import json_text, one_line
 from runner.units import format_count, format_duration
@@ -34,7 +34,7 @@ def stats(project: str | None, *, by: str | None, since: str | None, as_json: bo
     known(kind, "kind", _KINDS)
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
-    found = statistics(Store(open_logs(project)), kind, read_moment(since, time.time()), None if as_json else _DAYS)
+    found = statistics(Index(open_logs(project)), kind, read_moment(since, time.time()), None if as_json else _DAYS)
     if as_json:
         print(json_text({"by": kind, "since": since, "groups": found}, 2))
     elif as_csv:
@@ -47,7 +47,7 @@ def stats(project: str | None, *, by: str | None, since: str | None, as_json: bo
 
 
 def _print_csv(kind: str, found: list[JsonObject]) -> None:
-    # 4 ms of import, for this form alone.
+    # 4 ms of import, only for this form.
     import csv  # noqa: PLC0415
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -56,7 +56,7 @@ def _print_csv(kind: str, found: list[JsonObject]) -> None:
 
 
 def _cell(value: object) -> object:
-    """A spreadsheet takes a text that begins with `=` for a formula."""
+    """Escape a text that a spreadsheet would take for a formula."""
     if not isinstance(value, str):
         return value
     text = one_line(value)
@@ -87,7 +87,7 @@ def _duration(seconds: float | None) -> str:
 
 
 def _tokens(group: JsonObject) -> str:
-    """Sent and received; a `+` says that some runs did not report theirs."""
+    """Tokens sent and received; a `+` says that some runs did not report theirs."""
     if group["runs"] == 0 or group["runs_without_tokens"] == group["runs"]:
         return "unknown" if group["runs"] else "-"
     total = (group["input_tokens"] or 0) + (group["output_tokens"] or 0)
@@ -105,6 +105,6 @@ def _bar(number: int, most: int) -> str:
 
 
 def _sparkline(numbers: list[int]) -> str:
-    """A bar a day for the last days on which anything ran."""
+    """One bar a day, for the last days on which anything ran."""
     most = max(numbers, default=0) or 1
     return "".join(_BARS[min(7, number * 8 // most)] if number else " " for number in numbers)

@@ -1,34 +1,42 @@
-"""`runner tasks`: what one may ask an agent to do."""
+"""`runner tasks`: what an agent can be asked to do."""
 
 from __future__ import annotations
 
 import os
 
-from runner.commands.entry import short_place, show_entry, where
-from runner.commands.table import table
+from runner.commands._show import print_json, print_yaml, short_place, where
+from runner.commands._table import table
+from runner.commands.open import open_project
+from runner.config import Config
 from runner.text import json_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.config import Config
     from runner.model import JsonObject
 
 
-def list_tasks(config: Config, as_json: bool) -> int:
-    tasks = [_described(config, name) for name in sorted(config.tasks)]
+def tasks(project: str | None, *, as_json: bool) -> int:
+    config = open_project(project).config
+    found = [_described(config, name) for name in sorted(config.tasks)]
     if as_json:
-        print(json_text(tasks, 2))
-    elif tasks:
+        print(json_text(found, 2))
+    elif found:
         head = ("TASK", "PROMPT", "COMMIT", "DEFINED IN")
-        print(table(head, [_row(task) for task in tasks]), end="")
+        print(table(head, [_row(task) for task in found]), end="")
     else:
         print("no tasks; add one to tasks.yaml")
     return 0
 
 
-def show_task(config: Config, name: str, as_json: bool) -> int:
+def show(project: str | None, name: str, *, as_json: bool) -> int:
     """Raises UsageError for an unknown name."""
-    return show_entry(config, "tasks", name, config.task(name), as_json=as_json)
+    config = open_project(project).config
+    entry = config.task(name)
+    if as_json:
+        print_json(config, ("tasks", name), entry)
+    else:
+        print_yaml(config, ("tasks", name), entry)
+    return 0
 
 
 def _described(config: Config, name: str) -> JsonObject:

@@ -6,31 +6,27 @@ import os
 import re
 import time
 
-from runner.commands.open import open_project
+from runner.commands.open import Opened, open_project
 from runner.commands.open_logs import open_logs
 from runner.commands.runs import read_moment
 from runner.config.project import state_home
-from runner.errors import ConfigError, RunnerError
-from runner.history import triage as findings
-from runner.history.index import Store
+from runner.errors import ConfigError, Problem, RunnerError
+from runner.history import findings
+from runner.history.findings import Finding
+from runner.history.index import Index
 from runner.history.queries import Filter, entries, running
-from runner.history.triage import Finding
-from runner.notify.config_alert import missing
+from runner.history.tables import Entry
+from runner.notify.last_good import missing_files
 from runner.notify.outbox import YOUNG, Outbox
 from runner.reasons import NOT_BEGUN
 from runner.records import store
+from runner.records.folder import Logs
+from runner.records.metadata import Notification
 from runner.run import cooldown
-from runner.schedule.due import TOLERANCE, schedules_of
-from runner.schedule.state import last_beat
+from runner.schedule.due import MISFIRE_GRACE_TIME, schedules_of
+from runner.schedule.state import last_heartbeat
 from runner.text import json_text, one_line, rfc3339
 from runner.values import asdict
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.commands.open import Opened
-    from runner.errors import Problem
-    from runner.model import JsonObject
-    from runner.records.folder import Logs
 
 _SINCE = "24h"
 _LOG_TAIL = 1 << 20  # bytes of runner.log
@@ -65,7 +61,7 @@ def triage(project: str | None, *, since: str | None, as_json: bool) -> int:
 def _findings(project: str | None, began: float, now: float) -> list[Finding]:
     opened, broken = _open(project)
     logs = opened.logs if opened else open_logs(project)
-    recent = entries(Store(logs), Filter(since=began))
+    recent = entries(Index(logs), Filter(since=began))
     live = list(running(logs))
     unclosed = [run for run in live if not logs.is_live(run["run_id"])]
     lost = [entry for entry in recent if entry["status"] == "lost"]
@@ -73,7 +69,7 @@ def _findings(project: str | None, began: float, now: float) -> list[Finding]:
         *broken,
         *findings.silent(lost, unclosed),
         *_unstarted(opened, recent, now),
-        *([] if broken else _mended(logs, began)),
+        *([] if broken else _fixed(logs, began)),
         *_undelivered(logs, recent, now),
         *(_missing_at_server(opened, logs, recent, began) if opened else []),
         *findings.failures(recent, now),
@@ -82,28 +78,28 @@ def _findings(project: str | None, began: float, now: float) -> list[Finding]:
     ]
 
 
-def _limits(logs: Logs, recent: list[JsonObject], now: float) -> list[Finding]:
-    """Limits that hold, then agents that unattended runs leave alone."""
+def _limits(logs: Logs, recent: list[Entry], now: float) -> list[Finding]:
+    """Limits that hold, then agents in cooldown."""
     cooling = [found for found in cooldown.all_of(logs) if found.blocks(now)]
     names = {found.agent for found in cooling}
     return [
         *(finding for finding in findings.limits(recent, now) if finding.agent not in names),
-        *(findings.left_alone(found.agent, found.reason, str(found), found.run_id) for found in cooling),
+        *(findings.in_cooldown(found.agent, found.reason, str(found), found.run_id) for found in cooling),
     ]
 
 
-def _unstarted(opened: Opened | None, recent: list[JsonObject], now: float) -> list[Finding]:
-    """Schedules that nobody starts, and what was not started."""
+def _unstarted(opened: Opened | None, recent: list[Entry], now: float) -> list[Finding]:
+    """Schedules without a heartbeat, and what was not started."""
     schedules = len(schedules_of(opened.config.tasks)) if opened else 0
-    last = last_beat(opened.logs) if opened else None
-    return [*findings.no_heartbeat(schedules, last, now, TOLERANCE), *findings.missed(recent)]
+    last = last_heartbeat(opened.logs) if opened else None
+    return [*findings.no_heartbeat(schedules, last, now, MISFIRE_GRACE_TIME), *findings.missed(recent)]
 
 
 def _open(project: str | None) -> tuple[Opened | None, list[Finding]]:
     """The project, or what is wrong with its configuration."""
     try:
         opened = open_project(project)
-        gone = missing(state_home(opened.environ), opened.config.project.root, opened.config.project.root)
+        gone = missing_files(state_home(opened.environ), opened.config.project.root, opened.config.project.root)
         return opened, [_gone(problem) for problem in gone[1].problems] if gone else []
     except ConfigError as error:
         lines = [one_line(line) for line in error.lines() if not line.startswith("error:")]
@@ -117,8 +113,8 @@ def _gone(problem: Problem) -> Finding:
     return Finding("configuration", f"{problem.file}: {problem.message}", person=True, advice=problem.hint)
 
 
-def _mended(logs: Logs, began: float) -> list[Finding]:
-    """Configuration errors in the runner's log that are gone by now: runs were refused then."""
+def _fixed(logs: Logs, began: float) -> list[Finding]:
+    """Configuration errors in the runner's log that are fixed by now: runs were refused then."""
     times = [line[:24] for line in _log_lines(logs, began) if "in the configuration" in line]
     text = f"was broken, and is right again; runs were refused ×{len(times)}, last at {times[-1]}" if times else ""
     return [Finding("configuration", text, person=False, count=len(times), since=times[0])] if times else []
@@ -142,8 +138,8 @@ def _log_lines(logs: Logs, began: float) -> list[str]:
     return found
 
 
-def _undelivered(logs: Logs, recent: list[JsonObject], now: float) -> list[Finding]:
-    """Dead letters, messages that wait too long, and records that wait for a message that nobody holds."""
+def _undelivered(logs: Logs, recent: list[Entry], now: float) -> list[Finding]:
+    """Dead letters, messages that wait too long, and records that wait for a message that is nowhere."""
     outbox = Outbox(logs, {})
     found = []
     dead = outbox.dead_ids()
@@ -165,46 +161,47 @@ def _undelivered(logs: Logs, recent: list[JsonObject], now: float) -> list[Findi
     if gone:
         text = f"{len(gone)} record{'' if len(gone) == 1 else 's'} wait for a message that is not in the outbox"
         found.append(
-            Finding("messages", text, True, "`runner show` the run; nobody will hear of it", len(gone), run_id=gone[0])
+            Finding("messages", text, True, "`runner show` the run; its message is lost", len(gone), run_id=gone[0])
         )
     return found
 
 
-def _states(logs: Logs, recent: list[JsonObject]) -> dict[str, str]:
-    """What the records of the newest runs say of their messages, but for runs that are being closed."""
+def _states(logs: Logs, recent: list[Entry]) -> dict[str, str]:
+    """What the records of the newest runs say of their messages, without runs that are being closed."""
     found = {}
     for entry in recent[:_CHECKED]:
         place = None if entry["status"] in NOT_BEGUN else logs.place_of(entry["run_id"])
-        kept = store.read_metadata(logs.path(place)) if place else None
-        if kept is not None and not logs.is_live(entry["run_id"]):
-            found[entry["run_id"]] = str((kept.get("notification") or {}).get("state"))
+        record = store.read_metadata(logs.path(place)) if place else None
+        if record is not None and record["notification"] and not logs.is_live(entry["run_id"]):
+            found[entry["run_id"]] = record["notification"]["state"]
     return found
 
 
-def _last_error(notification: JsonObject) -> str:
-    return f": {one_line(notification['last_error'], 100)}" if notification.get("last_error") else ""
+def _last_error(notification: Notification) -> str:
+    error = notification["last_error"]
+    return f": {one_line(error, 100)}" if error else ""
 
 
-def _missing_at_server(opened: Opened, logs: Logs, recent: list[JsonObject], began: float) -> list[Finding]:
-    """Messages that a record calls delivered, and that the server no longer or never held; where it answers."""
+def _missing_at_server(opened: Opened, logs: Logs, recent: list[Entry], began: float) -> list[Finding]:
+    """Messages that a record calls delivered, and that the server does not hold, if it answers."""
     try:
-        targets = [target for target in opened.policy({}).everything if target["kind"] == "ntfy"]
+        targets = [target for target in opened.policy({}).all_targets if target["kind"] == "ntfy"]
     except RunnerError as error:
         return [Finding("configuration", one_line(str(error)), True, "`runner validate`")]
     delivered = [run_id for run_id, state in _states(logs, recent).items() if state == "delivered"] if targets else []
     if not delivered:
         return []
-    # requests, for those who use such a server.
+    # Imports requests, which only users of such a server need.
     from runner.notify.channels import ntfy  # noqa: PLC0415
 
     held = ""
     for target in targets:
         answer = ntfy.poll(target, str(int(began)), opened.environ, _BUDGET)
         if not isinstance(answer, list):
-            return []  # what it cannot say is no finding; what was not delivered stands in the outbox
+            return []  # no answer is not a finding: what was not delivered is in the outbox
         held += json_text(answer)
     oldest = min((str(run_id) for run_id in delivered if run_id in held), default=None)
-    # Before the oldest that is still there, the server may have forgotten them in good order.
+    # The server may have expired those before the oldest that is still there.
     gone = [run_id for run_id in delivered if run_id not in held and oldest is not None and run_id > oldest]
     if not gone:
         return []

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
-from runner.commands.reports import REPORTS, Report
+from runner.commands._report import REPORTS, Report
 from runner.config.build import in_order
 from runner.config.checks import check_all
 from runner.config.display import show_file
 from runner.config.load import examine
 from runner.config.project import AGENTS, TASKS, Project, find_project, project_at
-from runner.errors import EXIT_CONFIG, UsageError, did_you_mean
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from runner.errors import Problem
+from runner.errors import EXIT_CONFIG, Problem, UsageError, did_you_mean
 
 
 def validate(paths: Sequence[str], fmt: str = "text", project: str | None = None) -> int:
     """Print a report on the projects at `paths` (folders, or an agents.yaml or tasks.yaml in them), else on this one.
 
-    Returns 3 when there are errors, 0 when there are none or warnings alone. Raises UsageError for what is no project.
+    Returns 3 when there are errors, 0 without or with warnings only. Raises UsageError for what is not a project.
     """
     if fmt not in REPORTS:
         raise UsageError(f"unknown format `{fmt}`", hint=did_you_mean(fmt, REPORTS) or f"one of {', '.join(REPORTS)}")
@@ -58,7 +53,7 @@ def _folder(path: str) -> str:
             return os.path.dirname(absolute)
         return absolute
     if os.path.basename(absolute) not in (AGENTS, TASKS):
-        raise UsageError(f"`{path}` is no project", hint=f"give a folder, or its {AGENTS} or {TASKS}")
+        raise UsageError(f"`{path}` is not a project", hint=f"give a folder, or its {AGENTS} or {TASKS}")
     if not os.path.lexists(absolute):
         raise UsageError(f"`{path}` does not exist")
     return os.path.dirname(absolute)

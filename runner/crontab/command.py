@@ -1,4 +1,4 @@
-"""The heartbeat's command line, as cron and systemd start it. Pure."""
+"""The command line of the heartbeat, as cron and systemd start it. Pure."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from runner.errors import RunnerError
 from runner.text import one_line
 from runner.values import dataclass
 
-_BROKEN = ("\n", "\r", "\0")
+_UNSUPPORTED = ("\n", "\r", "\0")
 
 
 @dataclass(frozen=True)
-class Beat:
+class HeartbeatCommand:
     """Absolute paths: the interpreter that has the runner, the project's folder, the folders of PATH."""
 
     python: str
     project: str
     path: tuple[str, ...]
 
-    def words(self) -> list[str]:
-        """By `env`, because a crontab may name any shell, and without the folder it starts in on Python's own path.
+    def argv(self) -> list[str]:
+        """Use `env`, because a crontab may name any shell, and keep the current folder out of Python's path.
 
         Raises RunnerError for a path that no line can hold.
         """
         for place in (self.python, self.project, *self.path):
-            if any(mark in place for mark in _BROKEN):
+            if any(mark in place for mark in _UNSUPPORTED):
                 raise RunnerError(
                     f"the path `{one_line(place)}` holds a line break", hint="no crontab and no unit can name it"
                 )

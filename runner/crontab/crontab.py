@@ -6,19 +6,16 @@ import os
 import re
 import shlex
 
+from runner.crontab.command import HeartbeatCommand
 from runner.errors import RunnerError
 from runner.text import one_line
 from runner.values import dataclass
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.crontab.command import Beat
 
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _MARK = re.compile(rb"# (>>>|<<<) runner(?: (.*))?")
 _VARIABLE = re.compile(rb"\s*[\"']?([A-Za-z_][A-Za-z0-9_]*)[\"']?\s*=")
 _EACH_MINUTE = b"* * * * * "
-_LONGEST = 998  # bytes of a command: Debian's cron takes no more
+_MAX_COMMAND = 998  # bytes that Debian's cron takes
 _ABOUT = b"# `runner cron install` writes this block anew, and `runner cron remove` takes it out.\n"
 _UNENDED = b"# The line above this block had no newline at its end.\n"
 _OURS = b" -m runner "
@@ -37,19 +34,19 @@ class Block:
         return b"".join(self.lines)
 
 
-def block_of(beat: Beat) -> bytes:
+def block_of(heartbeat: HeartbeatCommand) -> bytes:
     """The whole block of a project. Raises RunnerError for what no crontab can hold."""
-    command = f"{shlex.join(beat.words())} >/dev/null 2>&1"
+    command = f"{shlex.join(heartbeat.argv())} >/dev/null 2>&1"
     if "\\%" in command:
         raise RunnerError(r"a path holds `\%`, which no crontab can name", hint="`runner cron install --systemd` can")
     # To cron a bare percent sign is the end of the command.
     line = os.fsencode(command).replace(b"%", rb"\%")
-    if len(line) > _LONGEST:
+    if len(line) > _MAX_COMMAND:
         raise RunnerError(
-            f"the crontab's line would have {len(line):,} bytes, and cron takes {_LONGEST}",
+            f"the crontab's line would have {len(line):,} bytes, and cron takes {_MAX_COMMAND}",
             hint="install from a shell with a shorter PATH, and name folders by `settings.path` in tasks.yaml",
         )
-    project = os.fsencode(beat.project)
+    project = os.fsencode(heartbeat.project)
     return b"".join((_marker(b">>>", project), _ABOUT, _EACH_MINUTE, line, b"\n", _marker(b"<<<", project)))
 
 
@@ -58,9 +55,9 @@ def _marker(mark: bytes, project: bytes) -> bytes:
 
 
 def put(table: bytes, block: bytes) -> bytes:
-    """`table` with a block of `block_of`: in the place of the project's old one, else at the end.
+    """Put a block of `block_of` in the place of the project's old one, else at the end.
 
-    Raises RunnerError for a damaged marker, and where a line of somebody else would be lost.
+    Raises RunnerError for a damaged marker, and where another's line would be lost.
     """
     (new,) = blocks(block)
     old = find(table, new.project)
@@ -75,13 +72,13 @@ def put(table: bytes, block: bytes) -> bytes:
 
 
 def _noted(block: bytes) -> bytes:
-    """What `take` needs to know to leave the crontab as it was."""
+    """Mark the block so that `take` restores the crontab as it was."""
     first, rest = block.split(b"\n", 1)
     return first + b"\n" + _UNENDED + rest
 
 
 def take(table: bytes, project: bytes) -> bytes:
-    """`table` without the project's block: byte for byte what it was before `put`. Raises RunnerError as `put` does."""
+    """Remove the project's block: what remains is byte for byte as before `put`. Raises RunnerError as `put` does."""
     old = find(table, project)
     if old is None:
         return table
@@ -92,7 +89,7 @@ def take(table: bytes, project: bytes) -> bytes:
 
 
 def find(table: bytes, project: bytes) -> Block | None:
-    """Raises RunnerError for a damaged marker, of whatever project."""
+    """The project's block. Raises RunnerError for a damaged marker of any project."""
     return next((block for block in blocks(table) if block.project == project), None)
 
 
@@ -105,38 +102,38 @@ def blocks(table: bytes) -> list[Block]:
     """Every project's block, in order. Raises RunnerError for markers that do not pair."""
     found: list[Block] = []
     lines = _LINE.findall(table)
-    begun: tuple[int, bytes] | None = None
+    opened: tuple[int, bytes] | None = None
     for at, line in enumerate(lines):
         mark = _MARK.fullmatch(line.strip())
         if mark is None:
             continue
-        project = _project(mark, at)
+        project = _project_of(mark, at)
         if mark[1] == b">>>":
-            _check_begin(project, at, begun, found)
-            begun = (at, project)
-        elif begun is None:
+            _check_begin(project, at, opened, found)
+            opened = (at, project)
+        elif opened is None:
             raise _damaged(at, f"ends the block of {_shown(project)}, which never began")
-        elif begun[1] != project:
-            raise _damaged(at, f"ends the block of {_shown(project)} inside that of {_shown(begun[1])}")
+        elif opened[1] != project:
+            raise _damaged(at, f"ends the block of {_shown(project)} inside that of {_shown(opened[1])}")
         else:
-            found.append(Block(project, begun[0], tuple(lines[begun[0] : at + 1])))
-            begun = None
-    if begun is not None:
-        raise _damaged(begun[0], f"begins the block of {_shown(begun[1])}, which never ends")
+            found.append(Block(project, opened[0], tuple(lines[opened[0] : at + 1])))
+            opened = None
+    if opened is not None:
+        raise _damaged(opened[0], f"begins the block of {_shown(opened[1])}, which never ends")
     return found
 
 
-def _project(mark: re.Match[bytes], at: int) -> bytes:
+def _project_of(mark: re.Match[bytes], at: int) -> bytes:
     tail = b" " + mark[1]
     named = mark[2] or b""
     if not named.endswith(tail) or not named.startswith(b"/"):
-        raise _damaged(at, f"is no whole marker: `{_decoded(mark[0])}`")
+        raise _damaged(at, f"is not a whole marker: `{_decoded(mark[0])}`")
     return named.removesuffix(tail)
 
 
-def _check_begin(project: bytes, at: int, begun: tuple[int, bytes] | None, found: list[Block]) -> None:
-    if begun is not None:
-        inside = f"inside that of {_shown(begun[1])}, which begins at line {begun[0] + 1}"
+def _check_begin(project: bytes, at: int, opened: tuple[int, bytes] | None, found: list[Block]) -> None:
+    if opened is not None:
+        inside = f"inside that of {_shown(opened[1])}, which begins at line {opened[0] + 1}"
         raise _damaged(at, f"begins the block of {_shown(project)} {inside}")
     for block in found:
         if block.project == project:
@@ -144,7 +141,7 @@ def _check_begin(project: bytes, at: int, begun: tuple[int, bytes] | None, found
 
 
 def _check(block: Block) -> None:
-    """Raises RunnerError for a line in the block that somebody else wrote: it would be lost."""
+    """Raise RunnerError for a line in the block that is not ours: it would be lost."""
     for number, line in enumerate(block.lines, block.at + 1):
         bare = line.strip()
         if bare and not bare.startswith(b"#") and _OURS not in line:
@@ -157,7 +154,7 @@ def _check(block: Block) -> None:
 def _damaged(at: int, what: str) -> RunnerError:
     return RunnerError(
         f"line {at + 1} of the crontab {what}",
-        hint="nothing was changed; mend it by `crontab -e`: a block goes from `# >>> runner PROJECT >>>` to "
+        hint="nothing was changed; fix it by `crontab -e`: a block goes from `# >>> runner PROJECT >>>` to "
         "`# <<< runner PROJECT <<<`, and can be deleted whole",
     )
 

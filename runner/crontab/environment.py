@@ -1,4 +1,4 @@
-"""What the project needs of the environment in which its heartbeat runs. Looks for programs; changes nothing."""
+"""The environment that the heartbeat needs under cron or systemd: its PATH, and the variables it lacks there."""
 
 from __future__ import annotations
 
@@ -6,29 +6,63 @@ import fnmatch
 import json
 import os
 import re
+import shutil
 import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from runner import template
-from runner.crontab.command import Beat
-from runner.crontab.search import path_for, versioned
+from runner.config import Config
+from runner.crontab.command import HeartbeatCommand
+from runner.model import JsonObject
 from runner.process.spawn import LaunchError, find_binary
 from runner.run.plan import binary_variable
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
-
-    from runner.config import Config
-    from runner.model import JsonObject
-
+_STANDARD_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
+_ENV_SHEBANG = re.compile(rb"#![ \t]*\S*/env[ \t]+(?:-\S+[ \t]+|[A-Za-z_]\w*=\S*[ \t]+)*([^\s=]+)")
+_VERSION = re.compile(r"v?\d+\.\d+(\.\d+)?")
 _ALWAYS = ("XDG_STATE_HOME", "AGENT_RUNNER_TIMEOUT_SECONDS", "*_proxy", "*_PROXY", "SSL_CERT_*")
 _IN_TEMPLATE = re.compile(r"\benv\.([A-Za-z_]\w*)")
 _NAMED = re.compile(r'"\w+_env": "([A-Za-z_]\w*)"')
 
 
-def beat_of(config: Config, environ: Mapping[str, str]) -> Beat:
+def heartbeat_command(config: Config, environ: Mapping[str, str]) -> HeartbeatCommand:
     """The heartbeat of this project by this interpreter, with a PATH on which its programs are found."""
-    return Beat(sys.executable, config.project.root, path_for(_programs(config, environ), _path(environ)))
+    return HeartbeatCommand(
+        sys.executable, config.project.root, find_on_path(_programs(config, environ), _path(environ))
+    )
+
+
+def find_on_path(programs: Iterable[str], path: str) -> tuple[str, ...]:
+    """The folders of `path` that hold these programs and the interpreters of their scripts, in its order.
+
+    The result finds the same programs as `path`. Of a program with its folder only the interpreter is looked up. The
+    standard folders are always part of the result.
+    """
+    needed = set(_STANDARD_PATH)
+    for program in programs:
+        found = shutil.which(program, path=path)
+        if found is not None:
+            needed |= _interpreters(found, path)
+            if os.sep not in program:
+                needed.add(os.path.dirname(os.path.abspath(found)))
+    ordered = [os.path.abspath(folder) for folder in path.split(os.pathsep) if folder]
+    return tuple(dict.fromkeys(folder for folder in (*ordered, *_STANDARD_PATH) if folder in needed))
+
+
+def _interpreters(program: str, path: str) -> set[str]:
+    """The folder of what a script's first line looks up by `env`: a script of npm needs its node."""
+    try:
+        with open(program, "rb") as file:
+            named = _ENV_SHEBANG.match(file.read(256))
+    except OSError:
+        return set()
+    found = shutil.which(os.fsdecode(named[1]), path=path) if named else None
+    return {os.path.dirname(os.path.abspath(found))} if found else set()
+
+
+def _versioned(folders: Iterable[str]) -> list[str]:
+    """Folders with a version in a part of their name: the next update leaves them behind."""
+    return [folder for folder in folders if any(_VERSION.fullmatch(part) for part in folder.split(os.sep))]
 
 
 def _path(environ: Mapping[str, str]) -> str:
@@ -53,13 +87,13 @@ def _programs(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
 def program(config: Config, name: str, environ: Mapping[str, str]) -> str | None:
     """An agent's binary: a name that PATH finds, an absolute path found otherwise; None where it is not found.
 
-    The variable that overrides a binary is this shell's, and cron does not have it.
+    The variable that overrides a binary is ignored: cron does not have it.
     """
     try:
         variables = {"python": sys.executable, "project": config.project.root}
         binary = template.render(config.agents[name]["binary"], variables)
     except template.TemplateError:
-        return None  # it depends on the run: only a run can tell
+        return None  # it depends on the run
     home = environ.get("HOME", "")
     folders = [home + folder[1:] if folder.startswith("~/") else folder for folder in config.settings.get("path") or ()]
     ours = _found(binary, os.pathsep.join(folders), config.project.root) if folders or "/" in binary else None
@@ -74,28 +108,34 @@ def _found(binary: str, path: str, cwd: str) -> str | None:
 
 
 def remarks(
-    config: Config, beat: Beat, environ: Mapping[str, str], scheduled: Collection[str], known: Collection[str]
+    config: Config,
+    heartbeat: HeartbeatCommand,
+    environ: Mapping[str, str],
+    scheduled: Collection[str],
+    known: Collection[str],
 ) -> list[str]:
-    """What a person should know, a sentence each: `scheduled` agents that are not found, folders that the next update
-    of a tool leaves behind, variables of this shell that the heartbeat's environment lacks; it has the `known` ones.
+    """What a person should know, a sentence each.
+
+    Of the `scheduled` agents those that are not found, then folders that the next update of a tool leaves behind, and
+    variables of this shell that the heartbeat lacks; it has the `known` ones.
     """
-    said = []
+    lines = []
     missing = [name for name in sorted(scheduled) if program(config, name, environ) is None]
     if missing:
-        said.append(f"scheduled, but not found on this PATH: {_listed(missing)}")
-    said += [f"{folder} names a version: install again when that is updated" for folder in versioned(beat.path)]
+        lines.append(f"scheduled, but not found on this PATH: {_joined(missing)}")
+    lines += [f"{folder} names a version: install again when that is updated" for folder in _versioned(heartbeat.path)]
     lacking = sorted(_used(config, environ, scheduled) - set(known))
     if lacking:
-        said.append(f"set in this shell, but not where the heartbeat runs: {_listed(lacking)}")
-    return said
+        lines.append(f"set in this shell, but not where the heartbeat runs: {_joined(lacking)}")
+    return lines
 
 
-def _listed(names: Iterable[str]) -> str:
+def _joined(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
 def _used(config: Config, environ: Mapping[str, str], scheduled: Iterable[str]) -> set[str]:
-    """The names of the variables that are set here, and that the heartbeat or a scheduled run would use."""
+    """The variables that are set here and that the heartbeat or a scheduled run would use."""
     patterns = [*_ALWAYS]
     for section in (config.notify, config.settings, *(task.get("notify") or {} for task in config.tasks.values())):
         text = json.dumps(section)

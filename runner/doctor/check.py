@@ -1,7 +1,8 @@
-"""One finding of the doctor, and its forms for people and programs. Pure."""
+"""A finding of the doctor, as text and as JSON. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from textwrap import wrap
 
 from runner.text import one_line
@@ -9,7 +10,6 @@ from runner.values import asdict, dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
     from typing import Literal, TypeAlias
 
     from runner.model import JsonObject
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     Level: TypeAlias = Literal["ok", "warn", "fail"]
 
 WIDTH = 80
-_MARGIN = 20  # of what was found: level and name stand before it
-_LONGEST = 1000
+_MARGIN = 20  # columns for level and name
+_MAX_TEXT = 1000
 _COLOURS = {"ok": "32", "warn": "33", "fail": "31"}
 
 
 @dataclass(frozen=True)
 class Check:
-    """`found` is one clause, `advice` what to do about it. `field` is the field of the reply that is concerned."""
+    """`found` is one clause, `advice` what to do about it, `field` the field of the reply that it is about."""
 
     name: str
     level: Level
@@ -34,8 +34,8 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Patient:
-    """An agent as it was found; `binary` and `version` are None where they are not known."""
+class AgentReport:
+    """What was found out about an agent; `binary` and `version` are None where they are not known."""
 
     agent: str
     asked: bool
@@ -48,19 +48,19 @@ class Patient:
         return all(check.level != "fail" for check in self.checks)
 
 
-def to_json(runner_version: str, patients: Sequence[Patient], machine: Sequence[Check]) -> JsonObject:
+def to_json(runner_version: str, reports: Sequence[AgentReport], machine: Sequence[Check]) -> JsonObject:
     """schema/doctor.schema.json."""
     return {
         "schema_version": 1,
         "runner_version": runner_version,
-        "agents": [{**asdict(patient), "can_run": patient.can_run} for patient in patients],
+        "agents": [{**asdict(report), "can_run": report.can_run} for report in reports],
         "machine": [asdict(check) for check in machine],
     }
 
 
-def to_text(patients: Sequence[Patient], machine: Sequence[Check], *, colour: bool) -> str:
-    """A line a check, at most 80 columns where words allow it."""
-    blocks = [(patient.agent, patient.checks) for patient in patients]
+def to_text(reports: Sequence[AgentReport], machine: Sequence[Check], *, colour: bool) -> str:
+    """One check a line, at most 80 columns where words allow it."""
+    blocks = [(report.agent, report.checks) for report in reports]
     shown = [_block(title, checks, colour=colour) for title, checks in [*blocks, ("this machine", tuple(machine))]]
     return "\n".join([*shown, _total([*(check for _, checks in blocks for check in checks), *machine])])
 
@@ -70,8 +70,8 @@ def _block(title: str, checks: Iterable[Check], *, colour: bool) -> str:
 
 
 def _lines(check: Check, *, colour: bool) -> str:
-    said = f"{check.found}; {check.advice}" if check.advice else check.found
-    pieces = wrap(one_line(said, _LONGEST), WIDTH - _MARGIN, break_long_words=False, break_on_hyphens=False)
+    text = f"{check.found}; {check.advice}" if check.advice else check.found
+    pieces = wrap(one_line(text, _MAX_TEXT), WIDTH - _MARGIN, break_long_words=False, break_on_hyphens=False)
     level = f"{check.level:<4}"
     if colour:
         level = f"\x1b[{_COLOURS[check.level]}m{level}\x1b[0m"
@@ -80,7 +80,7 @@ def _lines(check: Check, *, colour: bool) -> str:
 
 
 def _total(checks: Iterable[Check]) -> str:
-    """`ok`, or `1 failure, 2 warnings`."""
+    """`all is well`, or `1 failure, 2 warnings`."""
     levels = [check.level for check in checks]
     counts = [(levels.count("fail"), "failure"), (levels.count("warn"), "warning")]
     return ", ".join(f"{count} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count) or "all is well"

@@ -1,24 +1,24 @@
-"""Whether an agent's output still fits its parser: what was read against what is known to have been said. Pure."""
+"""Whether an agent's output still fits its parser: compares what was parsed with what the server sent. Pure."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterator
 
+from runner.records.metadata import Record
 from runner.units import format_count
 from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-
     from runner.model import JsonObject
 
 _NO_TERMINAL = "no_terminal_event"
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What the scripted server knows; `tokens` by the record's names."""
+class Expected:
+    """What the scripted server sent; `tokens` by the record's names."""
 
     text: str
     tokens: JsonObject
@@ -33,19 +33,20 @@ class Breach:
 
 
 def breaches(
-    parser: JsonObject, without: Collection[str], record: JsonObject, model: str | None, truth: Truth
+    parser: JsonObject, without: Collection[str], record: Record, model: str | None, expected: Expected
 ) -> list[Breach]:
-    """`parser` is the rule table; a field without a rule, or in `without`, is not expected.
+    """Compare the record with what was sent; fields that `parser` has no rule for, or in `without`, are not expected.
 
-    `model` is the one that the output names: the record holds the one that was asked for where it names none.
+    `model` is the one that the output names: where it names none, the record holds the one that was asked for.
     """
     found = list(_of_verdict(parser, record))
     fields = {name for name in parser.get("fields") or {} if name not in without}
     if "text" in fields or parser["format"] == "text":
-        found += _of_text(record, truth)
-    for name, said in truth.tokens.items():
+        found += _of_text(record, expected)
+    usage: JsonObject = dict(record["usage"])
+    for name, sent in expected.tokens.items():
         if f"usage.{name}" in fields:
-            found += _of_number(f"usage.{name}", record["usage"][name], said)
+            found += _of_number(f"usage.{name}", usage[name], sent)
     if "tool_calls" in fields:
         found += _of_number("tool_calls", record["tool_calls"], 0)
     for name, value in (("session_id", record["session_id"]), ("model", model), ("cost_usd", record["cost_usd"])):
@@ -54,12 +55,12 @@ def breaches(
     return found
 
 
-def _of_verdict(parser: JsonObject, record: JsonObject) -> Iterator[Breach]:
+def _of_verdict(parser: JsonObject, record: Record) -> Iterator[Breach]:
     if record["reason"] == _NO_TERMINAL:
         wanted = parser.get("success")
         yield Breach("terminal event", f"the terminal event is missing: no {_shown(wanted)}")
     elif record["status"] != "success":
-        message = (record["error"] or {}).get("message") or ""
+        message = record["error"]["message"] if record["error"] else ""
         yield Breach("verdict", f"the server answered well, and the run is {record['reason']}: {message}")
 
 
@@ -72,16 +73,16 @@ def _shown(rule: object) -> str:
     return "event with " + ", ".join(f"`{path}: {value}`" for path, value in shown.items())
 
 
-def _of_text(record: JsonObject, truth: Truth) -> Iterator[Breach]:
+def _of_text(record: Record, expected: Expected) -> Iterator[Breach]:
     text = (record["text"] or "").strip()
     if not text:
         yield Breach("text", "`text` is missing")
-    elif text != truth.text.strip():
-        yield Breach("text", f"`text` is {text!r:.60}, and the server said {truth.text!r:.60}")
+    elif text != expected.text.strip():
+        yield Breach("text", f"`text` is {text!r:.60}, and the server said {expected.text!r:.60}")
 
 
-def _of_number(name: str, value: int | None, said: int) -> Iterator[Breach]:
+def _of_number(name: str, value: int | None, sent: int) -> Iterator[Breach]:
     if value is None:
         yield Breach(name, f"`{name}` is missing")
-    elif value != said:
-        yield Breach(name, f"`{name}` is {format_count(value)}, and the server said {format_count(said)}")
+    elif value != sent:
+        yield Breach(name, f"`{name}` is {format_count(value)}, and the server said {format_count(sent)}")

@@ -1,37 +1,35 @@
-"""`runner doctor --deep`: the real CLI against the scripted model server; does its output still fit its parser?"""
+"""`runner doctor --deep`: run the real CLI against the scripted model server and compare its output with its parser."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 
 from runner import files
+from runner.config import Config
 from runner.doctor import scratch, trial
 from runner.doctor.check import Check
-from runner.doctor.contract import Truth, breaches
+from runner.doctor.contract import Breach, Expected, breaches
+from runner.doctor.trial import Trial
 from runner.errors import RunnerError
 from runner.modelserver import SCENARIOS, ModelServer
 from runner.modelserver.scenario import Answer
 from runner.parsers import compile_parser
 from runner.process.spawn import LaunchError
-from runner.records.summary import tokens_text
+from runner.records.folder import Logs
+from runner.records.summary import facts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from runner.config import Config
-    from runner.doctor.contract import Breach
-    from runner.doctor.trial import Trial
     from runner.model import JsonObject
-    from runner.records.folder import Logs
 
 _DEEP_SECONDS = 120.0
 _SCENARIO = "hello"
 
 
 def deep(config: Config, logs: Logs, name: str, binary: str, environ: Mapping[str, str]) -> list[Check]:
-    """Whether the output still fits the parser; what was printed is kept below the logs where it does not."""
+    """Check that the output still fits the parser; where it does not, what was printed is kept below the logs."""
     pointing = config.agents[name].get("deep")
     if pointing is None:
         advice = "see `deep` in the schema: `runner schema agents`"
@@ -39,18 +37,18 @@ def deep(config: Config, logs: Logs, name: str, binary: str, environ: Mapping[st
     try:
         with tempfile.TemporaryDirectory(prefix="runner-doctor-") as root:
             server = ModelServer(_SCENARIO)
-            place = scratch.make(root, config, name, _entry(config.agents[name], pointing), environ)
-            trial.write_files(place, trial.rendered(pointing.get("files") or {}, server.url))
+            project = scratch.make(root, config, name, _entry(config.agents[name], pointing), environ)
+            trial.write_files(project, trial.rendered(pointing.get("files") or {}, server.url))
             variables = trial.rendered(pointing.get("env") or {}, server.url)
-            walled = trial.walled_environment(environ, name, binary, place, variables)
-            done = trial.run(place, name, walled, _DEEP_SECONDS, pointing.get("model"), around=server)
+            walled = trial.walled_environment(environ, binary, project, variables)
+            done = trial.run(project, walled, _DEEP_SECONDS, pointing.get("model"), around=server)
     except (RunnerError, LaunchError) as error:
         return [Check("deep", "fail", str(error))]
     return _deep_checks(config, logs, name, done, server)
 
 
 def _entry(agent: JsonObject, pointing: JsonObject) -> JsonObject:
-    """The agent without what a login is for, and with the variables that point it elsewhere let through."""
+    """The entry without what needs a login, passing the variables that point the agent at another server."""
     env = agent.get("env") or {}
     passed = [*(env.get("pass") or []), *(pointing.get("env") or {}), *trial.WALL]
     kept = {key: value for key, value in agent.items() if key not in ("requires", "preflight", "deep")}
@@ -59,29 +57,29 @@ def _entry(agent: JsonObject, pointing: JsonObject) -> JsonObject:
 
 def _deep_checks(config: Config, logs: Logs, name: str, done: Trial, server: ModelServer) -> list[Check]:
     if not server.calls:
-        why = (done.record["error"] or {}).get("message") or "it ended without a word about it"
+        why = (done.record["error"] and done.record["error"]["message"]) or "it ended without a word about it"
         return [Check("deep", "fail", f"it did not ask the scripted server: {why}", _kept(logs, name, done))]
     agent = config.agents[name]
     parser, without = config.parser(agent["parser"]), agent["deep"].get("without") or ()
-    found = breaches(parser, without, done.record, _model(parser, done.stdout), _truth(server))
+    found = breaches(parser, without, done.record, _model(parser, done.stdout), _expected(server))
     if not found:
-        tokens = tokens_text(done.record) or "no tokens told"
+        tokens = facts(done.record).tokens or "no tokens reported"
         return [Check("deep", "ok", f"its output fits the parser: {tokens}")]
-    told = [_told(config, name, breach) for breach in found]
-    return [Check("deep", "fail", "this version changed its contract", _kept(logs, name, done)), *told]
+    checks = [_breach_check(config, name, breach) for breach in found]
+    return [Check("deep", "fail", "this version changed its contract", _kept(logs, name, done)), *checks]
 
 
-def _told(config: Config, name: str, breach: Breach) -> Check:
+def _breach_check(config: Config, name: str, breach: Breach) -> Check:
     parser = config.agents[name]["parser"]
     try:
         file, line, _ = config.origin("parsers", parser, "fields", breach.field)
-    except LookupError:  # the terminal event, the verdict, or the parser that no file needs to define
+    except LookupError:  # the terminal event, the verdict, or the built-in parser
         return Check("deep", "fail", breach.found, field=breach.field)
-    return Check("deep", "fail", breach.found, f"its rule stands at {file}:{line}", breach.field)
+    return Check("deep", "fail", breach.found, f"its rule is at {file}:{line}", breach.field)
 
 
-def _truth(server: ModelServer) -> Truth:
-    """Calls without a tool are side calls, such as one for a title, which no CLI counts as its own."""
+def _expected(server: ModelServer) -> Expected:
+    """Add up what was sent; calls without a tool are side calls, such as one for a title, which no CLI counts."""
     answered = [tokens for call, tokens in server.answered if call.shell] or [tokens for _, tokens in server.answered]
     tokens = {
         "input_tokens": sum(one.input_tokens for one in answered),
@@ -92,7 +90,7 @@ def _truth(server: ModelServer) -> Truth:
     }
     (step,) = SCENARIOS[_SCENARIO].turns
     assert isinstance(step, Answer)
-    return Truth(step.text, tokens)
+    return Expected(step.text, tokens)
 
 
 def _model(parser: JsonObject, stdout: bytes) -> str | None:
@@ -102,7 +100,7 @@ def _model(parser: JsonObject, stdout: bytes) -> str | None:
 
 
 def _kept(logs: Logs, name: str, done: Trial) -> str:
-    """What the agent printed, for a person."""
+    """Keep what the agent printed, and say where."""
     path = logs.path("state", "doctor", f"{name}.log")
     try:
         logs.prepare()

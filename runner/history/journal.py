@@ -1,10 +1,11 @@
-"""Reading runs.jsonl and the run folders, a piece at a time: what the index is made from."""
+"""Reading the journal runs.jsonl and the run folders, a piece at a time: what the index is made from."""
 
 from __future__ import annotations
 
 import json
 import os
 from _blake2 import blake2b  # hashlib is 5 ms of import
+from collections.abc import Iterator
 
 from runner.reasons import NOT_BEGUN
 from runner.records.migrate import upgrade
@@ -12,22 +13,20 @@ from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runner.model import JsonObject
 
 _NOT_TASKS = frozenset(("ids", "live", "outbox", "state", "heartbeat"))
 _TAIL = 1 << 14  # bytes; a line is seldom longer
-_FIRST = 1 << 16
+_CHUNK = 1 << 16
 _NOT_BEGUN = tuple(f'"{status}"'.encode() for status in sorted(NOT_BEGUN))
 _PRUNED = b'"pruned"'
 
 
 @dataclass(frozen=True)
-class Mark:
-    """How far the feed has been read: its inode, and the last whole line before `end` by its place and digest.
+class Position:
+    """How far the journal has been read: its inode, and the last whole line before `end` by its place and digest.
 
-    An inode of 0 is a feed that is not there.
+    An inode of 0 stands for a journal that is not there.
     """
 
     inode: int = 0
@@ -35,20 +34,22 @@ class Mark:
     end: int = 0
     digest: str = ""
 
-    def after(self, data: bytes) -> Mark:
-        """When `data`, which ends with a whole line, was read, too."""
+    def after(self, data: bytes) -> Position:
+        """The position once `data`, which ends with a whole line, has been read as well."""
         body = data.rstrip(b"\n")
         last = body[body.rfind(b"\n") + 1 :] + data[len(body) :]
         end = self.end + len(data)
-        return Mark(self.inode, end - len(last), end, digest(last)) if body else Mark(self.inode, end, end, digest(b""))
+        if not body:
+            return Position(self.inode, end, end, _digest(b""))
+        return Position(self.inode, end - len(last), end, _digest(last))
 
 
-def digest(line: bytes) -> str:
+def _digest(line: bytes) -> str:
     return blake2b(line, digest_size=16).hexdigest()
 
 
-def mark_of(path: str) -> Mark:
-    """The mark behind the last whole line of the feed."""
+def end_position(path: str) -> Position:
+    """The position behind the last whole line of the journal."""
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
@@ -59,38 +60,38 @@ def mark_of(path: str) -> Mark:
                 data = file.read(status.st_size - start)
                 whole = data[: data.rfind(b"\n") + 1]
                 if start == 0 or b"\n" in whole.rstrip(b"\n"):
-                    return Mark(status.st_ino, start, start).after(whole)
+                    return Position(status.st_ino, start, start).after(whole)
                 size *= 8
     except OSError:
-        return Mark()
+        return Position()
 
 
-def read_from(path: str, mark: Mark) -> bytes | None:
-    """The whole lines behind the mark; None when the feed is not the one that was read."""
+def read_from(path: str, position: Position) -> bytes | None:
+    """Read the whole lines behind the position; None when the journal is not the one that was read."""
     try:
         with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_ino != mark.inode:
+            if os.fstat(file.fileno()).st_ino != position.inode:
                 return None
-            file.seek(mark.begin)
+            file.seek(position.begin)
             data = file.read()
     except OSError:
-        return b"" if mark.inode == 0 else None
-    known = mark.end - mark.begin
-    if len(data) < known or digest(data[:known]) != mark.digest:
+        return b"" if position.inode == 0 else None
+    known = position.end - position.begin
+    if len(data) < known or _digest(data[:known]) != position.digest:
         return None
     return data[known : data.rfind(b"\n") + 1] if data.rfind(b"\n") >= known else b""
 
 
-def feed_lines(data: bytes) -> Iterator[JsonObject]:
-    """The objects of the feed's lines; empty and broken lines are none."""
+def decoded_lines(data: bytes) -> Iterator[JsonObject]:
+    """The objects of the journal's lines, without empty and broken ones."""
     for line in data.split(b"\n"):
         found = _decoded(line) if line else None
         if found is not None:
             yield found
 
 
-def skipped_lines(path: str, end: int) -> Iterator[JsonObject]:
-    """The feed's lines up to `end` of runs without a folder, and those that take a run away."""
+def lines_without_folder(path: str, end: int) -> Iterator[JsonObject]:
+    """The journal's lines up to `end` of runs without a folder, and those that say that a run was pruned."""
     try:
         with open(path, "rb") as file:
             for line in file:
@@ -106,7 +107,7 @@ def skipped_lines(path: str, end: int) -> Iterator[JsonObject]:
 
 
 def closed_records(root: str) -> Iterator[JsonObject]:
-    """The records of all run folders but of those that still run."""
+    """The records of all run folders, without those of runs that still go on."""
     for task in _folders(root):
         if task.name not in _NOT_TASKS:
             for agent in _folders(task.path):
@@ -125,12 +126,12 @@ def _folders(path: str) -> list[os.DirEntry[str]]:
 
 
 def _record(folder: str) -> JsonObject | None:
-    """As record.read_metadata, without the layers of a text file: there may be a hundred thousand of them."""
+    """Read a record without the layers of a text file: there may be a hundred thousand of them."""
     try:
         fd = os.open(folder + "/metadata.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            text = os.read(fd, _FIRST)
-            while len(text) % _FIRST == 0 and (more := os.read(fd, _FIRST)):
+            text = os.read(fd, _CHUNK)
+            while len(text) % _CHUNK == 0 and (more := os.read(fd, _CHUNK)):
                 text += more
         finally:
             os.close(fd)

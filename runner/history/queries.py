@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from runner.errors import UsageError, nearest
-from runner.history.index import Store
-from runner.history.rows import COLUMNS, entry_of
-from runner.history.tables import ALWAYS, BEGUN, SUMS, cells, durations
+from runner.history import tables
+from runner.history.index import Index
+from runner.history.tables import ALL_DAYS, BEGUN, SUMS, Entry
 from runner.records import store
+from runner.records.folder import Logs
+from runner.records.metadata import Record
 from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from runner.model import JsonObject
-    from runner.records.folder import Logs
 
-_SELECT = f"SELECT {', '.join(COLUMNS)} FROM runs"  # noqa: S608  # our own names
-_SHOWN = 5  # ids in a hint
-_RECENT = 200  # runs among which a mistyped id is looked for
+_SELECT = f"SELECT {', '.join(tables.COLUMNS)} FROM runs"  # noqa: S608  # our own names
+_HINTED = 5  # ids in a hint
+_RECENT = 200  # runs among which a mistyped id is searched
 _EQUAL = ("agent", "task", "status", "reason")
 
 
@@ -39,19 +40,19 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A run that was found: its id and its folder, which a skipped run has not."""
+class FoundRun:
+    """A run by its id; `folder` is None for a skipped run."""
 
     run_id: str
     folder: str | None
 
 
-def stamp(when: float) -> str:
-    """The run id of a run that began then."""
+def run_id_at(when: float) -> str:
+    """The id of a run that starts at this time."""
     return time.strftime("%Y%m%d_%H%M%S", time.gmtime(when))
 
 
-def entries(index: Store, wanted: Filter) -> list[JsonObject]:
+def entries(index: Index, wanted: Filter) -> list[Entry]:
     """Closed and skipped runs, newest first."""
     parts, values = [], []
     for name in _EQUAL:
@@ -60,20 +61,20 @@ def entries(index: Store, wanted: Filter) -> list[JsonObject]:
             parts.append(f"{name} = ?")
             values.append(value)
     if wanted.status not in (None, "success"):
-        parts.append("status <> 'success'")  # said, so that the index of what went wrong fits
+        parts.append("status <> 'success'")  # so that the index of what went wrong fits
     if wanted.since is not None:
         parts.append("run_id >= ?")
-        values.append(stamp(wanted.since))
+        values.append(run_id_at(wanted.since))
     if wanted.until is not None:
         parts.append("run_id <= ?")
-        values.append(stamp(wanted.until))
+        values.append(run_id_at(wanted.until))
     where = f" WHERE {' AND '.join(parts)}" if parts else ""
     limit = "" if wanted.limit is None else f" LIMIT {wanted.limit:d}"
-    return [entry_of(row) for row in index.rows(f"{_SELECT}{where} ORDER BY run_id DESC{limit}", values)]
+    return [tables.entry_of(row) for row in index.rows(f"{_SELECT}{where} ORDER BY run_id DESC{limit}", values)]
 
 
-def running(logs: Logs) -> Iterator[JsonObject]:
-    """The records of the runs that live, and of those whose runner was ended, newest first."""
+def running(logs: Logs) -> Iterator[Record]:
+    """The records of live runs, and of those whose runner was killed, newest first."""
     for run_id in reversed(logs.live_ids()):
         place = logs.place_of(run_id)
         found = store.read_metadata(logs.path(place)) if place else None
@@ -81,30 +82,31 @@ def running(logs: Logs) -> Iterator[JsonObject]:
             yield found
 
 
-def entry_of_live(found: JsonObject) -> JsonObject:
+def entry_of_live(record: Record) -> Entry:
     """The record of a live run as an entry of the list."""
     keys = (
         "run_id agent task status reason exit_code model session_id started_at ended_at elapsed_seconds trigger usage "
         "cost_usd tool_calls error attempt previous_run"
     )
-    return {**{key: found.get(key) for key in keys.split()}, "commits": None}
+    entry: Any = {**{key: record.get(key) for key in keys.split()}, "commits": None}
+    typed: Entry = entry
+    return typed
 
 
-def find(logs: Logs, name: str) -> Place:
-    """The run that `name` means: an id, the beginning of one, `last`, `last:AGENT/TASK`. Raises UsageError."""
+def find(logs: Logs, name: str) -> FoundRun:
+    """Find the run that `name` means: an id, the beginning of one, `last`, `last:AGENT/TASK`. Raises UsageError."""
     place = logs.place_of(name) if "/" not in name else None
     if place is not None and store.read_metadata(logs.path(place)) is not None:
-        return Place(name, logs.path(place))
+        return FoundRun(name, logs.path(place))
     run_id = _last(logs, name) if name.partition(":")[0] == "last" else _by_beginning(logs, name)
     place = logs.place_of(run_id)
     folder = logs.path(place) if place else None
-    return Place(run_id, folder if folder is not None and store.read_metadata(folder) is not None else None)
+    return FoundRun(run_id, folder if folder is not None and store.read_metadata(folder) is not None else None)
 
 
-def entry(index: Store, run_id: str) -> JsonObject | None:
-    """One run as the index has it."""
+def entry(index: Index, run_id: str) -> Entry | None:
     rows = index.rows(f"{_SELECT} WHERE run_id = ?", (run_id,))
-    return entry_of(rows[0]) if rows else None
+    return tables.entry_of(rows[0]) if rows else None
 
 
 def _last(logs: Logs, name: str) -> str:
@@ -114,7 +116,7 @@ def _last(logs: Logs, name: str) -> str:
     parts = [f"{key} = ?" for key, value in (("agent", agent), ("task", task)) if value]
     where = " AND ".join([f"status {BEGUN}", *parts])
     sql = f"SELECT run_id FROM runs WHERE {where} ORDER BY run_id DESC LIMIT 1"  # noqa: S608  # values are bound
-    closed = [row[0] for row in Store(logs).rows(sql, [value for value in (agent, task) if value])]
+    closed = [row[0] for row in Index(logs).rows(sql, [value for value in (agent, task) if value])]
     if not live and not closed:
         of = f" of `{pair}`" if colon else ""
         raise UsageError(f"there is no run{of} yet", hint="`runner runs` lists the runs that there are")
@@ -124,22 +126,22 @@ def _last(logs: Logs, name: str) -> str:
 
 def _by_beginning(logs: Logs, name: str) -> str:
     live = [run_id for run_id in logs.live_ids() if run_id.startswith(name)]
-    index = Store(logs)
+    index = Index(logs)
     sql = "SELECT run_id FROM runs WHERE run_id BETWEEN ? AND ? || '~' ORDER BY run_id DESC LIMIT ?"
-    fitting: list[str] = sorted({*live, *(row[0] for row in index.rows(sql, (name, name, _SHOWN + 1)))})
+    fitting: list[str] = sorted({*live, *(row[0] for row in index.rows(sql, (name, name, _HINTED + 1)))})
     if name in fitting:
         return name
     if len(fitting) == 1 and name:
         return fitting[0]
     if fitting and name:
-        more = ", …" if len(fitting) > _SHOWN else ""
-        raise UsageError(f"several runs begin with `{name}`", hint=f"{', '.join(fitting[:_SHOWN])}{more}")
-    near = _nearest(index, name)
+        more = ", …" if len(fitting) > _HINTED else ""
+        raise UsageError(f"several runs begin with `{name}`", hint=f"{', '.join(fitting[:_HINTED])}{more}")
+    near = _similar_ids(index, name)
     raise UsageError(f"there is no run `{name}`", hint=f"the nearest: {', '.join(near)}" if near else "`runner runs`")
 
 
-def _nearest(index: Store, name: str) -> list[str]:
-    """The ids beside it in time, and the one most like it among the newest."""
+def _similar_ids(index: Index, name: str) -> list[str]:
+    """The ids next to it in time, and the most similar one among the newest."""
     before = index.rows("SELECT run_id FROM runs WHERE run_id < ? ORDER BY run_id DESC LIMIT 2", (name,))
     after = index.rows("SELECT run_id FROM runs WHERE run_id > ? ORDER BY run_id LIMIT 2", (name,))
     recent = [row[0] for row in index.rows("SELECT run_id FROM runs ORDER BY run_id DESC LIMIT ?", (_RECENT,))]
@@ -147,23 +149,23 @@ def _nearest(index: Store, name: str) -> list[str]:
     return sorted({row[0] for row in (*before, *after)} | ({like} if like else set()))
 
 
-_CELLS = "SELECT * FROM cells WHERE kind = ? AND day"
+_TOTALS = "SELECT * FROM cells WHERE kind = ? AND day"
 
 
-def statistics(index: Store, by: str, since: float | None, last: int | None = None) -> list[JsonObject]:
-    """Runs added up by agent, task, model or day, with the number of runs of each day, or of the `last` ones."""
-    source, values = (f"{_CELLS} = ?", [by, ALWAYS]) if since is None else _cells_since(by, since)
+def statistics(index: Index, by: str, since: float | None, last: int | None = None) -> list[JsonObject]:
+    """Add up runs by agent, task, model or day, with the number of runs of each day, or of the `last` days."""
+    source, values = (f"{_TOTALS} = ?", [by, ALL_DAYS]) if since is None else _totals_since(by, since)
     sums = ", ".join(f"sum({name})" for name in SUMS)
     groups = index.rows(f"SELECT name, {sums} FROM ({source}) GROUP BY name", values)  # noqa: S608  # our own names
     days = {} if by == "day" else _days(index, by, since, last)
     return [_statistic(by, row, *_quantiles(index, by, row[0], since, row[-1]), days.get(row[0], {})) for row in groups]
 
 
-def _days(index: Store, by: str, since: float | None, last: int | None) -> dict[str | None, dict[str, int]]:
-    """How many runs of a name began on which day."""
+def _days(index: Index, by: str, since: float | None, last: int | None) -> dict[str | None, dict[str, int]]:
+    """Count the runs of each name by day."""
     sql = "SELECT DISTINCT day FROM cells WHERE kind = 'day' AND day > ? ORDER BY day DESC LIMIT ?"
-    first = min(index.rows(sql, (ALWAYS, -1 if last is None else last)), default=("0",))[0]
-    source, values = (f"{_CELLS} >= ?", [by, first]) if since is None else _cells_since(by, since)
+    first = min(index.rows(sql, (ALL_DAYS, -1 if last is None else last)), default=("0",))[0]
+    source, values = (f"{_TOTALS} >= ?", [by, first]) if since is None else _totals_since(by, since)
     days: dict[str | None, dict[str, int]] = {}
     sql = f"SELECT name, day, sum(runs) FROM ({source}) WHERE day >= ? GROUP BY 1, 2"  # noqa: S608  # our own names
     for name, day, number in index.rows(sql, (*values, first)):
@@ -171,11 +173,11 @@ def _days(index: Store, by: str, since: float | None, last: int | None) -> dict[
     return days
 
 
-def _cells_since(kind: str, since: float) -> tuple[str, list[str]]:
-    """Whole days as they were added up before, the first day from the moment on."""
-    began = stamp(since)
-    part = cells(kind, "run_id BETWEEN ? AND ? || '~'")
-    return f"{_CELLS} > ? UNION ALL {part}", [kind, began[:8], began, began[:8]]
+def _totals_since(kind: str, since: float) -> tuple[str, list[str]]:
+    """Take whole days from the daily totals, and add up the first day from that moment on."""
+    began = run_id_at(since)
+    part = tables.daily_totals(kind, "run_id BETWEEN ? AND ? || '~'")
+    return f"{_TOTALS} > ? UNION ALL {part}", [kind, began[:8], began, began[:8]]
 
 
 def _statistic(
@@ -199,13 +201,13 @@ def _statistic(
 
 
 def _quantiles(
-    index: Store, kind: str, name: str | None, since: float | None, timed: int
+    index: Index, kind: str, name: str | None, since: float | None, timed: int
 ) -> tuple[float | None, float | None]:
-    """(median, p95) in seconds, what that share of the `timed` runs does not exceed; the mean of two in the middle."""
+    """(median, p95) in seconds of the `timed` runs; between two in the middle, the median is their mean."""
     if timed == 0:
         return None, None
-    where = (name,) if since is None else (name, stamp(since))
-    up, down = (durations(kind, descending=descending, since=since is not None) for descending in (False, True))
+    where = (name,) if since is None else (name, run_id_at(since))
+    up, down = (tables.durations(kind, descending=descending, since=since is not None) for descending in (False, True))
     middle = index.rows(up, (*where, 2 - timed % 2, (timed - 1) // 2))
     return _mean(middle), _mean(index.rows(down, (*where, 1, timed // 20)))
 

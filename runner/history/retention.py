@@ -1,34 +1,33 @@
-"""Removing old runs: which ones is pure, and each goes under its own lock."""
+"""Removal of old runs: which ones is decided without side effects, and each is removed under its own lock."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 
 from runner.files import append, unlink
-from runner.history.queries import stamp
+from runner.history.index import Index
+from runner.history.queries import run_id_at
 from runner.reasons import NOT_BEGUN
 from runner.records import store
+from runner.records.folder import Claim, Logs
 from runner.units import parse_duration, parse_size
 from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from runner.history.index import Store
     from runner.model import JsonObject
-    from runner.records.folder import Claim, Logs
 
 _KEEP = "90d"
-_LONGER = 2  # times as long stay failures, unless told
+_FAILURES_FACTOR = 2  # failures are kept so many times as long, unless set
 _BATCH = 100
 
 
 @dataclass(frozen=True)
 class Retention:
-    """What stays: seconds, seconds, runs, bytes; None for no bound."""
+    """What is kept: good runs and failures for so many seconds, and how many runs and bytes; None for no limit."""
 
     keep: float | None
     failures: float | None
@@ -37,41 +36,41 @@ class Retention:
 
 
 @dataclass(frozen=True)
-class Old:
-    """A run that may go; `size` is the bytes of its folder."""
+class OldRun:
+    """A closed run; `folder` is relative to the log folder, `size` its bytes."""
 
     run_id: str
-    place: str
+    folder: str
     good: bool
     size: int
 
 
-def retention(settings: JsonObject) -> Retention:
-    """`settings.retention`; raises ValueError for what the schema would not let pass."""
+def read_retention(settings: JsonObject) -> Retention:
+    """Read `settings.retention`. Raises ValueError for what the schema does not allow."""
     found = settings.get("retention") or {}
     keep = parse_duration(found.get("keep", _KEEP))
-    longer = None if keep is None else keep * _LONGER
+    longer = None if keep is None else keep * _FAILURES_FACTOR
     failures = parse_duration(found["failures"]) if "failures" in found else longer
     return Retention(keep, failures, found.get("count"), parse_size(found.get("size")))
 
 
-def closed_runs(index: Store, logs: Logs, *, sizes: bool) -> list[Old]:
-    """Oldest first. Folders are measured only where a bound asks for it."""
+def closed_runs(index: Index, logs: Logs, *, sizes: bool) -> list[OldRun]:
+    """List the closed runs, oldest first; their folders are measured only with `sizes`."""
     rows = index.rows("SELECT run_id, task, agent, status FROM runs ORDER BY run_id")
     found = []
     for run_id, task, agent, status in rows:
-        place = os.path.join(task, agent, run_id)
-        size = _size(logs.path(place)) if sizes and status not in NOT_BEGUN else 0
-        found.append(Old(run_id, place, status == "success" or status in NOT_BEGUN, size))
+        folder = os.path.join(task, agent, run_id)
+        size = _size(logs.path(folder)) if sizes and status not in NOT_BEGUN else 0
+        found.append(OldRun(run_id, folder, status == "success" or status in NOT_BEGUN, size))
     return found
 
 
-def chosen(runs: Sequence[Old], wanted: Retention, now: float) -> list[Old]:
-    """Which go, oldest first: by age, then by number and size, of which failures are the last to go."""
-    going: dict[str, Old] = {}
+def select(runs: Sequence[OldRun], wanted: Retention, now: float) -> list[OldRun]:
+    """Select the runs to remove, oldest first: by age, then by number and size, failures last."""
+    going: dict[str, OldRun] = {}
     for run in runs:
         age = wanted.keep if run.good else wanted.failures
-        if age is not None and run.run_id < stamp(now - age):
+        if age is not None and run.run_id < run_id_at(now - age):
             going[run.run_id] = run
     staying = [run for run in runs if run.run_id not in going]
     number, size = len(staying), sum(run.size for run in staying)
@@ -85,21 +84,21 @@ def chosen(runs: Sequence[Old], wanted: Retention, now: float) -> list[Old]:
     return sorted(going.values(), key=lambda run: run.run_id)
 
 
-def prune(logs: Logs, runs: Sequence[Old]) -> list[Old]:
-    """Remove them; returns those that are gone. Raises OSError."""
-    gone: list[Old] = []
+def prune(logs: Logs, runs: Sequence[OldRun]) -> list[OldRun]:
+    """Remove the runs, and return those that are gone. Raises OSError."""
+    gone: list[OldRun] = []
     for at in range(0, len(runs), _BATCH):
         gone += _prune_batch(logs, runs[at : at + _BATCH])
     return gone
 
 
-def _prune_batch(logs: Logs, runs: Sequence[Old]) -> list[Old]:
+def _prune_batch(logs: Logs, runs: Sequence[OldRun]) -> list[OldRun]:
     claims = list(_claims(logs, runs))
     try:
         for _, run in claims:
-            # Again and again the same: a folder that is half gone is removed by the next that comes.
-            shutil.rmtree(logs.path(run.place), ignore_errors=True)
-        gone = [run for _, run in claims if not os.path.lexists(logs.path(run.place))]
+            # Repeatable: a folder that is half gone is removed by the next call.
+            shutil.rmtree(logs.path(run.folder), ignore_errors=True)
+        gone = [run for _, run in claims if not os.path.lexists(logs.path(run.folder))]
         lines = "".join("\n" + json.dumps({"run_id": run.run_id, "pruned": True}) + "\n" for run in gone)
         if gone:
             append(logs.path("runs.jsonl"), lines.encode())
@@ -111,8 +110,8 @@ def _prune_batch(logs: Logs, runs: Sequence[Old]) -> list[Old]:
     return gone
 
 
-def _claims(logs: Logs, runs: Sequence[Old]) -> Iterator[tuple[Claim, Old]]:
-    """Those whose lock is free and of which everybody has heard who was to."""
+def _claims(logs: Logs, runs: Sequence[OldRun]) -> Iterator[tuple[Claim, OldRun]]:
+    """Lock the runs that are not live and whose messages have been delivered."""
     for run in runs:
         claim = logs.lock(run.run_id)
         if claim is None:
@@ -123,14 +122,15 @@ def _claims(logs: Logs, runs: Sequence[Old]) -> Iterator[tuple[Claim, Old]]:
             logs.release(claim, keep_id=True)
 
 
-def reported(logs: Logs, run: Old) -> bool:
-    """Whether the run is closed and no message about it waits."""
+def reported(logs: Logs, run: OldRun) -> bool:
+    """Whether the run is closed and no message about it is pending."""
     if os.path.lexists(logs.path("outbox", f"{run.run_id}.json")):
         return False
-    found = store.read_metadata(logs.path(run.place))
+    found = store.read_metadata(logs.path(run.folder))
     if found is None:
-        return not os.path.lexists(logs.path(run.place, "metadata.json"))
-    return found.get("status") != "running" and (found.get("notification") or {}).get("state") != "pending"
+        return not os.path.lexists(logs.path(run.folder, "metadata.json"))
+    notification = found["notification"]
+    return found["status"] != "running" and not (notification and notification["state"] == "pending")
 
 
 def _size(folder: str) -> int:

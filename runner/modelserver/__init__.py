@@ -1,6 +1,6 @@
-"""A scripted model server on loopback: real agent CLIs run against it, offline, and it knows what it told them.
+"""A scripted model server on loopback: real agent CLIs run against it, offline, and it knows what it answered.
 
-A scenario (`scenario.py`) says what happens, a dialect (`dialect.py`) how it is said, the server counts. Nothing here
+A scenario (`scenario.py`) says what happens, a dialect (`dialect.py`) in which API, and the server counts. Nothing here
 needs more than the standard library, and nothing here is imported by a run.
 """
 

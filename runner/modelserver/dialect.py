@@ -1,4 +1,4 @@
-"""What a dialect is: one module with the functions of `Dialect`, listed in `server.DIALECTS`.
+"""A dialect, the API of a provider: one module with the functions of `Dialect`, listed in `server.DIALECTS`.
 
 Pure: no clock, no socket.
 """
@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from runner.modelserver.scenario import Answer, Refusal
 from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from runner.model import JsonObject
-    from runner.modelserver.scenario import Answer, Refusal
 
-CREATED = 1_700_000_000  # the time of birth that answers name; nobody reads it
+CREATED = 1_700_000_000  # the time of creation in answers; no client reads it
 _SHELL_NAME = re.compile(r"bash|shell|exec_command", re.IGNORECASE)
 _COMMAND_ARGUMENTS = ("command", "cmd")
 
@@ -34,7 +34,7 @@ class ShellTool:
 
 @dataclass(frozen=True)
 class Call:
-    """One model call, as every dialect says it. `texts` are the user's texts in the conversation, in order."""
+    """One model call, the same for every dialect. `texts` are the user's texts in the conversation, in order."""
 
     model: str
     stream: bool
@@ -62,26 +62,26 @@ class Dialect(Protocol):
     """`number` is the call's number, for ids; `now` is seconds since the epoch."""
 
     def read(self, path: str, body: JsonObject) -> Call | None:
-        """The call, or None for a path that this dialect does not speak."""
+        """Read a call; None for a path that this dialect does not have."""
 
-    def aside(self, path: str, body: JsonObject) -> JsonObject | None:
-        """The answer to a request that is no model call, such as counting tokens; None for any other path."""
+    def side_answer(self, path: str, body: JsonObject) -> JsonObject | None:
+        """Answer a request that is not a model call, such as counting tokens; None for any other path."""
 
     def answer(self, call: Call, answer: Answer, number: int) -> JsonObject:
-        """The whole answer, for a call that does not stream."""
+        """Return the whole answer, for a call that does not stream."""
 
     def stream(self, call: Call, answer: Answer, number: int) -> list[bytes]:
-        """The same as server-sent events, ready to send one by one."""
+        """Return the same as server-sent events, to be sent one by one."""
 
     def refuse(self, call: Call, refusal: Refusal, number: int, now: float) -> HttpAnswer:
-        """The HTTP error."""
+        """Return the HTTP error."""
 
     def stream_error(self, call: Call, refusal: Refusal) -> bytes:
-        """The error as an event within a stream."""
+        """Return the error as an event within a stream."""
 
 
 def find_shell(tools: Iterable[tuple[str, Mapping[str, Any]]]) -> ShellTool | None:
-    """The shell tool among (name, JSON schema of the arguments)."""
+    """Find the shell tool among (name, JSON schema of the arguments)."""
     for name, schema in tools:
         properties = schema.get("properties") or {}
         argument = next((known for known in _COMMAND_ARGUMENTS if known in properties), None)
@@ -91,19 +91,19 @@ def find_shell(tools: Iterable[tuple[str, Mapping[str, Any]]]) -> ShellTool | No
 
 
 def shell_use(call: Call, answer: Answer) -> ShellUse | None:
-    """The tool call of an answer with a command; None where there is no command, or no tool to give it to."""
+    """The tool call of an answer with a command; None without a command, or without a tool for it."""
     if answer.command is None or call.shell is None:
         return None
     return ShellUse(call.shell.name, {call.shell.argument: answer.command})
 
 
 def halves(text: str) -> tuple[str, str]:
-    """A text in two pieces, so that clients have to join."""
+    """Split a text into two pieces, so that clients have to join them."""
     return text[: len(text) // 2], text[len(text) // 2 :]
 
 
 def words_in(texts: Iterable[str]) -> int:
-    """A count of tokens for those who ask for one without a call."""
+    """Count tokens, for a request that asks only for that."""
     return sum(len(text.split()) for text in texts)
 
 

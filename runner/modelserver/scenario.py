@@ -1,4 +1,4 @@
-"""What happens, whatever the dialect: the steps a scripted model can take, and the table of scenarios."""
+"""What happens, in any dialect: the steps of a scripted model, and the table of scenarios."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tokens:
-    """What one answer costs, in parts that no provider counts twice."""
+    """What one answer costs, in parts that do not overlap."""
 
     fresh: int = 0
     cache_read: int = 0
@@ -62,7 +62,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Silence:
-    """The request is taken and never answered."""
+    """The request is accepted and never answered."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Interrupted:
 
 @dataclass(frozen=True)
 class Scenario:
-    """`first` answers the first calls, whatever they ask.
+    """`first` answers the first calls, regardless of what they ask.
 
     After them, a conversation that holds n tool results gets `turns[n]`, or the last turn.
     """
@@ -95,7 +95,7 @@ class Scenario:
     first: tuple[Step, ...] = ()
 
     def step(self, call_number: int, tool_results: int) -> Step:
-        """The step for a call; calls count from 0."""
+        """Return the step for a call; calls count from 0."""
         if call_number < len(self.first):
             return self.first[call_number]
         return self.turns[min(tool_results, len(self.turns) - 1)]

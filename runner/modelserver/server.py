@@ -8,17 +8,19 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 
-from runner.modelserver import chat, generatecontent, messages, responses
-from runner.modelserver.dialect import HttpAnswer
+from runner.modelserver import anthropic_messages, google_generate, openai_chat, openai_responses
+from runner.modelserver.dialect import Call, Dialect, HttpAnswer
 from runner.modelserver.scenario import (
     SCENARIOS,
     Answer,
     Interrupted,
     Refusal,
     Reset,
+    Scenario,
     Silence,
     Tokens,
 )
@@ -26,14 +28,12 @@ from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import TracebackType
 
     from runner.model import JsonObject
-    from runner.modelserver.dialect import Call, Dialect
-    from runner.modelserver.scenario import Scenario, Step
+    from runner.modelserver.scenario import Step
 
-DIALECTS: tuple[Dialect, ...] = (messages, responses, chat, generatecontent)
+DIALECTS: tuple[Dialect, ...] = (anthropic_messages, openai_responses, openai_chat, google_generate)
 LOOPBACK = "127.0.0.1"
 MAX_BODY = 64 * 1024 * 1024
 _NOT_FOUND = HttpAnswer(404, {}, {"error": "the scripted server does not know this path"})
@@ -43,7 +43,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request as it came; `call` is None for what is no model call."""
+    """One request; `call` is None when it is not a model call."""
 
     method: str
     path: str
@@ -95,7 +95,7 @@ class ModelServer:
         return sum((tokens for _, tokens in self.answered), Tokens())
 
     def take(self, exchange: Exchange) -> tuple[int, Step | None]:
-        """Count a request; the number of its call and the step to play, None for what is no call."""
+        """Count a request; return the number of its call and the step to play, None when it is not a call."""
         with self._lock:
             number = len(self.calls)
             self.requests.append(exchange)
@@ -107,7 +107,7 @@ class ModelServer:
 
 
 class _HttpServer(ThreadingMixIn, TCPServer):
-    """Not http.server's own class, which looks up the name of its address when it starts."""
+    """An HTTP server; http.server's own class looks up the name of its address when it starts."""
 
     allow_reuse_address = True
     request_queue_size = 64
@@ -122,7 +122,7 @@ class _HttpServer(ThreadingMixIn, TCPServer):
         """End all handlers, so that server_close, which waits for them, returns."""
         self.closing.set()
         for connection in list(self.open):
-            with contextlib.suppress(OSError):  # gone by itself meanwhile
+            with contextlib.suppress(OSError):  # already closed
                 connection.shutdown(socket.SHUT_RDWR)
 
 
@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.server.open.add(self.connection)
-        if self.server.closing.is_set():  # came while the others were dropped
+        if self.server.closing.is_set():  # opened while the others were dropped
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def handle(self) -> None:
@@ -146,21 +146,21 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the name that the base class gave it)
-        """Say nothing: whoever wants to know reads `requests`."""
+        """Print nothing: `requests` has it all."""
 
     def do_HEAD(self) -> None:
-        self._take_aside()
+        self._count_request()
         self._send(HttpAnswer(200, {}, {}), with_body=False)
 
     def do_GET(self) -> None:
-        self._take_aside()
+        self._count_request()
         self._send(_NOT_FOUND)
 
     def do_POST(self) -> None:
         body = self._read_body()
         if body is None:
             self.close_connection = True
-            self._take_aside()
+            self._count_request()
             self._send(_BAD_REQUEST)
             return
         path = self.path.partition("?")[0]
@@ -168,11 +168,11 @@ class _Handler(BaseHTTPRequestHandler):
             if call := dialect.read(path, body):
                 self._play(dialect, call)
                 return
-        self._take_aside()
-        found = next((known for dialect in DIALECTS if (known := dialect.aside(path, body)) is not None), None)
+        self._count_request()
+        found = next((known for dialect in DIALECTS if (known := dialect.side_answer(path, body)) is not None), None)
         self._send(_NOT_FOUND if found is None else HttpAnswer(200, {}, found))
 
-    def _take_aside(self) -> None:
+    def _count_request(self) -> None:
         self.server.model.take(Exchange(self.command, self.path))
 
     def _read_body(self) -> JsonObject | None:
@@ -204,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._reset()
 
     def _answer(self, dialect: Dialect, call: Call, answer: Answer, number: int) -> None:
-        # counted before the last byte: whoever has read the answer finds it counted
+        # Counted before the last byte, so that a client that has read the answer finds it counted.
         if call.stream:
             self._begin_stream()
             *events, last = dialect.stream(call, answer, number)
@@ -225,7 +225,7 @@ class _Handler(BaseHTTPRequestHandler):
             case Silence():
                 self._silence()
             case Reset() if call.stream:
-                self.close_connection = True  # not by RST, which could take back what was sent before
+                self.close_connection = True  # not by RST, which could discard what was sent before
             case Reset():
                 self._reset()
             case Refusal() if call.stream:
@@ -239,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _reset(self) -> None:
-        """Close with RST; the socket really goes when the base class closes its reading end."""
+        """Close with RST; the socket is closed once the base class closes its reading end."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.connection.close()
         self.close_connection = True

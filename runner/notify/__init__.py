@@ -1,5 +1,5 @@
-"""Messages: who gets one, what it says, the outbox in which it waits, and the channels by which it goes.
+"""Messages: who gets one, what it says, the outbox in which it waits, and the channels that send it.
 
-May import records, config and template. The door: `notifier.Post`, `outbox.Outbox`, `delivery.flush`,
-`policy.read_policy`, `config_alert`.
+May import records, config and template. The door: `notifier.Notifier`, `outbox.Outbox`, `delivery.flush`,
+`policy.read_policy`, `last_good`, `config_alert`.
 """

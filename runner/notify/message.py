@@ -1,63 +1,75 @@
-"""Pure: what a message says about a run, or about runs whose own messages were folded."""
+"""Pure: what a message says about a run, about many runs in a digest, or about a broken configuration."""
 
 from __future__ import annotations
 
-from runner.mask import mask_shapes, mask_tree
+from collections.abc import Mapping
+
+from runner.mask import mask_known_tokens, mask_tree
+from runner.model import JsonObject
 from runner.notify.channels.base import Message
 from runner.reasons import reason_of
-from runner.records.summary import status_of, tokens_text
-from runner.text import one_line, printable
+from runner.records.metadata import Record
+from runner.records.summary import Facts, commit_lines, facts
+from runner.text import first_lines, one_line, printable
 from runner.units import format_duration
+from runner.values import dataclass, replace
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
-
-    from runner.model import JsonObject
-
-_COMMITS = 5
-_REPLY_LINES = 15
-_LINE = 300
-_NOTES = 5
-_PROBLEMS = 5
+_MAX_COMMITS = 5
+_MAX_REPLY_LINES = 15
+_MAX_LINE = 300
+_MAX_NOTES = 5
+_MAX_PROBLEMS = 5
 # The record travels with the message for machines; the whole of a long reply stays in the log folder.
-_RECORD_TEXT = 16 * 1024
+_MAX_RECORD_TEXT = 16 * 1024
 
 
-def run_message(record: JsonObject, folder: str | None, settings: JsonObject, remarks: tuple[str, ...] = ()) -> Message:
-    """About a closed or skipped run; `remarks` are lines of whoever sends it, such as how often this happened before.
+@dataclass(frozen=True)
+class Breakage:
+    """What keeps the runs of a project from beginning: `verdict` in a few words, `problems` in whole lines."""
+
+    project: str
+    problems: tuple[str, ...]
+    verdict: str
+    advice: str
+
+
+def run_message(record: Record, folder: str | None, settings: JsonObject, remarks: tuple[str, ...] = ()) -> Message:
+    """Describe a closed or skipped run; `remarks` are lines of the sender, such as how often this happened before.
 
     The lines that decide what to do stand first: what does not fit is cut from the end.
     """
     row = reason_of(record["reason"])
     record = _portable(record)
-    lines = [*remarks, *_verdict(record), *_facts(record, folder), *_error_lines(record)[1:]]
+    known = facts(record)
+    said = known.message if any(known.message) else (row.meaning,)
+    first, *more = [one_line(line, _MAX_LINE) for line in said]
+    lines = [*remarks, f"{known.verdict}: {first}", *_verdict(known), *_facts(record, known, folder), *more]
     reply = _reply(record) if record["status"] == "success" else []
     return _message(
-        f"{_subject(record)}: {status_of(record)}",
+        f"{known.subject}: {known.verdict}",
         [*lines, *(["", *reply] if reply else [])],
-        (row.tag,) if row.tag else (),
-        row.priority,
+        dict(record),
+        (row.tag, row.priority),
         settings,
-        record,
     )
 
 
-def unended_message(record: JsonObject, folder: str | None, settings: JsonObject, delay: str | None = None) -> Message:
-    """The message of a run that has only begun, for the case that nothing is heard of it again."""
+def unfinished_message(record: Record, folder: str | None, settings: JsonObject, delay: str | None = None) -> Message:
+    """The message about a run that has only begun, for the case that it never ends."""
     row = reason_of("lost")
     record = _portable(record)
+    known = facts(record)
     lines = [
         f"run {record['run_id']} did not end: it began at {record['started_at']} and has not closed its record",
         "the runner or its machine was stopped, or the run still goes on",
         f"do: {row.advice}",
-        *_place(record, folder),
+        *_run_lines(record, known, folder),
     ]
-    return _message(f"{_subject(record)}: did not end", lines, (row.tag,), row.priority, settings, record, delay)
+    message = _message(f"{known.subject}: did not end", lines, dict(record), (row.tag, row.priority), settings)
+    return replace(message, delay=delay)
 
 
-def folded_message(message_id: str, counts: Mapping[str, int], since: str, until: str, settings: JsonObject) -> Message:
+def digest_message(message_id: str, counts: Mapping[str, int], since: str, until: str) -> Message:
     """One message for many that were not sent; `counts` is status → number, the times are RFC 3339."""
     total = sum(counts.values())
     bad = total - counts.get("success", 0)
@@ -68,109 +80,81 @@ def folded_message(message_id: str, counts: Mapping[str, int], since: str, until
         "do: look the runs up in logs/runs.jsonl",
     ]
     title = f"{total} message{'' if total == 1 else 's'} folded: {bad} not successful"
-    return _message(title, lines, (row.tag,), row.priority, settings, {"run_id": message_id})
+    record = {"run_id": message_id, "counts": dict(counts), "since": since, "until": until}
+    return _message(title, lines, record, (row.tag, row.priority))
 
 
-def broken_message(
-    message_id: str, project: str, problems: Sequence[str], verdict: str, advice: str, priority: int
-) -> Message:
-    """What no run begins with: a project's configuration, or the words with which a run was asked for."""
-    shown = [one_line(problem, _LINE) for problem in problems[:_PROBLEMS]]
-    if len(problems) > _PROBLEMS:
-        shown.append(f"… {len(problems) - _PROBLEMS} more")
-    lines = [*shown, f"do: {advice}", f"project: {one_line(project, _LINE)}"]
-    record = {"run_id": message_id, "status": "configuration_broken", "project": project, "problems": shown}
-    title = f"{project.rpartition('/')[2] or project}: {verdict}"
-    return _message(one_line(title, 200), lines, ("x",), priority, {}, _portable(record))
+def broken_message(message_id: str, found: Breakage) -> Message:
+    shown = first_lines([one_line(problem, _MAX_LINE) for problem in found.problems], _MAX_PROBLEMS)
+    lines = [*shown, f"do: {found.advice}", f"project: {one_line(found.project, _MAX_LINE)}"]
+    record = {"run_id": message_id, "status": "configuration_broken", "project": found.project, "problems": shown}
+    title = f"{found.project.rpartition('/')[2] or found.project}: {found.verdict}"
+    return _message(one_line(title, 200), lines, mask_tree(record, mask_known_tokens), ("x", 4))
 
 
 def _message(
-    title: str,
-    lines: list[str],
-    tags: tuple[str, ...],
-    priority: int,
-    settings: JsonObject,
-    record: JsonObject,
-    delay: str | None = None,
+    title: str, lines: list[str], record: JsonObject, mark: tuple[str, int], settings: JsonObject | None = None
 ) -> Message:
+    """`mark` is the tag and the priority; `settings` are those of the channel."""
+    tag, priority = mark
+    settings = settings or {}
     return Message(
         # Again, for what only became a token when terminal escapes between its letters were taken out.
-        title=mask_shapes(title),
-        body=mask_shapes("\n".join(lines)),
-        tags=tags,
-        # A skip that says nothing by default has no priority of its own; who asks for it gets it quietly.
+        title=mask_known_tokens(title),
+        body=mask_known_tokens("\n".join(lines)),
+        tags=(tag,) if tag else (),
+        # A skip that sends nothing by default has no priority of its own; where it is asked for, it comes quietly.
         priority=priority or 2,
         click=settings.get("click"),
         actions=tuple(settings.get("actions") or ()),
         message_id=record["run_id"],
-        delay=delay,
         record=record,
     )
 
 
-def _portable(record: JsonObject) -> JsonObject:
-    """The record as it may leave this machine: masked before anything is cut, so that no half of a token is left."""
+def _portable(record: Record) -> Record:
+    """The record as it may leave this machine: masked before anything is cut, so that no half of a token remains."""
     text = record.get("text")
-    if isinstance(text, str) and len(text) > _RECORD_TEXT:
+    if isinstance(text, str) and len(text) > _MAX_RECORD_TEXT:
         # Without the word that the cut goes through.
-        record = {**record, "text": text[:_RECORD_TEXT].rsplit(None, 1)[0]}
-    masked: JsonObject = mask_tree(record, mask_shapes)
+        record = {**record, "text": text[:_MAX_RECORD_TEXT].rsplit(None, 1)[0]}
+    masked: Record = mask_tree(record, mask_known_tokens)
     return masked
 
 
-def _subject(record: JsonObject) -> str:
-    return f"{record['agent']} {record['task']}"
-
-
-def _error_lines(record: JsonObject) -> list[str]:
-    """What went wrong on one line; of a skip the first, and then the output that shows it."""
-    said = (record.get("error") or {}).get("message") or reason_of(record["reason"]).meaning
-    lines = said.splitlines() if record["status"] == "skipped" else [said]
-    return [one_line(line, _LINE) for line in lines]
-
-
-def _verdict(record: JsonObject) -> list[str]:
-    """What happened, the line that shows it, what to do."""
-    error: dict[str, Any] = record.get("error") or {}
-    lines = [f"{status_of(record)}: {_error_lines(record)[0]}"]
-    if error.get("evidence"):
-        lines.append(f"evidence: {one_line(error['evidence'], _LINE)}")
-    if error.get("retry_at"):
-        lines.append(f"resets: {error['retry_at']}")
-    if record.get("advice"):
-        lines.append(f"do: {one_line(record['advice'], _LINE)}")
+def _verdict(known: Facts) -> list[str]:
+    """The line that shows what happened, and what to do."""
+    lines = [f"evidence: {one_line(known.evidence, _MAX_LINE)}"] if known.evidence else []
+    if known.retry_at:
+        lines.append(f"resets: {known.retry_at}")
+    if known.advice:
+        lines.append(f"do: {one_line(known.advice, _MAX_LINE)}")
     return lines
 
 
-def _facts(record: JsonObject, folder: str | None) -> list[str]:
+def _facts(record: Record, known: Facts, folder: str | None) -> list[str]:
     """The run in numbers; a number that the agent did not report is unknown, which is not zero."""
-    lines = _place(record, folder)
+    lines = _run_lines(record, known, folder)
     if folder is None:
         return lines
-    elapsed, cost = record.get("elapsed_seconds"), record.get("cost_usd")
     lines += [
-        f"took: {'unknown' if elapsed is None else format_duration(elapsed)}",
-        f"tokens: {tokens_text(record) or 'unknown'}",
-        f"cost: {'unknown' if cost is None else f'${cost:.4f}'}",
+        f"took: {'unknown' if known.seconds is None else format_duration(known.seconds)}",
+        f"tokens: {known.tokens or 'unknown'}",
+        f"cost: {known.cost or 'unknown'}",
     ]
-    commits = record.get("commits") or []
-    if commits:
-        lines.append(f"commits: {len(commits)}")
-        lines += [f"  {commit['sha'][:7]} {one_line(commit['subject'], 100)}" for commit in commits[:_COMMITS]]
-    if len(commits) > _COMMITS:
-        lines.append(f"  … {len(commits) - _COMMITS} more")
-    return lines + [f"note: {one_line(note, _LINE)}" for note in (record.get("notes") or [])[:_NOTES]]
+    if known.commits:
+        lines.append(f"commits: {len(known.commits)}")
+        lines += [f"  {line}" for line in commit_lines(known.commits, _MAX_COMMITS, 100)]
+    return lines + [f"note: {one_line(note, _MAX_LINE)}" for note in known.notes[:_MAX_NOTES]]
 
 
-def _place(record: JsonObject, folder: str | None) -> list[str]:
-    model = f", model {one_line(record['model'], 60)}" if record.get("model") else ""
+def _run_lines(record: Record, known: Facts, folder: str | None) -> list[str]:
+    model = f", model {known.model}" if known.model else ""
     lines = [f"run: {record['run_id']}, {record['agent']} on {record['task']}{model}"]
-    return lines if folder is None else [*lines, f"logs: {one_line(folder, _LINE)}"]
+    return lines if folder is None else [*lines, f"logs: {one_line(folder, _MAX_LINE)}"]
 
 
-def _reply(record: JsonObject) -> list[str]:
-    """The beginning of what the agent said."""
-    lines = [one_line(line, _LINE) for line in printable(record.get("text") or "").strip().splitlines()]
-    if len(lines) > _REPLY_LINES:
-        return [*lines[:_REPLY_LINES], f"… {len(lines) - _REPLY_LINES} more lines"]
-    return lines
+def _reply(record: Record) -> list[str]:
+    """The beginning of the reply."""
+    lines = [one_line(line, _MAX_LINE) for line in printable(record.get("text") or "").strip().splitlines()]
+    return first_lines(lines, _MAX_REPLY_LINES, " lines")

@@ -6,28 +6,24 @@ our unlink, and it carries the same message id.
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Callable, Mapping
 
 from runner import files
+from runner.codec import from_json, to_json
+from runner.model import JsonObject
 from runner.notify.channels import send as send_by
 from runner.notify.channels.base import Failed, Message, Sent
 from runner.records import store
+from runner.records.folder import Logs
+from runner.records.metadata import Notification
 from runner.text import rfc3339
-from runner.values import asdict, dataclass, field, replace
+from runner.values import dataclass, field, replace
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
-
-    from runner.model import JsonObject
-    from runner.records.folder import Logs
-
-YOUNG = 600.0  # seconds in which a message is tried at once by whoever comes; backoff counts after that
+YOUNG = 600.0  # seconds in which every runner process tries a message at once; backoff counts after that
 _FIRST_WAIT = 60.0
-_LONGEST_WAIT = 3600.0
-_LEAST_TIME = 0.2  # a try with less time than this only wears out the server
+_MAX_WAIT = 3600.0
+_MIN_TIME = 0.2  # a try with less time than this only wears out the server
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ class Pending:
     def id(self) -> str:
         return self.message.message_id
 
-    def notification(self) -> JsonObject:
+    def notification(self) -> Notification:
         """The record's `notification`."""
         states = [target.state for target in self.targets]
         last = next((target for target in reversed(self.targets) if target.last_error), None)
@@ -102,41 +98,37 @@ class Outbox:
     def write(self, pending: Pending) -> None:
         """Whole and on the disk before it returns. Raises OSError."""
         files.make_folders(self.logs.path("outbox"))
-        files.write_json(self.path(pending.id), _to_json(pending))
+        files.write_json(self.path(pending.id), to_json(pending))
 
     def read(self, message_id: str, *, dead: bool = False) -> Pending | None:
-        """None when it is gone; a damaged one is put with the dead letters, for a person."""
+        """None when it is gone; a damaged one is moved to the dead letters, for a person."""
         path = self.dead_path(message_id) if dead else self.path(message_id)
         try:
-            with open(path, encoding="utf-8") as file:
-                return _from_json(json.load(file))
+            return from_json(Pending, files.read_json(path))
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, OSError):
+        except (ValueError, OSError):
             if not dead:
                 files.make_folders(self.logs.path("outbox", "dead"))
                 os.replace(path, self.dead_path(message_id) + ".damaged")
             return None
 
     def remove(self, message_id: str) -> None:
-        try:
-            os.unlink(self.path(message_id))
-        except FileNotFoundError:
-            pass
+        files.unlink(self.path(message_id))
 
-    def bury(self, pending: Pending) -> None:
+    def _move_to_dead(self, pending: Pending) -> None:
         """Keep what no retry will deliver where `notify list` shows it."""
         files.make_folders(self.logs.path("outbox", "dead"))
-        files.write_json(self.dead_path(pending.id), _to_json(pending))
+        files.write_json(self.dead_path(pending.id), to_json(pending))
         self.remove(pending.id)
 
     def send(self, pending: Pending, clock: Callable[[], float], budget: float, *, due_only: bool = False) -> Pending:
-        """Try what is pending, within `budget` seconds in all; the caller holds the run's lock."""
+        """Try the pending targets within `budget` seconds in all; the caller holds the run's lock."""
         targets = []
         left = budget
         for target in pending.targets:
             began = clock()
-            if target.state == "pending" and left > _LEAST_TIME and _is_due(target, pending, began, due_only=due_only):
+            if target.state == "pending" and left > _MIN_TIME and _is_due(target, pending, began, due_only=due_only):
                 targets.append(self._try(target, pending.message, clock, left))
             else:
                 targets.append(target)
@@ -157,15 +149,15 @@ class Outbox:
             )
         return _failed(target, result, attempts, now)
 
-    def settle(self, pending: Pending) -> None:
-        """Bring the folder, and the run's record, to what the last try showed."""
+    def record_result(self, pending: Pending) -> None:
+        """Write what the last try showed to the folder and to the run's record."""
         notification = pending.notification()
         if notification["state"] == "pending":
             self.write(pending)
         if pending.run_dir is not None:
             store.set_notification(self.logs.path(pending.run_dir), notification)
         if notification["state"] == "dead":
-            self.bury(pending)
+            self._move_to_dead(pending)
         elif notification["state"] != "pending":
             self.remove(pending.id)
 
@@ -173,9 +165,11 @@ class Outbox:
 def _failed(target: Target, result: Failed, attempts: int, now: float) -> Target:
     if result.permanent:
         return replace(target, state="dead", attempts=attempts, last_error=result.error)
-    # Jitter, so that the runners of one machine do not all come back at once; `random` is 1 ms of import.
-    jitter = 0.8 + 0.4 * os.urandom(1)[0] / 255
-    wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempts - 1, 10)) * jitter
+    # 5 ms of import, for failures alone.
+    import random  # noqa: PLC0415
+
+    # Jitter, so that the runners of one machine do not all come back at once.
+    wait = min(_MAX_WAIT, _FIRST_WAIT * 2 ** min(attempts - 1, 10)) * random.uniform(0.8, 1.2)  # noqa: S311  # no secret
     asked = now + result.retry_after if result.retry_after else 0.0
     return replace(target, attempts=attempts, last_error=result.error, next_at=now + wait, not_before=asked)
 
@@ -192,24 +186,3 @@ def _ids(folder: str) -> list[str]:
     except OSError:
         return []
     return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
-
-
-def _to_json(pending: Pending) -> JsonObject:
-    return {
-        "message": asdict(pending.message),
-        "created_at": pending.created_at,
-        "final": pending.final,
-        "run_dir": pending.run_dir,
-        "targets": [asdict(target) for target in pending.targets],
-    }
-
-
-def _from_json(data: Any) -> Pending:
-    message = {**data["message"], "tags": tuple(data["message"]["tags"]), "actions": tuple(data["message"]["actions"])}
-    return Pending(
-        message=Message(**message),
-        created_at=float(data["created_at"]),
-        targets=tuple(Target(**target) for target in data["targets"]),
-        final=bool(data["final"]),
-        run_dir=data["run_dir"],
-    )

@@ -1,24 +1,24 @@
-"""Pure: who hears of a run, and how loudly. The `notify:` section with its templates rendered."""
+"""Pure: which channels get the message of a run, and with what priority. The `notify:` section, rendered."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from runner import template
+from runner.model import JsonObject
 from runner.reasons import reason_of
+from runner.records.metadata import Record
 from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
-    from runner.model import JsonObject
-
-# What each channel cannot do without, in one of these settings; where all are empty it is not configured.
+# One of these settings each channel needs; where all are empty it is not configured.
 ESSENTIAL = {"ntfy": ("topic",), "webhook": ("url", "url_env"), "command": ("argv",), "apprise": ("url_env",)}
 _QUIET_PRIORITY = 2
-_LOUD = 5  # even at night
+_URGENT = 5  # unchanged in quiet hours
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Policy:
     budget: float = 5.0
 
     @property
-    def everything(self) -> tuple[JsonObject, ...]:
+    def all_targets(self) -> tuple[JsonObject, ...]:
         return (*self.targets, *self.failure_targets)
 
 
@@ -84,7 +84,7 @@ def _targets(section: JsonObject, variables: Mapping[str, Any]) -> tuple[JsonObj
 
 
 def rendered(section: JsonObject, environ: Mapping[str, str]) -> JsonObject:
-    """A section with its templates rendered, in which `env` is all that there is. Raises template.TemplateError."""
+    """A section with its templates rendered, in which only `env` is defined. Raises template.TemplateError."""
     variables = {"env": _Environ(environ)}
     return {key: _rendered(item, variables) for key, item in section.items()}
 
@@ -112,32 +112,32 @@ def _minutes(clock: str) -> int:
 
 @dataclass(frozen=True)
 class Streak:
-    """How the runs of one agent on one task went lately: the reason they fail with, and how many failed so in a row."""
+    """The last runs of one agent on one task: the reason with which they fail, and how many failed so in a row."""
 
     reason: str | None = None
     count: int = 0
 
-    def after(self, record: JsonObject) -> Streak:
+    def after(self, record: Record) -> Streak:
         if record["status"] == "success":
             return Streak()
         return Streak(record["reason"], self.count + 1 if record["reason"] == self.reason else 1)
 
 
 @dataclass(frozen=True)
-class Decision:
-    """Where a message goes; no target at all means that none is wanted. `note` is a line for its text."""
+class Route:
+    """Where a message goes; without a target none is sent. `note` is a line for its text."""
 
     targets: tuple[JsonObject, ...] = ()
     note: str | None = None
     priority: int | None = None
 
 
-def decide(policy: Policy, record: JsonObject, before: Streak, now: float) -> Decision:
-    """What becomes of the message of a run that ended as `record` says, after the `before` of its pair."""
+def route(policy: Policy, record: Record, before: Streak, now: float) -> Route:
+    """Decide where the message of a run goes that ended as `record` says; `before` is the streak up to it."""
     failed = record["status"] != "success"
-    targets = policy.everything if failed else policy.targets
+    targets = policy.all_targets if failed else policy.targets
     if not targets:
-        return Decision()
+        return Route()
     recovered = before.count > 0 and not failed
     note = (
         f"recovered after {before.count} failed run{'s' if before.count > 1 else ''} ({before.reason})"
@@ -145,14 +145,14 @@ def decide(policy: Policy, record: JsonObject, before: Streak, now: float) -> De
         else None
     )
     if policy.statuses is not None and record["status"] not in policy.statuses and not (recovered and policy.recovery):
-        return Decision()
+        return Route()
     streak = before.after(record)
     if failed and policy.fold_after is not None:
         if streak.count > policy.fold_after:
-            return Decision()
+            return Route()
         if streak.count == policy.fold_after and streak.count > 1:
             note = f"the {_ordinal(streak.count)} time in a row; more of the same will not be sent until it changes"
-    return Decision(targets, note, loudness(policy, reason_of(record["reason"]).priority, now))
+    return Route(targets, note, effective_priority(policy, reason_of(record["reason"]).priority, now))
 
 
 def _ordinal(number: int) -> str:
@@ -161,9 +161,9 @@ def _ordinal(number: int) -> str:
     return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
 
 
-def loudness(policy: Policy, priority: int, now: float) -> int:
-    """The priority, less in quiet hours but for what cannot wait."""
-    if policy.quiet is not None and priority < _LOUD and _within(policy.quiet, now):
+def effective_priority(policy: Policy, priority: int, now: float) -> int:
+    """The priority, lowered in quiet hours unless it is urgent."""
+    if policy.quiet is not None and priority < _URGENT and _within(policy.quiet, now):
         return min(priority, _QUIET_PRIORITY)
     return priority
 

@@ -7,7 +7,7 @@ import select
 import signal
 import time
 
-from runner.process.spawn import Pipes, spawn
+from runner.process.spawn import Pipes, Program, spawn
 from runner.values import dataclass
 
 TYPE_CHECKING = False
@@ -42,7 +42,8 @@ def start(argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: int | No
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     pipes = Pipes()
     try:
-        return Child(spawn(argv, env, cwd, nothing if stdin is None else stdin, pipes), pipes.stdout, pipes.stderr)
+        pid = spawn(Program(argv, env, cwd), nothing if stdin is None else stdin, pipes)
+        return Child(pid, pipes.stdout, pipes.stderr)
     except BaseException:
         os.close(pipes.stdout)
         os.close(pipes.stderr)

@@ -16,7 +16,7 @@ import time
 
 from runner.process.pump import Pump
 from runner.process.signals import ENDING_SIGNALS
-from runner.process.spawn import ContainmentError, LaunchError, Pipes, find_binary, spawn
+from runner.process.spawn import ContainmentError, LaunchError, Pipes, Program, find_binary, spawn
 from runner.process.tree import Own, become_subreaper
 
 TYPE_CHECKING = False
@@ -42,7 +42,10 @@ class Guardian:
         self, invocation: Invocation, streams: Streams, box: Containment, orphaned: Callable[[int, str], None]
     ) -> None:
         """Fork. `orphaned` is called in the guardian when the runner is gone: survivors, and the containment's name."""
+        self.invocation = invocation
+        self.streams = streams
         self.box = box
+        self.orphaned = orphaned
         self.pipes = Pipes()
         self.leader = 0
         self.status: int | None = None
@@ -57,7 +60,7 @@ class Guardian:
         if self.pid == 0:
             os.close(self._control)
             os.close(self.report)
-            _Watcher(invocation, streams, self.pipes, box, orphaned, control, report).live()
+            _Watcher(self, control, report).live()
         os.close(control)
         os.close(report)
         self.pipes.close_writing()
@@ -143,21 +146,13 @@ class Guardian:
 class _Watcher:
     """The guardian itself, in the forked process; never returns to the code that forked it."""
 
-    def __init__(
-        self,
-        invocation: Invocation,
-        streams: Streams,
-        pipes: Pipes,
-        box: Containment,
-        orphaned: Callable[[int, str], None],
-        control: int,
-        report: int,
-    ) -> None:
-        self._invocation = invocation
-        self._streams = streams
-        self._pipes = pipes
-        self._box = box
-        self._orphaned = orphaned
+    def __init__(self, guardian: Guardian, control: int, report: int) -> None:
+        """`guardian` is the runner's side as it was at the fork."""
+        self._invocation = guardian.invocation
+        self._streams = guardian.streams
+        self._pipes = guardian.pipes
+        self._box = guardian.box
+        self._orphaned = guardian.orphaned
         self._control = control
         self._report = report
         self._children: Own | None = None
@@ -225,7 +220,8 @@ class _Watcher:
         if invocation.wrapped:
             # A sandbox that does not find the program says so in words of its own.
             find_binary(invocation.argv[invocation.wrapped], invocation.env.get("PATH", os.defpath), invocation.cwd)
-        return spawn(invocation.argv, invocation.env, invocation.cwd, self._streams.stdin, self._pipes, group)
+        program = Program(invocation.argv, invocation.env, invocation.cwd)
+        return spawn(program, self._streams.stdin, self._pipes, group)
 
     def _reap(self) -> None:
         children = self._children

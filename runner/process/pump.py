@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Protocol
 
 from runner.files import make_folders, write_all
 from runner.mask import Masker
@@ -13,18 +12,18 @@ from runner.values import dataclass
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Literal
+    from typing import Literal, Protocol
 
     from runner.process.spawn import Pipes
 
+    class Feed(Protocol):
+        """Takes output as it comes; `position` is where `data` begins in its log."""
+
+        def feed(self, source: Literal["stdout", "stderr"], data: memoryview, position: int) -> None: ...
+
+
 _BUFFER = 1 << 20
 _TAIL = 1 << 20  # bytes of the end that a limit keeps at the most: they wait in memory
-
-
-class Feed(Protocol):
-    """Takes output as it comes; `position` is where `data` begins in its log."""
-
-    def feed(self, source: Literal["stdout", "stderr"], data: memoryview, position: int) -> None: ...
 
 
 class Log:

@@ -8,6 +8,8 @@ import os
 import signal
 import stat
 
+from runner.values import dataclass
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +29,15 @@ class LaunchError(Exception):
 
 class ContainmentError(LaunchError):
     """The agent could not be put into its control group."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is started, and where; `env` is its whole environment."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: str
 
 
 class Pipes:
@@ -82,15 +93,13 @@ def check_words(argv: Sequence[str], env: Mapping[str, str]) -> None:
             raise LaunchError(f"the environment variable `{name!r}` holds a NUL or an `=` in its name")
 
 
-def spawn(
-    argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: int, pipes: Pipes, cgroup: Cgroup | None = None
-) -> int:
-    """Start `argv` with `stdin` (a file's descriptor) and two pipes, inside that cgroup; its pid.
+def spawn(program: Program, stdin: int, pipes: Pipes, cgroup: Cgroup | None = None) -> int:
+    """Start a program with `stdin` (a file's descriptor) and two pipes, inside that cgroup; its pid.
 
     Raises LaunchError.
     """
-    check_words(argv, env)
-    binary = find_binary(argv[0], env.get("PATH", os.defpath), cwd)
+    check_words(program.argv, program.env)
+    binary = find_binary(program.argv[0], program.env.get("PATH", os.defpath), program.cwd)
     report_read, report_write = os.pipe()
     try:
         pid = os.fork() if cgroup is None else cgroup.fork()
@@ -100,14 +109,14 @@ def spawn(
         kind = LaunchError if cgroup is None else ContainmentError
         raise kind(f"cannot fork: {(error.strerror or str(error)).lower()}") from None
     if pid == 0:
-        _become(binary, argv, env, cwd, (stdin, pipes.stdout_write, pipes.stderr_write), report_write)
+        _become(binary, program, (stdin, pipes.stdout_write, pipes.stderr_write), report_write)
     os.close(report_write)
     report = os.read(report_read, 64)
     os.close(report_read)
     if report:
         os.waitpid(pid, 0)
         step, _, number = report.decode().partition(" ")
-        raise LaunchError(_explain(step, int(number), binary, cwd))
+        raise LaunchError(_explain(step, int(number), binary, program.cwd))
     return pid
 
 
@@ -121,14 +130,7 @@ def _pipe() -> tuple[int, int]:
     return read, write
 
 
-def _become(
-    binary: str,
-    argv: Sequence[str],
-    env: Mapping[str, str],
-    cwd: str,
-    streams: tuple[int, int, int],
-    report: int,
-) -> None:
+def _become(binary: str, program: Program, streams: tuple[int, int, int], report: int) -> None:
     """In the forked child: turn into the program, or report the step that failed and its errno; never returns."""
     step = "setsid"
     try:
@@ -139,9 +141,9 @@ def _become(
             signal.signal(name, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         step = "chdir"
-        os.chdir(cwd)
+        os.chdir(program.cwd)
         step = "exec"
-        os.execve(binary, list(argv), dict(env))
+        os.execve(binary, list(program.argv), dict(program.env))
     except OSError as error:
         os.write(report, f"{step} {error.errno or errno.EIO}".encode())
     finally:

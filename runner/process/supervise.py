@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 import signal
 import time
-from typing import Protocol
 
 from runner.model import Outcome
 from runner.process.guardian import GuardianLostError
@@ -16,11 +15,25 @@ from runner.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.model import Ending, Invocation
+    from typing import Protocol
+
+    from runner.model import Ending
     from runner.process.guardian import Guardian
-    from runner.process.pump import Feed, Streams
+    from runner.process.pump import Feed
     from runner.process.signals import Signals
     from runner.process.tree import Tree
+
+    class Observer(Protocol):
+        """What the supervisor asks of the parser's live view, and tells of the run."""
+
+        interval: float | None
+
+        def started(self, pid: int) -> None: ...
+        def tick(self) -> None: ...
+        def finished(self) -> bool: ...
+        def ending(self) -> None: ...
+        def give_up_at(self, now: float, wall: float) -> float | None: ...
+
 
 _PATIENCE = 2.0  # seconds for the guardian to say how a killed agent ended
 _LEFTOVER_GRACE = 0.2  # what an agent leaves behind after a good end: servers, shells in sessions of their own
@@ -31,31 +44,12 @@ _CRASHES = frozenset(
 )
 
 
-class Observer(Protocol):
-    """What the supervisor asks of the parser's live view, and tells of the run."""
-
-    interval: float | None
-
-    def started(self, pid: int) -> None: ...
-    def tick(self) -> None: ...
-    def finished(self) -> bool: ...
-    def ending(self) -> None: ...
-    def give_up_at(self, now: float, wall: float) -> float | None: ...
-
-
-def execute(
-    guardian: Guardian,
-    invocation: Invocation,
-    streams: Streams,
-    parser: Feed,
-    observer: Observer,
-    signals: Signals,
-) -> Outcome:
+def execute(guardian: Guardian, parser: Feed, observer: Observer, signals: Signals) -> Outcome:
     """Start the agent, stream its output, end it in time, and leave no process of it."""
-    began, clock = time.time(), time.monotonic()
+    began, clock, streams = time.time(), time.monotonic(), guardian.streams
     pump = Pump(guardian.pipes, streams, parser)
     try:
-        fate = _live(guardian, invocation, pump, observer, signals, began)
+        fate = _live(guardian, pump, observer, signals, began)
     finally:
         pump.close()
     return replace(
@@ -69,10 +63,9 @@ def execute(
     )
 
 
-def _live(
-    guardian: Guardian, invocation: Invocation, pump: Pump, observer: Observer, signals: Signals, began: float
-) -> Outcome:
+def _live(guardian: Guardian, pump: Pump, observer: Observer, signals: Signals, began: float) -> Outcome:
     """What became of the agent; when it was over, and how much it had printed, is not in it yet."""
+    invocation = guardian.invocation
     none = Outcome("signal", began, began, 0.0, containment="none")
     if signals.received:
         return replace(none, runner_signal=signals.first)
@@ -86,7 +79,7 @@ def _live(
         pump.drain(time.monotonic() + invocation.limits.drain)
         return replace(none, ended_by="lost", survivors=survivors, containment=guardian.box.rung)
     tree = guardian.box.tree(guardian, invocation)
-    watch = _Watch(invocation, guardian, tree, pump, observer, signals)
+    watch = _Watch(guardian, tree, pump, observer, signals)
     try:
         watch.run()
     finally:
@@ -118,14 +111,13 @@ class _Watch:
 
     def __init__(
         self,
-        invocation: Invocation,
         guardian: Guardian,
         tree: Tree,
         pump: Pump,
         observer: Observer,
         signals: Signals,
     ) -> None:
-        self.limits = invocation.limits
+        self.limits = guardian.invocation.limits
         self.guardian = guardian
         self.tree = tree
         self.pump = pump

@@ -12,13 +12,34 @@ import select
 import signal
 import sys
 import time
-from typing import Protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from runner.process.cgroup import Cgroup
+
+    class Parent(Protocol):
+        """Who reaps the agent and its orphans: the guardian, or this process where there is none.
+
+        `leader` is the agent, 0 where it is not known. `status` is its exit code, a signal's number negative, None
+        while it lives.
+        """
+
+        pid: int
+        leader: int
+        status: int | None
+
+        def reap(self) -> None:
+            """Take note of what has ended; does not wait."""
+
+        def empty(self) -> bool:
+            """Proof that nothing is left: the agent has ended, and whoever gets its orphans has none."""
+
+        def wait(self, seconds: float) -> None:
+            """For news of an end, that long at the most."""
+
 
 _PR_SET_CHILD_SUBREAPER = 36
 _ROUND = 0.005  # seconds for the kernel to end what was killed, before the next look
@@ -119,27 +140,6 @@ def kill_marked(run_dir: str, rounds: int = 20) -> int:
             except (ProcessLookupError, PermissionError):
                 pass
     return len(left)
-
-
-class Parent(Protocol):
-    """Who reaps the agent and its orphans: the guardian, or this process where there is none.
-
-    `leader` is the agent, 0 where it is not known. `status` is its exit code, a signal's number negative, None while it
-    lives.
-    """
-
-    pid: int
-    leader: int
-    status: int | None
-
-    def reap(self) -> None:
-        """Take note of what has ended; does not wait."""
-
-    def empty(self) -> bool:
-        """Proof that nothing is left: the agent has ended, and whoever gets its orphans has none."""
-
-    def wait(self, seconds: float) -> None:
-        """For news of an end, that long at the most."""
 
 
 class Own:

@@ -1,15 +1,15 @@
-"""Where a byte of a log stands: the number of its line; and the line of a number."""
+"""Evidence in a log: from a byte to the number of its line, and from `FILE:LINE` to the line."""
 
 from __future__ import annotations
 
 import os
 
 _CHUNK = 1024 * 1024
-_BEGINNING = 4096  # bytes of a line that are shown at the most
+_MAX_LINE = 4096  # bytes of a line that are shown
 
 
 def line_number(path: str, offset: int) -> int:
-    """The line, from 1, that holds the byte at `offset` of a file. Raises OSError."""
+    """Return the number, from 1, of the line with the byte at `offset` of a file. Raises OSError."""
     line = 1
     with open(path, "rb") as file:
         while offset > 0:
@@ -22,7 +22,7 @@ def line_number(path: str, offset: int) -> int:
 
 
 def line_at(folder: str, place: str) -> str | None:
-    """The beginning of the line that `FILE:LINE` names, of a file in this very folder; None when it is not there."""
+    """Read the beginning of the line that `FILE:LINE` names, of a file in this folder; None when there is none."""
     name, colon, number = place.rpartition(":")
     if not colon or not number.isdecimal() or name != os.path.basename(name):
         return None
@@ -37,4 +37,4 @@ def line_at(folder: str, place: str) -> str | None:
             if not line:
                 return None
             left -= line.endswith(b"\n")
-        return file.readline(_BEGINNING).decode(errors="replace").rstrip("\n")
+        return file.readline(_MAX_LINE).decode(errors="replace").rstrip("\n")

@@ -1,4 +1,4 @@
-"""The log folder of a project: ids, locks, and the feeds that other commands read."""
+"""The log folder of a project: ids, locks, and the logs that other commands read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator, Mapping
 
 from runner import files
 from runner.errors import RunnerError
@@ -16,7 +17,6 @@ from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from typing import Any
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -29,7 +29,7 @@ class RecordError(RunnerError):
 
 @dataclass(frozen=True)
 class Claim:
-    """An id that is this process's own: its live file is locked for as long as `lock` is open."""
+    """An id that belongs to this process: its live file is locked for as long as `lock` is open."""
 
     run_id: str
     lock: int
@@ -54,7 +54,7 @@ class Logs:
         return os.path.join(self.root, *parts)
 
     def check_place(self, *parts: str) -> None:
-        """Refuse a symbolic link on the way from the log folder down to `parts`. Raises RecordError."""
+        """Refuse a symbolic link on the path from the log folder to `parts`. Raises RecordError."""
         path = self.root
         for part in parts:
             path = os.path.join(path, part)
@@ -62,7 +62,7 @@ class Logs:
                 raise RecordError(f"`{path}` is a symbolic link, and none is followed below the log folder")
 
     def prepare(self) -> None:
-        """Make the folder, for its owner alone and unseen by git. Raises RecordError."""
+        """Make the folder, for its owner alone and ignored by git. Raises RecordError."""
         try:
             for folder in ("outbox", "state"):
                 self.check_place(folder)
@@ -78,7 +78,7 @@ class Logs:
     def claim(self, run_id: str, task: str, agent: str) -> Claim | None:
         """Take an id and its run lock; None when the id is taken. Raises RecordError.
 
-        The lock comes first: whoever looks for lost runs finds what it is about, wherever this process is ended.
+        The lock comes first, so that the next runner process finds the claim wherever this one is killed.
         """
         self.check_place("ids")
         self.check_place("live")
@@ -89,7 +89,7 @@ class Logs:
         try:
             write_new(path, f"{task}/{agent}\n".encode())
         except FileExistsError:
-            os.close(claim.lock)  # it was taken, and left, in this very moment; the file is not ours to unlink
+            os.close(claim.lock)  # taken and released at this moment; the file is not ours to unlink
             return None
         except OSError as error:
             self.release(claim, keep_id=False)
@@ -101,20 +101,20 @@ class Logs:
         return os.path.lexists(self.path("ids", run_id))
 
     def restore(self, claim: Claim, task: str, agent: str) -> None:
-        """Make again what an agent deleted of the log folder, so that the run's id stays taken. Raises OSError."""
+        """Restore what an agent deleted of the log folder, so that the run's id stays taken. Raises OSError."""
         if not self.is_taken(claim.run_id):
             self.prepare()
             write_new(self.path("ids", claim.run_id), f"{task}/{agent}\n".encode())
 
     def sign(self, claim: Claim, line: str) -> None:
-        """A line in the live file, for whoever finds it without its runner; the run does as well without."""
+        """Add a line to the live file, for the process that finds it without its runner; errors are ignored."""
         try:
             os.write(claim.lock, f"{line}\n".encode(errors="surrogateescape"))
         except OSError:
             pass
 
     def lock(self, run_id: str, *, make: bool = True) -> Claim | None:
-        """Take the run lock without waiting; None when another process holds it (it is alive then), or it is gone."""
+        """Take the run lock without waiting; None when another process holds it (the run is live), or it is gone."""
         try:
             lock = files.lock(self.path("live", run_id), make=make)
         except FileNotFoundError:
@@ -133,11 +133,11 @@ class Logs:
             return False
 
     def live_ids(self) -> list[str]:
-        """The runs that live, or lived when their runner was ended."""
+        """The ids of live runs, and of those whose runner was killed."""
         return sorted(name for name in _listed(self.path("live")) if _RUN_ID.fullmatch(name))
 
     def is_live(self, run_id: str) -> bool:
-        """Whether a process holds the run's lock. It is asked for, shared and for a moment."""
+        """Whether a process holds the run's lock. To find out, a shared lock is taken for a moment."""
         try:
             fd = os.open(self.path("live", run_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
@@ -155,7 +155,7 @@ class Logs:
         return any(not self.is_live(run_id) for run_id in self.live_ids())
 
     def place_of(self, run_id: str) -> str | None:
-        """`task/agent/run_id` of a claimed id; of one whose file is damaged, where its record lies."""
+        """`task/agent/run_id` of a claimed id; when its file is damaged, by where its record is."""
         try:
             with open(self.path("ids", run_id), encoding="utf-8", errors="replace") as file:
                 owner = file.read(300).strip()
@@ -171,7 +171,7 @@ class Logs:
         return None
 
     def signed(self, run_id: str) -> Signature:
-        """What the runner said of itself in the live file."""
+        """Read what the runner wrote about itself into the live file."""
         try:
             with open(self.path("live", run_id), encoding="utf-8", errors="surrogateescape") as file:
                 words, cgroup = (file.read(8192) + "\n\n").split("\n")[:2]
@@ -181,7 +181,7 @@ class Logs:
         return Signature(int(pid) if pid.isdecimal() else None, boot or None, cgroup or None)
 
     def has_line(self, run_id: str) -> bool:
-        """Whether the feed knows the run."""
+        """Whether the journal has a line of the run."""
         try:
             with open(self.path("runs.jsonl"), "rb") as file:
                 return any(f'"run_id": "{run_id}"'.encode() in line for line in file)
@@ -189,9 +189,9 @@ class Logs:
             return False
 
     def release(self, claim: Claim, *, keep_id: bool) -> None:
-        """The last step of closing; without `keep_id` the run never began and its id is free again.
+        """Do the last step of closing; without `keep_id` the run never began, and its id is free again.
 
-        Whoever comes next repeats what cannot be done now.
+        What cannot be done now is repeated by the next runner process.
         """
         try:
             if not keep_id:
@@ -202,7 +202,7 @@ class Logs:
         os.close(claim.lock)
 
     def append_run(self, line: Mapping[str, Any]) -> bool:
-        """One line in the feed runs.jsonl, and one in the task's log; False when the feed could not be written."""
+        """Append a line to the journal runs.jsonl and to the task's log; False when the first could not be written."""
         recorded = False
         try:
             data = json.dumps(line, ensure_ascii=False).encode(errors="replace")
@@ -214,14 +214,14 @@ class Logs:
         return recorded
 
     def append_line(self, place: tuple[str, ...], text: str) -> None:
-        """One line at the end of a log for people."""
+        """Append a line to a log for people."""
         self.check_place(*place)
         path = self.path(*place)
         make_folders(os.path.dirname(path))
         append(path, (text + "\n").encode(errors="replace"), sync=False)
 
     def note(self, text: str, now: float) -> None:
-        """A line in the runner's own log, or more where `text` has more; never raises."""
+        """Append `text`, one line or more, to the runner's own log; never raises."""
         try:
             make_folders(self.root)
             append(self.path("runner.log"), f"{rfc3339(now)} {text.rstrip()}\n".encode(errors="replace"), sync=False)
@@ -230,7 +230,7 @@ class Logs:
 
 
 def boot_id() -> str:
-    """What the kernel calls this boot; empty where it does not say."""
+    """The kernel's id of this boot; empty where it has none."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()

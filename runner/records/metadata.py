@@ -1,45 +1,100 @@
-"""Pure: a run as the record's JSON object (schema/metadata.schema.json), and as the line in runs.jsonl."""
+"""The record of a run: its type, its making step by step, and its line in runs.jsonl. Pure."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from runner import __version__
 from runner.reasons import reason_of
 from runner.records.migrate import SCHEMA_VERSION
 from runner.text import rfc3339
-from runner.values import asdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypedDict, TypeGuard
 
-    from runner.model import (
-        Changes,
-        Evidence,
-        Invocation,
-        JsonObject,
-        Outcome,
-        Reply,
-        Skip,
-        Verdict,
+    from runner.model import Evidence, Invocation, JsonObject, Outcome, Result, Skip, Usage, Verdict
+
+    class TokenUsage(TypedDict):
+        input_tokens: int | None
+        output_tokens: int | None
+        cache_read_tokens: int | None
+        cache_write_tokens: int | None
+        reasoning_tokens: int | None
+
+    class CommitEntry(TypedDict):
+        sha: str
+        subject: str
+
+    # In this form because `class` is a keyword.
+    RunError = TypedDict(
+        "RunError", {"class": str | None, "message": str, "retry_at": str | None, "evidence": str | None}
     )
+
+    class Notification(TypedDict):
+        state: str
+        attempts: int
+        delivered_at: str | None
+        message_id: str | None
+        last_error: str | None
+
+    class _AnyRecord(TypedDict):
+        run_id: str
+        agent: str
+        task: str
+        status: str
+        reason: str | None
+        exit_code: int | None
+        model: str | None
+        started_at: str
+        ended_at: str | None
+        elapsed_seconds: float | None
+        trigger: str
+        error: RunError | None
+        advice: str | None
+        schema_version: int
+        runner_version: str
+
+    class Record(_AnyRecord, total=False):
+        """schema/metadata.schema.json; a run that did not begin has only the keys of `_AnyRecord`."""
+
+        attempt: int
+        previous_run: str | None
+        agent_exit_code: int | None
+        agent_signal: int | None
+        ended_by: str | None
+        session_id: str | None
+        argv: list[str]
+        cwd: str
+        text: str | None
+        usage: TokenUsage
+        cost_usd: float | None
+        tool_calls: int | None
+        commits: list[CommitEntry]
+        left: list[JsonObject]
+        notes: list[str]
+        containment: str | None
+        survivors: int | None
+        notification: Notification
+        config_hash: str
+else:
+    # So that modules can import the type plainly; `typing` takes too long to import for a run.
+    Record = Notification = dict
 
 _LINE_KEYS = (
     "run_id agent task status reason exit_code model session_id started_at ended_at elapsed_seconds trigger usage "
     "cost_usd tool_calls error attempt previous_run schema_version"
 ).split()
-
-
 _CLOSING_KEYS = (*_LINE_KEYS, *"argv text notes commits containment survivors notification".split())
 
 
-def is_whole(record: JsonObject) -> bool:
-    """Whether it has what closing it, and telling of it, needs: a file may have been damaged, or be from elsewhere."""
+def is_whole(record: JsonObject) -> TypeGuard[Record]:
+    """Whether it has the keys that closing and reporting it need: a file may be damaged, or written by others."""
     return all(key in record for key in _CLOSING_KEYS)
 
 
-def running(invocation: Invocation, started_at: float, *, messages: bool) -> JsonObject:
-    """The record before the agent starts; `messages` says whether anybody is to hear of the run."""
+def running(invocation: Invocation, started_at: float, *, messages: bool) -> Record:
+    """Make the record before the agent starts; `messages` says whether a message about the run is due."""
     return {
         "run_id": invocation.run_id,
         "agent": invocation.agent,
@@ -63,6 +118,7 @@ def running(invocation: Invocation, started_at: float, *, messages: bool) -> Jso
         "cost_usd": None,
         "tool_calls": None,
         "commits": [],
+        "left": [],
         "notes": [],
         "error": None,
         "advice": None,
@@ -83,23 +139,21 @@ def running(invocation: Invocation, started_at: float, *, messages: bool) -> Jso
     }
 
 
-def _usage(reply: Reply | None) -> dict[str, int | None]:
-    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
-    return {name: getattr(reply.usage, name) if reply else None for name in names}
-
-
-def closed(
-    record: JsonObject,
-    outcome: Outcome,
-    reply: Reply,
-    changes: Changes,
-    verdict: Verdict,
-    show: Callable[[Evidence], str],
-) -> JsonObject:
-    """The final record; `show` turns evidence into `FILE:LINE`."""
+def _usage(usage: Usage | None) -> TokenUsage:
     return {
-        **record,
-        **judged(verdict, show),
+        "input_tokens": usage.input_tokens if usage else None,
+        "output_tokens": usage.output_tokens if usage else None,
+        "cache_read_tokens": usage.cache_read_tokens if usage else None,
+        "cache_write_tokens": usage.cache_write_tokens if usage else None,
+        "reasoning_tokens": usage.reasoning_tokens if usage else None,
+    }
+
+
+def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> Record:
+    """Make the final record; `show` turns evidence into `FILE:LINE`."""
+    outcome, reply, verdict = result.outcome, result.reply, result.verdict
+    return {
+        **_judged(record, verdict, show(verdict.evidence) if verdict.evidence else None),
         "agent_exit_code": outcome.exit_code,
         "agent_signal": outcome.signal,
         "ended_by": outcome.ended_by,
@@ -109,10 +163,11 @@ def closed(
         "ended_at": rfc3339(outcome.ended_at),
         "elapsed_seconds": round(outcome.elapsed, 3),
         "text": reply.text,
-        "usage": _usage(reply),
+        "usage": _usage(reply.usage),
         "cost_usd": reply.cost_usd,
         "tool_calls": reply.tool_calls,
-        "commits": [asdict(commit) for commit in changes.commits],
+        "commits": [{"sha": commit.sha, "subject": commit.subject} for commit in result.changes.commits],
+        "left": list(result.changes.left),
         "notes": [*verdict.notes, *_output_notes(outcome)],
         "containment": outcome.containment,
         "survivors": outcome.survivors,
@@ -132,18 +187,17 @@ def _output_notes(outcome: Outcome) -> list[str]:
     return notes
 
 
-def broken(record: JsonObject, verdict: Verdict, began: float, now: float) -> JsonObject:
-    """The final record of a run in which the runner itself failed."""
+def broken(record: Record, verdict: Verdict, began: float, now: float) -> Record:
+    """Make the final record of a run in which the runner itself failed."""
     return {
-        **record,
-        **judged(verdict, lambda evidence: evidence.source),
+        **_judged(record, verdict, None),
         "ended_at": rfc3339(now),
         "elapsed_seconds": round(max(0.0, now - began), 3),
     }
 
 
-def lost(record: JsonObject, message: str, seen: float, elapsed: float, evidence: str | None) -> JsonObject:
-    """The final record of a run that nobody closed; `seen` is its last sign of life."""
+def lost(record: Record, message: str, seen: float, elapsed: float, evidence: str | None) -> Record:
+    """Make the final record of a run that nothing closed; `seen` is its last sign of life."""
     row = reason_of("lost")
     return {
         **record,
@@ -158,34 +212,31 @@ def lost(record: JsonObject, message: str, seen: float, elapsed: float, evidence
     }
 
 
-def judged(verdict: Verdict, show: Callable[[Evidence], str]) -> JsonObject:
-    """A verdict's part of the record."""
+def _judged(record: Record, verdict: Verdict, evidence: str | None) -> Record:
     row = reason_of(verdict.reason)
     failed = verdict.status != "success"
+    error: RunError = {
+        "class": verdict.reason,
+        "message": verdict.message or row.meaning,
+        "retry_at": None if verdict.retry_at is None else rfc3339(verdict.retry_at),
+        "evidence": evidence,
+    }
     return {
+        **record,
         "status": verdict.status,
         "reason": verdict.reason,
         "exit_code": verdict.exit_code,
         "notes": list(verdict.notes),
-        "error": error_of(verdict, show) if failed else None,
+        "error": error if failed else None,
         "advice": row.advice if failed else None,
     }
 
 
-def error_of(verdict: Verdict, show: Callable[[Evidence], str]) -> JsonObject:
-    return {
-        "class": verdict.reason,
-        "message": verdict.message or reason_of(verdict.reason).meaning,
-        "retry_at": None if verdict.retry_at is None else rfc3339(verdict.retry_at),
-        "evidence": show(verdict.evidence) if verdict.evidence else None,
-    }
-
-
-def skipped(skip: Skip, identity: dict[str, Any], now: float) -> JsonObject:
-    """The whole record of a run that did not begin: one line, no folder."""
+def skipped(skip: Skip, identity: dict[str, Any], now: float) -> Record:
+    """Make the whole record of a run that did not begin: one line, no folder."""
     row = reason_of(skip.reason)
     moment = rfc3339(now)
-    return {
+    record: Any = {
         **identity,
         "status": row.status,
         "reason": skip.reason,
@@ -198,8 +249,11 @@ def skipped(skip: Skip, identity: dict[str, Any], now: float) -> JsonObject:
         "schema_version": SCHEMA_VERSION,
         "runner_version": __version__,
     }
+    found: Record = record
+    return found
 
 
-def line_of(record: JsonObject) -> JsonObject:
-    """A closed record as its line in runs.jsonl: what lists and statistics need."""
-    return {**{key: record[key] for key in _LINE_KEYS}, "commits": len(record["commits"])}
+def line_of(record: Record) -> JsonObject:
+    """Make the line in runs.jsonl of a closed record: what lists and statistics need."""
+    fields: JsonObject = dict(record)
+    return {**{key: fields[key] for key in _LINE_KEYS}, "commits": len(record["commits"])}

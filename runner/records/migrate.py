@@ -1,11 +1,11 @@
-"""Pure: records of older versions of the schema, step by step to the present one."""
+"""Records of older versions of the schema, step by step to the current one. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from runner.model import JsonObject
 
 SCHEMA_VERSION = 1
@@ -17,7 +17,7 @@ _UNKNOWN = (
 
 
 def upgrade(record: JsonObject) -> JsonObject:
-    """The record in the present form; one of a version still to come is left as it is."""
+    """Bring a record to the current form; one of a future version is left as it is."""
     version = record.get("schema_version") or 0
     while isinstance(version, int) and version < SCHEMA_VERSION:
         record = MIGRATIONS[version](record)
@@ -26,7 +26,7 @@ def upgrade(record: JsonObject) -> JsonObject:
 
 
 def _from_0(record: JsonObject) -> JsonObject:
-    """Before the schema had a number: what was not known had no key, and commits were bare shas."""
+    """From before the schema had a version: what was not known had no key, and commits were bare shas."""
     usage = record.get("usage") or {}
     commits = [commit if isinstance(commit, dict) else {"sha": commit, "subject": ""} for commit in _list(record)]
     off = {"state": "off", "attempts": 0, "delivered_at": None, "message_id": None, "last_error": None}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 
 from runner.files import (
     make_folders,
@@ -18,25 +19,17 @@ from runner.files import (
     write_text,
 )
 from runner.records.folder import RecordError
-from runner.records.metadata import is_whole
+from runner.records.metadata import Notification, Record, is_whole
 from runner.records.migrate import upgrade
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-    from runner.model import JsonObject
-
 
 _RESERVE = ".reserve"
 _RESERVED = 64 * 1024
 _NEEDED = 128 * 1024  # bytes free before a run begins: the reserve, and some output
 _FILES = 16
-_SHORT = 2000  # characters of a reply, in a record for which there is hardly any room
+_SHORT_REPLY = 2000  # characters, in a record for which there is hardly any room
 
 
-def open_run(run_dir: str, metadata: Mapping[str, Any], prompt: str) -> None:
+def open_run(run_dir: str, metadata: Record, prompt: str) -> None:
     """Make the run's folder with its prompt and its record as `running`, on the disk before it returns."""
     try:
         make_folders(run_dir)
@@ -48,7 +41,7 @@ def open_run(run_dir: str, metadata: Mapping[str, Any], prompt: str) -> None:
 
 
 def reserve(run_dir: str) -> None:
-    """Room for the last record on a disk that is full by then. Raises OSError."""
+    """Reserve room for the final record, in case the disk is full by then. Raises OSError."""
     fd = os.open(os.path.join(run_dir, _RESERVE), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(fd, 0, _RESERVED)
@@ -57,12 +50,12 @@ def reserve(run_dir: str) -> None:
 
 
 def use_reserve(run_dir: str) -> None:
-    """Give the room back: from here on only the end of the run is written."""
+    """Free the reserved room: from here on only the end of the run is written."""
     unlink(os.path.join(run_dir, _RESERVE))
 
 
 def discard(run_dir: str) -> None:
-    """What there is of a run that could not begin."""
+    """Remove what there is of a run that could not begin."""
     for name in ("prompt.md", _RESERVE, "metadata.json"):
         unlink(os.path.join(run_dir, name))
     try:
@@ -72,7 +65,7 @@ def discard(run_dir: str) -> None:
 
 
 def shortage(folder: str) -> str | None:
-    """Why there is no room for one more run in a log folder, None when there is."""
+    """Say why there is no room for another run in a log folder; None when there is."""
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize
     if free < _NEEDED:
@@ -82,7 +75,7 @@ def shortage(folder: str) -> str | None:
     return None
 
 
-def close_run(run_dir: str, metadata: JsonObject, texts: Mapping[str, str]) -> JsonObject:
+def close_run(run_dir: str, metadata: Record, texts: Mapping[str, str]) -> Record:
     """Write the final record, and small files beside it where there is room; returns the record as written.
 
     Raises OSError when not even a shortened record can be written.
@@ -92,24 +85,24 @@ def close_run(run_dir: str, metadata: JsonObject, texts: Mapping[str, str]) -> J
     try:
         write_metadata(run_dir, metadata)
     except OSError as error:
-        metadata = {**metadata, "text": (metadata["text"] or "")[:_SHORT], "commits": metadata["commits"][:10]}
+        metadata = {**metadata, "text": (metadata["text"] or "")[:_SHORT_REPLY], "commits": metadata["commits"][:10]}
         metadata["notes"] = [*metadata["notes"], f"the record is shortened: {reason(error)}"]
         write_metadata(run_dir, metadata)
     for name, text in texts.items():
         try:
             write_text(os.path.join(run_dir, name), text)
         except OSError:
-            continue  # the record says it all
+            continue  # the record has it all
     return metadata
 
 
-def write_metadata(run_dir: str, metadata: Mapping[str, Any]) -> None:
-    """The run's record, whole and on the disk before it returns."""
+def write_metadata(run_dir: str, metadata: Record) -> None:
+    """Write the run's record, whole and on the disk before it returns."""
     write_json(os.path.join(run_dir, "metadata.json"), metadata)
 
 
-def read_metadata(run_dir: str) -> JsonObject | None:
-    """The run's record in the present form of the schema; None when there is none, or none that can be read."""
+def read_metadata(run_dir: str) -> Record | None:
+    """Read the run's record in the current form of the schema; None when it is missing or damaged."""
     try:
         with open(os.path.join(run_dir, "metadata.json"), encoding="utf-8") as file:
             found = json.load(file)
@@ -120,19 +113,22 @@ def read_metadata(run_dir: str) -> JsonObject | None:
 
 
 def tidy(run_dir: str) -> None:
-    """Remove what somebody who was killed had begun to write."""
-    unlink(os.path.join(run_dir, "metadata.json.new"))
+    """Remove what a killed process had begun to write."""
+    try:
+        unlink(os.path.join(run_dir, "metadata.json.new"))
+    except OSError:
+        pass
 
 
-def set_notification(run_dir: str, notification: Mapping[str, Any]) -> None:
-    """Write what became of the run's message; not brought to the disk, for the outbox file is the truth until then."""
+def set_notification(run_dir: str, notification: Notification) -> None:
+    """Write what became of the run's message; without fsync, because the outbox file is the truth until then."""
     metadata = read_metadata(run_dir)
     if metadata is not None:
         write_json(os.path.join(run_dir, "metadata.json"), {**metadata, "notification": notification}, sync=False)
 
 
 def open_input(run_dir: str, text: str | None) -> int:
-    """The agent's stdin: an unnamed file with `text`, or /dev/null; never a pipe, never the terminal."""
+    """Open the agent's stdin: an unnamed file with `text`, or /dev/null; never a pipe or the terminal."""
     if text is None:
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     path = os.path.join(run_dir, ".stdin")

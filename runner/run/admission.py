@@ -1,104 +1,156 @@
-"""Whether a run may begin: its id, what the workspace must be like, and who else works there."""
+"""Whether a run may begin: room for its record, its turn in the checkout, an id, and what its task requires."""
 
 from __future__ import annotations
 
+import os
 import time
 
-from runner import files
-from runner.model import Skip
+from runner import files, git
+from runner.model import Invocation, Request, Skip, Skipped
+from runner.process.signals import Signals
 from runner.records import store
-from runner.records.folder import RecordError, candidate_ids
-from runner.run import workspace
-from runner.run.plan import plan
+from runner.records.folder import Claim, Logs, RecordError, candidate_ids
+from runner.run import cooldown, leftovers, workspace
 from runner.run.progress import say
+from runner.run.site import Site, World
 from runner.units import signal_name
+from runner.values import dataclass, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TextIO
-
-    from runner import git
-    from runner.model import Invocation, JsonObject, Request
-    from runner.process.signals import Signals
-    from runner.records.folder import Claim, Logs
-    from runner.run.plan import Entries, World
+    from types import TracebackType
 
 
-def claim(entries: Entries, request: Request, world: World, logs: Logs) -> tuple[Claim, Invocation | Skip]:
-    """A free id, locked, with the plan under that id."""
-    for run_id in candidate_ids(time.time()):
-        planned = plan(entries, request, world, run_id)
-        claimed = logs.claim(run_id, request.task, request.agent)
-        if claimed is not None:
-            return claimed, planned
-    raise AssertionError("candidate_ids ends by raising")
+@dataclass(frozen=True)
+class Start:
+    """An admitted run: the checkout just before its agent starts, and notes for its record."""
+
+    before: git.Snapshot
+    notes: tuple[str, ...] = ()
 
 
-def refuse(skip: Skip, request: Request, logs: Logs) -> tuple[str, Claim | None]:
-    """An id for a run for which there is no room: claimed where even that can be written."""
-    try:
+class Admission:
+    """While entered, it holds the checkout's lock, the run's id and the right to probe a cooldown.
+
+    An id whose run neither began nor was skipped is free again afterwards.
+    """
+
+    def __init__(self, site: Site, request: Request, signals: Signals) -> None:
+        self._site = site
+        self._request = request
+        self._signals = signals
+        self._claim: Claim | None = None
+        self._lock: workspace.Lock | None = None
+        self._probe: cooldown.Probe | None = None
+        self._before = git.Snapshot(repository=False)
+
+    def __enter__(self) -> Admission:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._claim is not None:
+            self._site.logs.release(self._claim, keep_id=False)
+        if self._probe is not None:
+            self._probe.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def claim(self) -> tuple[Claim, World]:
+        """Wait for the checkout and take an id; the machine as it is then. Raises Skipped and WorkspaceError."""
+        _check_room(self._site.logs)
+        world, wait = self._site.world, self._request.wait
+        self._lock = workspace.take(world.repo, world.state, wait, self._signals.pause)
+        self._before = git.snapshot(world.repo, world.environ)
+        try:
+            self._claim = self._new_claim()
+        except RecordError as error:
+            raise Skipped("disk_full", error.message) from None
+        return self._claim, replace(world, identity=self._before.identity)
+
+    def admit(self, invocation: Invocation) -> Start:
+        """Check all that can be checked before the agent starts, the preflight commands last. Raises Skipped."""
+        if self._lock is None:
+            raise self._busy()
+        _check_workspace(invocation, self._before)
+        state, unattended = self._site.world.state, self._request.unattended
+        notes = leftovers.check(state, invocation, self._before, unattended=unattended)
+        if self._request.heed_cooldown:
+            self._probe = cooldown.probe(self._site.logs, self._request.agent, time.time())
+        self._lock.write_owner(f"run {invocation.run_id} ({invocation.agent} {invocation.task}, pid {os.getpid()})")
+        if not invocation.preflight:
+            return Start(self._before, tuple(notes))
+        notes += self._preflight(invocation)
+        # What the preflight commands left is not the agent's.
+        before = git.snapshot(self._site.world.repo, self._site.world.environ)
+        _check_workspace(invocation, before)
+        return Start(before, tuple(notes))
+
+    def began(self) -> None:
+        """The id belongs to a run that has begun: whoever closes it releases it."""
+        self._claim = None
+
+    def turn_away(self, skip: Skip) -> tuple[str, Claim | None]:
+        """The id of a run that is skipped, claimed where even that can be written; the caller releases it."""
+        logs, claim = self._site.logs, self._claim
+        self._claim = None
+        try:
+            claim = claim or self._new_claim()
+        except RecordError:
+            logs.note(f"{self._request.agent} {self._request.task}: {skip.message}", time.time())
+            # Its message must not take the place of another run's.
+            return next(run_id for run_id in candidate_ids(time.time()) if not logs.is_taken(run_id)), None
+        return claim.run_id, claim
+
+    def _new_claim(self) -> Claim:
         for run_id in candidate_ids(time.time()):
-            claimed = logs.claim(run_id, request.task, request.agent)
-            if claimed is not None:
-                return run_id, claimed
-    except RecordError:
-        logs.note(f"{request.agent} {request.task}: {skip.message}", time.time())
-    # Its message must not take the place of another run's.
-    return next(run_id for run_id in candidate_ids(time.time()) if not logs.is_taken(run_id)), None
+            claim = self._site.logs.claim(run_id, self._request.task, self._request.agent)
+            if claim is not None:
+                return claim
+        raise AssertionError("candidate_ids ends by raising")
+
+    def _busy(self) -> Skipped:
+        """Another run works in the checkout, and still does after the wait, or until the runner was told to stop."""
+        world, signal = self._site.world, self._signals.first
+        who = workspace.holder(world.repo, world.state) or "another run"
+        if signal is not None:
+            message = f"the runner received {signal_name(signal)} while it waited for {who} in `{world.repo}`"
+            return Skipped("interrupted", message, 128 + signal)
+        return Skipped("busy", f"{who} works in `{world.repo}`")
+
+    def _preflight(self, invocation: Invocation) -> list[str]:
+        # Only what a schedule starts needs it.
+        from runner.run.preflight import check  # noqa: PLC0415
+
+        name = f"{invocation.agent} {invocation.task}"
+        return check(invocation, self._signals, lambda text: say(self._site.stderr, f"{name}: {text}"))
 
 
-def no_room(logs: Logs) -> Skip | None:
+def _check_room(logs: Logs) -> None:
     """Whether the log folder takes one more run."""
     try:
         logs.prepare()
         short = store.shortage(logs.root)
     except RecordError as error:
-        return Skip("disk_full", error.message)
+        raise Skipped("disk_full", error.message) from None
     except OSError as error:
-        return Skip("disk_full", f"cannot write to the log folder `{logs.root}`: {files.reason(error)}")
-    return Skip("disk_full", f"no room in the log folder `{logs.root}`: {short}") if short else None
+        raise Skipped("disk_full", f"cannot write to the log folder `{logs.root}`: {files.reason(error)}") from None
+    if short:
+        raise Skipped("disk_full", f"no room in the log folder `{logs.root}`: {short}")
 
 
-def busy(world: World, signal: int | None) -> Skip:
-    """Another run works in the checkout, and still does after the wait, or until the runner was told to stop."""
-    who = workspace.holder(world.repo, world.state) or "another run"
-    if signal is not None:
-        message = f"the runner received {signal_name(signal)} while it waited for {who} in `{world.repo}`"
-        return Skip("interrupted", message, 128 + signal)
-    return Skip("busy", f"{who} works in `{world.repo}`")
-
-
-def unmet(invocation: Invocation, before: git.Snapshot) -> Skip | None:
-    """What the workspace must be like before a run may begin."""
+def _check_workspace(invocation: Invocation, before: git.Snapshot) -> None:
+    """What the checkout must be like for the task's postcondition to mean anything."""
     expected = invocation.expectations
     if not (expected.requires_commit or expected.auto_commit):
-        return None
+        return
     if not before.repository:
-        why = before.error or "it is no git repository"
-        return Skip("missing_requirement", f"the task needs a git checkout in `{invocation.cwd}`: {why}")
+        why = before.error or "it is not a git repository"
+        raise Skipped("missing_requirement", f"the task needs a git checkout in `{invocation.cwd}`: {why}")
     if expected.auto_commit and before.dirt:
         paths = sorted(path for path, _, _ in before.dirt)
         more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-        return Skip("dirty_workspace", f"there are changes already: {', '.join(paths[:3])}{more}")
-    return None
-
-
-def preflight(planned: Invocation, signals: Signals, stderr: TextIO | None) -> tuple[Skip | None, list[str]]:
-    """Whether the preflight commands let the run begin, and notes for its record."""
-    # Only what a schedule starts needs it.
-    from runner.run.preflight import check  # noqa: PLC0415
-
-    return check(planned, signals, lambda text: say(stderr, f"{planned.agent} {planned.task}: {text}"))
-
-
-def identity(request: Request, run_id: str) -> JsonObject:
-    """What a skipped run has for a record."""
-    return {
-        "run_id": run_id,
-        "agent": request.agent,
-        "task": request.task,
-        "model": request.model,
-        "trigger": request.trigger,
-        "attempt": request.attempt,
-        "previous_run": request.previous_run,
-    }
+        raise Skipped(
+            "dirty_workspace", f"there are changes already: {', '.join(paths[:3])}{more}; commit or stash them"
+        )

@@ -7,24 +7,24 @@ that ends otherwise says nothing about the limit, and the next run is one again.
 
 from __future__ import annotations
 
-import json
 import os
 
 from runner import files
+from runner.codec import from_json
 from runner.errors import RunnerError
-from runner.model import Skip
+from runner.model import Skipped
 from runner.reasons import REASONS, reason_of
 from runner.text import from_rfc3339, rfc3339
 from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.model import JsonObject
     from runner.records.folder import Logs
+    from runner.records.metadata import Record
 
 LONGEST = 6 * 3600.0
 _CLOCK_STEP = 60.0  # by which a clock may be set back without ending a cooldown
-_LARGEST = 4096  # bytes
+_MAX_BYTES = 4096
 # The agent did its work, though the task asked for something else.
 _ANSWERED = ("no_commits", "uncommitted_changes")
 
@@ -62,15 +62,12 @@ class Probe:
 def read(logs: Logs, agent: str) -> Cooldown | None:
     """None where there is none, or a file that says nothing sensible."""
     try:
-        fd = os.open(_path(logs, agent), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, encoding="utf-8") as file:
-            found = json.loads(file.read(_LARGEST))
-        times = from_rfc3339(found["since"]), from_rfc3339(found["until"])
-        cooldown = Cooldown(found["agent"], found["reason"], *times, found["run_id"])
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        found = files.read_json(_path(logs, agent), _MAX_BYTES)
+        times = {key: from_rfc3339(found[key]) for key in ("since", "until")}
+        cooldown = from_json(Cooldown, {**found, **times})
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
-    texts = isinstance(cooldown.reason, str) and isinstance(cooldown.run_id, str)
-    return cooldown if texts and cooldown.agent == agent and cooldown.reason in REASONS else None
+    return cooldown if cooldown.agent == agent and cooldown.reason in REASONS else None
 
 
 def all_of(logs: Logs) -> list[Cooldown]:
@@ -92,7 +89,7 @@ def clear(logs: Logs, agent: str) -> bool:
     return True
 
 
-def settle(logs: Logs, record: JsonObject, now: float) -> list[str]:
+def settle(logs: Logs, record: Record, now: float) -> list[str]:
     """Set or end an agent's cooldown by its closed run; what is to be said of it in the record."""
     agent, reason = record["agent"], record["reason"]
     try:
@@ -113,41 +110,41 @@ def settle(logs: Logs, record: JsonObject, now: float) -> list[str]:
     return [f"in cooldown until {short_time(until)}: unattended runs leave `{agent}` alone"]
 
 
-def _until(record: JsonObject, now: float) -> float | None:
+def _until(record: Record, now: float) -> float | None:
     """The announced reset of a limit, else as long as its reason says; None where nobody need wait."""
     row = reason_of(record["reason"])
     if row.cooldown is None:
         return None
-    announced = (record["error"] or {}).get("retry_at") if row.status == "rate_limited" else None
+    announced = record["error"] and record["error"]["retry_at"] if row.status == "rate_limited" else None
     until = now + row.cooldown if announced is None else from_rfc3339(announced)
     return min(until, now + LONGEST)
 
 
-def admit(logs: Logs, agent: str, now: float) -> Skip | Probe | None:
-    """Whether a run that heeds cooldowns may begin: Skip when not, None when there is none, else it is the probe."""
+def probe(logs: Logs, agent: str, now: float) -> Probe | None:
+    """The right to try an agent whose cooldown is over; None where it has none. Raises Skipped while it lasts."""
     found = read(logs, agent)
     if found is None:
         return None
     if found.blocks(now):
-        return _left_alone(found)
+        raise _left_alone(found)
     path = logs.path("state", "cooldowns", f"{agent}.probe")
     try:
         lock = files.lock(path)
     except OSError:
         return None  # two probes at once are better than none
     if lock is None:
-        return Skip("cooldown", f"agent `{agent}` was {found}, and a run that tries it goes on")
-    probe = Probe(path, lock)
+        raise Skipped("cooldown", f"agent `{agent}` was {found}, and a run that tries it goes on")
+    taken = Probe(path, lock)
     # A probe may have ended between the look and the lock.
     now_there = read(logs, agent)
     if now_there is not None and now_there.blocks(now):
-        probe.close()
-        return _left_alone(now_there)
-    return probe
+        taken.close()
+        raise _left_alone(now_there)
+    return taken
 
 
-def _left_alone(found: Cooldown) -> Skip:
-    return Skip("cooldown", f"agent `{found.agent}` is {found}")
+def _left_alone(found: Cooldown) -> Skipped:
+    return Skipped("cooldown", f"agent `{found.agent}` is {found}")
 
 
 def short_time(when: float) -> str:

@@ -1,4 +1,4 @@
-"""The tries of one command: runs one after another until one needs no further, each whole and with its own record."""
+"""A run and those that follow it, by the same agent or the next: each whole and with its own record."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import time
 
 from runner.process.signals import Signals
 from runner.run.progress import count_down, say
-from runner.run.retry import following
+from runner.run.retry import next_attempt
 from runner.run.run import run
 from runner.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import TextIO, TypeAlias
+    from typing import TypeAlias
 
-    from runner.model import JsonObject, Request
-    from runner.notify.notifier import Post
-    from runner.records.folder import Logs
-    from runner.run.execution import Finished
-    from runner.run.plan import Entries, World
-    from runner.run.retry import Next, Retry
+    from runner.model import Request
+    from runner.records.metadata import Record
+    from runner.run.closing import Finished
+    from runner.run.plan import Entries
+    from runner.run.retry import NextAttempt, Retry
+    from runner.run.site import Site
 
     Candidates: TypeAlias = Mapping[str, tuple[Entries, Request]]
 
@@ -30,10 +30,10 @@ class _Series:
     """The runs so far, oldest first, and what follows the one that is being closed."""
 
     def __init__(self, agents: tuple[str, ...], retry: Retry) -> None:
-        self.records: list[JsonObject] = []
+        self.records: list[Record] = []
         self._agents = agents
         self._retry = retry
-        self._decided: dict[str, Next | None] = {}
+        self._decided: dict[str, NextAttempt | None] = {}
 
     def request(self, request: Request, *, again: bool) -> Request:
         return replace(
@@ -44,34 +44,26 @@ class _Series:
             heed_cooldown=request.heed_cooldown and not again,
         )
 
-    def notes(self, record: JsonObject) -> list[str]:
+    def notes(self, record: Record) -> list[str]:
         """What a run's record says of the tries before and after it."""
         found = []
         if self.records:
             last = self.records[-1]
             found = [f"attempt {len(self.records) + 1}, after {last['run_id']} ({last['reason']} by {last['agent']})"]
-        upcoming = self.following(record)
+        upcoming = self.next_attempt(record)
         return [*found, str(upcoming)] if upcoming else found
 
-    def following(self, record: JsonObject) -> Next | None:
+    def next_attempt(self, record: Record) -> NextAttempt | None:
         """Decided once for each run: what its message says is what happens."""
         run_id = record["run_id"]
         if run_id not in self._decided:
             tried = [*self.records, record]
-            self._decided[run_id] = following(self._agents, self._retry, tried, time.time(), random.random())  # noqa: S311
+            self._decided[run_id] = next_attempt(self._agents, self._retry, tried, time.time(), random.random())  # noqa: S311
         return self._decided[run_id]
 
 
-def run_in_turn(
-    candidates: Candidates,
-    retry: Retry,
-    world: World,
-    logs: Logs,
-    post: Post,
-    stderr: TextIO | None,
-    tell: Callable[[Finished], None],
-) -> int:
-    """Agent → what it would run with, in the order in which they try; `tell` hears of each run when it is over.
+def run_with_fallback(candidates: Candidates, retry: Retry, site: Site, report: Callable[[Finished], None]) -> int:
+    """Agent → what it would run with, in the order in which they try; `report` gets each run when it is over.
 
     The exit code is the last run's, or that of a signal which came between two of them. Raises RunnerError as `run`
     does, before the first run has begun.
@@ -82,18 +74,18 @@ def run_in_turn(
         while True:
             entries, request = candidates[agent]
             request = series.request(request, again=again)
-            finished = run(entries, request, world, logs, post, stderr, series.notes)
-            tell(finished)
-            upcoming = series.following(finished.record)
+            finished = run(site, entries, request, series.notes)
+            report(finished)
+            upcoming = series.next_attempt(finished.record)
             if upcoming is None or finished.for_all:
                 return finished.exit_code
             series.records.append(finished.record)
             what = f"{agent} {request.task}: {finished.record['reason']}; next: {upcoming.agent}"
             if upcoming.wait:
-                count_down(f"{what} again", upcoming.wait, signals.pause, stderr)
+                count_down(f"{what} again", upcoming.wait, signals.pause, site.stderr)
             else:
-                say(stderr, what)
+                say(site.stderr, what)
             if signals.first is not None:
-                say(stderr, f"no further try: the runner received signal {signals.first}")
+                say(site.stderr, f"no further try: the runner received signal {signals.first}")
                 return 128 + signals.first
             agent, again = upcoming.agent, upcoming.again

@@ -41,6 +41,11 @@ def judge(expectations: Expectations, outcome: Outcome, reply: Reply, changes: C
     )
 
 
+def tampered(message: str, changes: Changes) -> Verdict:
+    """The verdict on a run after which the runner must not work in the checkout."""
+    return _verdict("tampered", message, notes=changes.notes)
+
+
 def _ended_by_runner(outcome: Outcome, reply: Reply) -> Verdict | None:
     ended_by = outcome.ended_by
     if ended_by == "signal":
@@ -89,9 +94,13 @@ def _postcondition(expectations: Expectations, outcome: Outcome, reply: Reply, c
         return _success(None, notes)
     if changes.dirt:
         return _verdict("uncommitted_changes", f"not committed: {_some(changes.dirt)}", notes=notes)
-    if not changes.repository:
-        return _verdict("no_commits", "the task requires a commit, and this is no git checkout", notes=notes)
-    return _verdict("no_commits", None, notes=notes)
+    return _verdict("no_commits", _without_commits(changes), notes=notes)
+
+
+def _without_commits(changes: Changes) -> str | None:
+    if changes.unknown:
+        return f"no commit was found, and {changes.unknown}"
+    return None if changes.repository else "the task requires a commit, and this is not a git checkout"
 
 
 def _named(outcome: Outcome, reply: Reply) -> Verdict | None:

@@ -1,17 +1,18 @@
-"""Pure: configuration and request → Invocation, or Skip when something it requires is not there."""
+"""Pure: configuration and request → Invocation."""
 
 from __future__ import annotations
 
 import fnmatch
 import os
 
-from runner import checkout, template
+from runner import template
 from runner.errors import UsageError, did_you_mean
 from runner.git import LOCAL_VARS
-from runner.model import Expectations, Invocation, Skip
+from runner.model import Expectations, Invocation, Skipped
 from runner.run import sandbox
 from runner.run.limits import limits_of
-from runner.values import dataclass, field
+from runner.run.site import World
+from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 RUN_ID_VARIABLE = "RUNNER_RUN_ID"
 RUN_DIR_VARIABLE = "RUNNER_RUN_DIR"
 PROMPT_TASK = "prompt"
+_MAGIC = frozenset("*?[")
 
 BASE_ENVIRONMENT = tuple(
     "PATH HOME USER LOGNAME SHELL TERM LANG LC_* TZ TMPDIR XDG_* SSH_AUTH_SOCK GIT_* SSL_CERT_* npm_config_* *_proxy "
@@ -52,33 +54,17 @@ class Entries:
     sandbox: JsonObject | None = None
 
 
-@dataclass(frozen=True)
-class World:
-    """The machine's part in one run, read once at the edge; `state` is a folder for what no project owns."""
-
-    environ: Mapping[str, str]
-    project: str
-    repo: str
-    logs: str
-    python: str
-    state: str
-    identity: Mapping[str, str] = field(default_factory=dict)
-    exists: Callable[[str], bool] = os.path.exists
-    resolve: Callable[[str], str] = os.path.realpath
-    places: Callable[[str], checkout.Places] = checkout.places
-
-
-def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invocation | Skip:
-    """Everything that one run needs, under the given id. Raises UsageError and TemplateFaultError."""
+def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invocation:
+    """Everything that one run needs, under the given id. Raises UsageError, TemplateFaultError and Skipped."""
     agent, task = entries.agent, entries.task
     model = _first(
         request.model, _from_environ(agent.get("model"), world), task.get("model"), _default(agent.get("model"))
     )
     missing = _missing(request.agent, agent, task, model, world)
     if missing is not None:
-        return Skip("missing_requirement", missing)
+        raise Skipped("missing_requirement", missing)
     run_dir = os.path.join(world.logs, request.task, request.agent, run_id)
-    variables = _variables(request, agent, task, world, run_dir, model)
+    variables = _variables(request, entries, world, run_dir, model)
     text = (
         entries.prompt
         if request.prompt is not None
@@ -132,12 +118,10 @@ def _preflight(request: Request, entries: Entries, variables: Mapping[str, Any])
     )
 
 
-def _variables(
-    request: Request, agent: JsonObject, task: JsonObject, world: World, run_dir: str, model: str | None
-) -> dict[str, Any]:
+def _variables(request: Request, entries: Entries, world: World, run_dir: str, model: str | None) -> dict[str, Any]:
     """What templates may use; an agent's option never hides one of the names that all agents have."""
     return {
-        **_options(request, agent, task, world),
+        **_options(request, entries.agent, entries.task, world),
         "agent": request.agent,
         "task": request.task,
         "prompt_file": os.path.join(run_dir, "prompt.md"),
@@ -147,7 +131,7 @@ def _variables(
         "project": world.project,
         "run_dir": run_dir,
         "python": world.python,
-        "vars": {**task.get("vars", {}), **request.vars},
+        "vars": {**entries.task.get("vars", {}), **request.vars},
     }
 
 
@@ -236,8 +220,7 @@ def _confined(
     if entries.sandbox is None:
         return (), ()
     state = sandbox.state_of(name, entries.agent, variables, env, _render)
-    places, home = world.places(world.repo), env.get("HOME", "")
-    names = sandbox.variables_of(variables, state, places, home, world.logs, world.resolve)
+    names = sandbox.variables_of(variables, state, env.get("HOME", ""), world)
     words = sandbox.prefix(entries.agent["sandbox"], entries.sandbox["argv"], names, _render)
     return words, tuple(path for path in state if path.endswith("/"))
 
@@ -260,16 +243,14 @@ def _environment(request: Request, entries: Entries, variables: Mapping[str, Any
     places = (("agents", request.agent, entries.agent), ("tasks", request.task, entries.task))
     rules = [(section, name, entry.get("env") or {}) for section, name, entry in places]
     globs = [*BASE_ENVIRONMENT, *(glob for _, _, rule in rules for glob in rule.get("pass") or [])]
-    env = {
-        name: value
-        for name, value in world.environ.items()
-        if name not in LOCAL_VARS and any(fnmatch.fnmatchcase(name, glob) for glob in globs)
-    }
+    matches = _matcher(globs)
+    env = {name: value for name, value in world.environ.items() if name not in LOCAL_VARS and matches(name)}
     for name, value in world.identity.items():
         env.setdefault(name, value)
     for section, name, rule in rules:
         for glob in rule.get("unset") or []:
-            env = {variable: value for variable, value in env.items() if not fnmatch.fnmatchcase(variable, glob)}
+            unwanted = _matcher([glob])
+            env = {variable: value for variable, value in env.items() if not unwanted(variable)}
         for variable, text in (rule.get("set") or {}).items():
             env[variable] = _render(str(text), variables, section, name, "env", "set", variable)
     folders = [expand(folder, world) for folder in entries.settings.get("path") or []]
@@ -277,3 +258,22 @@ def _environment(request: Request, entries: Entries, variables: Mapping[str, Any
     env[RUN_ID_VARIABLE] = variables["run_id"]
     env[RUN_DIR_VARIABLE] = variables["run_dir"]
     return env
+
+
+def _matcher(globs: list[str]) -> Callable[[str], bool]:
+    """Whether a name fits one of the globs; nearly all are a name or end with the only star, which needs no pattern."""
+    plain = {glob for glob in globs if not _MAGIC.intersection(glob)}
+    starts = tuple(glob[:-1] for glob in globs if glob.endswith("*") and not _MAGIC.intersection(glob[:-1]))
+    ends = tuple(glob[1:] for glob in globs if glob.startswith("*") and not _MAGIC.intersection(glob[1:]))
+    simple = {*plain, *(f"{text}*" for text in starts), *(f"*{text}" for text in ends)}
+    others = [glob for glob in globs if glob not in simple]
+
+    def matches(name: str) -> bool:
+        return (
+            name in plain
+            or name.startswith(starts)
+            or name.endswith(ends)
+            or any(fnmatch.fnmatchcase(name, glob) for glob in others)
+        )
+
+    return matches

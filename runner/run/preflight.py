@@ -6,7 +6,7 @@ import shlex
 
 from runner.config.templates import is_test_command
 from runner.mask import mask_text, secrets_of
-from runner.model import Skip
+from runner.model import Skipped
 from runner.process import capture
 from runner.process.spawn import LaunchError, find_binary
 from runner.process.tree import kill_marked
@@ -50,8 +50,8 @@ def commands(entry: JsonObject, settings: JsonObject, place: tuple[str, str], re
         yield {"words": rendered, "of": place[0][:-1], "tests": tests, "default": tests and not chosen}
 
 
-def check(planned: Invocation, signals: Signals, say: Callable[[str], None]) -> tuple[Skip | None, list[str]]:
-    """Run the commands in the checkout, with the agent's environment: why the run may not begin, and notes for it."""
+def check(planned: Invocation, signals: Signals, say: Callable[[str], None]) -> list[str]:
+    """Run the commands in the checkout, with the agent's environment; notes for the run's record. Raises Skipped."""
     secrets = secrets_of(planned.env)
     notes: list[str] = []
     done: list[list[str]] = []
@@ -67,14 +67,14 @@ def check(planned: Invocation, signals: Signals, say: Callable[[str], None]) -> 
         ended, said = _run(item["words"], planned, signals)
         if signals.first is not None:
             message = f"the runner received signal {signals.first} during the preflight"
-            return Skip("interrupted", message, 128 + signals.first), notes
+            raise Skipped("interrupted", message, 128 + signals.first)
         if ended is not None and not (item["tests"] and said is not None and said.code == _NO_TESTS):
             tail = _tail(said, secrets) if said else []
             last = one_line(tail[-1].strip("=-_ "), _LAST) if tail else ""
             first = f"the {item['of']}'s preflight {ended}: `{shown}`" + (f": {last}" if last else "")
-            return Skip("preflight", "\n".join((first, *tail)), for_all=item["of"] == "task"), notes
+            raise Skipped("preflight", "\n".join((first, *tail)), for_all=item["of"] == "task")
         done.append(item["words"])
-    return None, notes
+    return notes
 
 
 def _is_there(name: str, planned: Invocation) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
 
 from runner.run.retry_watch import RetryWatch
 from runner.text import one_line
@@ -11,10 +10,32 @@ from runner.units import format_count, format_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TextIO
+    from typing import Protocol, TextIO
 
     from runner.model import Fault, Limits
     from runner.run.workspace import Pause
+
+    class Live(Protocol):
+        """The parser's view of a run that is not over."""
+
+        @property
+        def event(self) -> str | None: ...
+        @property
+        def tokens(self) -> int | None: ...
+        @property
+        def terminal(self) -> bool: ...
+        @property
+        def watch(self) -> Fault | None: ...
+        @property
+        def retries(self) -> int: ...
+
+    class Reader(Protocol):
+        """The parser of a run that is not over."""
+
+        @property
+        def live(self) -> Live: ...
+        def hold(self) -> None: ...
+
 
 _TERMINAL_INTERVAL = 0.5
 _CLEAR = "\r\x1b[K"
@@ -49,29 +70,6 @@ def _put(stream: TextIO | None, text: str) -> None:
             stream.flush()
     except (OSError, ValueError):
         pass
-
-
-class Live(Protocol):
-    """The parser's view of a run that is not over."""
-
-    @property
-    def event(self) -> str | None: ...
-    @property
-    def tokens(self) -> int | None: ...
-    @property
-    def terminal(self) -> bool: ...
-    @property
-    def watch(self) -> Fault | None: ...
-    @property
-    def retries(self) -> int: ...
-
-
-class Reader(Protocol):
-    """The parser of a run that is not over."""
-
-    @property
-    def live(self) -> Live: ...
-    def hold(self) -> None: ...
 
 
 class Progress:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 
 from runner.notify.message import run_message
 from runner.process.containment import end_leftovers
@@ -14,6 +15,7 @@ from runner.records import metadata, store
 from runner.records.evidence import line_number
 from runner.records.folder import boot_id
 from runner.records.summary import summary
+from runner.run.closing import Closing
 from runner.text import from_rfc3339, rfc3339
 from runner.values import replace
 
@@ -22,15 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from runner.model import JsonObject
-    from runner.notify.notifier import Post
+    from runner.notify.notifier import Notifier
     from runner.records.folder import Claim, Logs
+    from runner.records.metadata import Notification, Record
 
 
-def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[JsonObject]:
+def close_lost(logs: Logs, notifier_of: Callable[[str], Notifier]) -> list[Record]:
     """Close the runs whose runner is gone; returns the records of those that were still running.
 
-    `post_of` gives the post for a task's name.
+    `notifier_of` gives the notifier for a task's name.
     """
     closed = []
     for run_id in logs.live_ids():
@@ -38,7 +40,7 @@ def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[JsonObject]:
         if claim is None:
             continue
         try:
-            lost = _resume(logs, claim, post_of)
+            lost = _resume(logs, claim, notifier_of)
         except Exception as error:
             # Whatever is wrong with one run, it stops neither the command nor the others from being closed.
             os.close(claim.lock)
@@ -49,36 +51,35 @@ def close_lost(logs: Logs, post_of: Callable[[str], Post]) -> list[JsonObject]:
     return closed
 
 
-def close_orphan(logs: Logs, claim: Claim, post: Post, survivors: int, containment: str) -> None:
+def close_orphan(logs: Logs, claim: Claim, notifier: Notifier, survivors: int, containment: str) -> None:
     """The same for one run, by its guardian, which holds the run's lock and has ended the run's processes."""
     if logs.holds(claim):
-        _resume(logs, claim, lambda _: post, {"survivors": survivors, "containment": containment})
+        _resume(logs, claim, lambda _: notifier, {"survivors": survivors, "containment": containment})
 
 
 def _resume(
-    logs: Logs, claim: Claim, post_of: Callable[[str], Post], facts: Mapping[str, Any] = {}
-) -> JsonObject | None:
-    """Replay the closing of one run; its record when that was still open. `facts` are what else is known of it."""
+    logs: Logs, claim: Claim, notifier_of: Callable[[str], Notifier], facts: Mapping[str, Any] = {}
+) -> Record | None:
+    """Repeat what is missing of one run's closing; its record when that was still open.
+
+    `facts` are what else is known of it.
+    """
     place = logs.place_of(claim.run_id)
     found = store.read_metadata(logs.path(place)) if place else None
     if place is None or found is None:
         _forget(logs, claim, place)
         return None
-    running = found["status"] == "running"
-    if running:
-        found = _lost(logs, place, {**found, **facts})
-    recorded = logs.append_run(metadata.line_of(found))
-    post = post_of(found["task"])
-    if running or found["notification"]["state"] == "pending":
-        _finish_message(post, found, logs.path(place))
-    elif found["notification"]["state"] == "delivered":
-        post.outbox.remove(claim.run_id)
-    store.tidy(logs.path(place))
-    if recorded:
-        logs.release(claim, keep_id=True)
-    else:
-        os.close(claim.lock)  # the next to come has it in the feed
-    return found if running else None
+    folder = logs.path(place)
+    notifier = notifier_of(found["task"])
+    if found["status"] != "running":
+        Closing(logs, claim, folder, partial(_notify_again, notifier, folder)).resume(found)
+        return None
+    final = _lost(logs, folder, {**found, **facts})  # type: ignore[typeddict-item]  # keys of the record
+    closing = Closing(logs, claim, folder, partial(_notify, notifier, folder))
+    final = closing.close(final, {"summary.txt": summary(final, folder)})
+    name = f"lost run {final['run_id']} ({final['agent']} {final['task']})"
+    logs.note(f"{name}: {final['error']['message'] if final['error'] else ''}", time.time())
+    return final
 
 
 def _forget(logs: Logs, claim: Claim, place: str | None) -> None:
@@ -99,9 +100,8 @@ def _forget(logs: Logs, claim: Claim, place: str | None) -> None:
     logs.release(claim, keep_id=keep_id)
 
 
-def _lost(logs: Logs, place: str, found: JsonObject) -> JsonObject:
-    """End what is left of the run's processes, and close its record with the last thing that is known of it."""
-    folder = logs.path(place)
+def _lost(logs: Logs, folder: str, found: Record) -> Record:
+    """End what is left of the run's processes, and make its final record from the last thing that is known of it."""
     signature = logs.signed(found["run_id"])
     # The guardian, whose children they were, knows better than any look at /proc.
     survivors = end_leftovers(folder, signature.cgroup) if found["survivors"] is None else found["survivors"]
@@ -110,13 +110,10 @@ def _lost(logs: Logs, place: str, found: JsonObject) -> JsonObject:
     message = f"the runner ended without closing this run; its last sign of life was at {rfc3339(seen)}"
     message += f" ({cause})" if cause else ""
     elapsed = max(0.0, seen - from_rfc3339(found["started_at"]))
-    final = {**metadata.lost(found, message, seen, elapsed, _last_line(folder)), "survivors": survivors}
-    final = store.close_run(folder, final, {"summary.txt": summary(final, folder)})
-    logs.note(f"lost run {found['run_id']} ({found['agent']} {found['task']}): {message}", time.time())
-    return final
+    return {**metadata.lost(found, message, seen, elapsed, _last_line(folder)), "survivors": survivors}
 
 
-def _last_seen(folder: str, found: JsonObject) -> float:
+def _last_seen(folder: str, found: Record) -> float:
     """When the run last wrote something."""
     times = [from_rfc3339(found["started_at"])]
     for name in ("transcript.log", "metadata.json"):
@@ -137,16 +134,24 @@ def _last_line(folder: str) -> str | None:
         return None
 
 
-def _finish_message(post: Post, found: JsonObject, folder: str) -> None:
-    """Send what the outbox still holds of a closed run, brought up to its record; make the file where it is missing."""
-    pending = post.outbox.read(found["run_id"])
+def _notify_again(notifier: Notifier, folder: str, found: Record) -> Notification:
+    """The message of a run that was closed already, where it is not delivered yet."""
+    notification = found["notification"]
+    if notification["state"] == "pending":
+        return _notify(notifier, folder, found)
+    if notification["state"] == "delivered":
+        notifier.outbox.remove(found["run_id"])
+    return notification
+
+
+def _notify(notifier: Notifier, folder: str, found: Record) -> Notification:
+    """Send what the outbox holds of a run, brought up to its record; to the channels as they were at its start."""
+    pending = notifier.outbox.read(found["run_id"])
     if pending is None or not pending.targets:
-        notification = post.conclude(found, folder)
-    else:
-        message = replace(run_message(found, folder, {}), click=pending.message.click, actions=pending.message.actions)
-        ready = replace(pending, message=message, final=True)
-        post.outbox.write(ready)
-        sent = post.outbox.send(ready, time.time, post.policy.budget)
-        post.outbox.settle(sent)
-        notification = sent.notification()
-    store.set_notification(folder, notification)
+        return notifier.notify_finished(found, folder)
+    message = replace(run_message(found, folder, {}), click=pending.message.click, actions=pending.message.actions)
+    ready = replace(pending, message=message, final=True)
+    notifier.outbox.write(ready)
+    sent = notifier.outbox.send(ready, time.time, notifier.policy.budget)
+    notifier.outbox.record_result(sent)
+    return sent.notification()

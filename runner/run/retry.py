@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.model import JsonObject
+    from runner.records.metadata import Record
 
 BACKOFF, RESET = "backoff", "reset"
 PASSING = frozenset(("overloaded", "server", "network", "rate_limit"))
@@ -34,7 +35,7 @@ class Retry:
 
 
 @dataclass(frozen=True)
-class Next:
+class NextAttempt:
     """The try that follows: by which agent, and after how many seconds."""
 
     agent: str
@@ -68,9 +69,9 @@ def chain_of(agent: str, fallback: list[str] | dict[str, list[str]] | None) -> t
     return tuple(dict.fromkeys((agent, *others)))
 
 
-def following(
-    agents: Sequence[str], retry: Retry, records: Sequence[JsonObject], now: float, random: float
-) -> Next | None:
+def next_attempt(
+    agents: Sequence[str], retry: Retry, records: Sequence[Record], now: float, random: float
+) -> NextAttempt | None:
     """What is tried after `records`, one of each try so far, oldest first; None when that is all.
 
     `random` is from 0 to 1. The same agent comes first, while `retry` allows it; then the next of `agents` that was not
@@ -82,11 +83,11 @@ def following(
     if reason in retry.classes and tries <= retry.count:
         wait = _wait(retry, tries, _reset_in(last, now), random)
         if wait is not None:
-            return Next(agent, wait, again=True)
+            return NextAttempt(agent, wait, again=True)
     if not reason_of(reason).next_agent_helps:
         return None
     tried = {record["agent"] for record in records}
-    return next((Next(name) for name in agents if name not in tried), None)
+    return next((NextAttempt(name) for name in agents if name not in tried), None)
 
 
 def _wait(retry: Retry, tries: int, reset: float | None, random: float) -> float | None:
@@ -101,7 +102,8 @@ def _wait(retry: Retry, tries: int, reset: float | None, random: float) -> float
     return max(min(wait, retry.longest), reset or 0.0)
 
 
-def _reset_in(record: JsonObject, now: float) -> float | None:
+def _reset_in(record: Record, now: float) -> float | None:
     """Seconds until the announced end of a limit: a try before it is in vain."""
-    announced = (record.get("error") or {}).get("retry_at")
+    error = record.get("error")
+    announced = error["retry_at"] if error else None
     return None if announced is None else max(0.0, from_rfc3339(announced) - now)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from runner.model import Fault, Limits
 
+    class Retrying(Protocol):
+        """What the agent waits for, and the retries in a row: 0 as soon as anything else happened."""
 
-class Retrying(Protocol):
-    """The parser's view of what the agent waits for, and the retries in a row: 0 as soon as anything else happened."""
+        @property
+        def watch(self) -> Fault | None: ...
 
-    @property
-    def watch(self) -> Fault | None: ...
-
-    @property
-    def retries(self) -> int: ...
+        @property
+        def retries(self) -> int: ...
 
 
 class RetryWatch:

@@ -11,11 +11,11 @@ from runner.config.variables import SANDBOX_ITEM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any, Protocol
 
-    from runner.checkout import Places
     from runner.model import JsonObject
+    from runner.run.site import World
 
     class Render(Protocol):
         """Renders a template that stands at `path` of the configuration."""
@@ -70,21 +70,15 @@ def _rounds(item: JsonObject, variables: Mapping[str, Any]) -> list[Mapping[str,
     return [] if variables.get(item["when"]) in (None, "", False) else [variables]
 
 
-def variables_of(
-    variables: Mapping[str, Any],
-    state: Sequence[str],
-    places: Places,
-    home: str,
-    logs: str,
-    resolve: Callable[[str], str],
-) -> dict[str, Any]:
-    """`resolve` takes symbolic links out of a path."""
+def variables_of(variables: Mapping[str, Any], state: Sequence[str], home: str, world: World) -> dict[str, Any]:
+    """What the sandbox's templates may name; `state` as `state_of` gives it."""
+    places, resolve = world.places(world.repo), world.resolve
     own = resolve(home) if os.path.isabs(home) else ""
     return {
         **variables,
         **{name: resolve(variables[name]) for name in _RESOLVED},
         "home": own if own != "/" else "",
-        "logs": resolve(logs),
+        "logs": resolve(world.logs),
         "workspace": places.top,
         "git_dirs": places.dirs,
         "guarded": places.guarded,

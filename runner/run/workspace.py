@@ -6,8 +6,9 @@ import os
 import time
 from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseconds
 
-from runner import checkout, files
+from runner import files
 from runner.errors import RunnerError
+from runner.git import git_dir
 from runner.values import dataclass
 
 TYPE_CHECKING = False
@@ -35,7 +36,7 @@ class Lock:
     path: str
     fd: int
 
-    def sign(self, text: str) -> None:
+    def write_owner(self, text: str) -> None:
         """Say who holds it, for those who find it held."""
         try:
             os.ftruncate(self.fd, 0)
@@ -75,7 +76,7 @@ def holder(repo: str, state: str) -> str:
 
 
 def _places(repo: str, state: str) -> list[str]:
-    where = checkout.git_dir(repo)
+    where = git_dir(repo)
     name = blake2b(os.fsencode(os.path.realpath(repo)), digest_size=16).hexdigest()
     own = os.path.join(state, "workspaces", f"{name}.lock")
     return [own] if where is None else [os.path.join(where, _NAME), own]

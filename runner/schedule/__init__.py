@@ -1,4 +1,4 @@
-"""Schedules: when a task is due, what was started, missed or waits, and the start of an occurrence.
+"""Schedules: when a task is due, what was started, what was missed, and the process of an occurrence.
 
-May import notify and records. The door: `due.schedules_of`, `dispatch.advance`, `occurrence`, `missed`.
+May import notify and records. The door: `due.schedules_of`, `dispatch.dispatch`, `occurrence`, `missed`.
 """

@@ -1,36 +1,35 @@
 """Pure: when schedules are due, and what becomes of each due time. Times are seconds since the epoch.
 
-A due time is decided once: it is started, skipped because the last occurrence still goes on (busy), left waiting for
-its end, missed because no heartbeat came in time, or folded into a later one that stands for it (`catch_up: once`).
+A due time is decided once: it is started, skipped because the last occurrence still runs (busy), left waiting for its
+end, missed because no heartbeat came in time, or coalesced into a later one that stands for it (`catch_up: once`).
 
-Decided is decided: a clock that is set back starts nothing again. But while a clock is wrong, and ahead, due times look
-missed that are still to come; so a schedule remembers the last stretches of due times of which none was started, and
-a clock that is set back into one finds them due again. The time before it was first seen is such a stretch, too.
+A clock that is set back starts nothing again. But while a clock is wrong, and ahead, due times look missed that are
+still to come; so a schedule keeps the last stretches of due times of which none was started, and when the clock is set
+back into one they are due again. The time before the schedule was first seen is such a stretch as well.
 """
 
 from __future__ import annotations
 
 import time
-from _blake2 import blake2b  # hashlib is 5 ms of import
+from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseconds
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+from runner.model import JsonObject
 from runner.units import parse_duration
 from runner.values import dataclass, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
     from typing import Literal, TypeAlias
 
-    from runner.model import JsonObject
+    Kind: TypeAlias = Literal["start", "busy", "wait", "missed", "coalesced"]
 
-    Stretch: TypeAlias = tuple[float, float]  # after the first time, up to the second
-    Kind: TypeAlias = Literal["start", "busy", "wait", "missed", "folded"]
-
-TOLERANCE = 300.0  # seconds after which a start that no heartbeat saw is late
-MOST = 10_000  # due times in a row that are looked at; a clock can be wrong by decades
+MISFIRE_GRACE_TIME = 300.0  # seconds after which a start that no heartbeat saw is late
+MAX_TIMES = 10_000  # due times in a row that are looked at; a clock can be wrong by decades
 _MINUTE = 60.0
-_GAPS = 16  # that are remembered
+_MAX_GAPS = 16
+Stretch = tuple[float, float]  # after the first time, up to the second
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Schedule:
 
     @property
     def chains(self) -> tuple[str, ...]:
-        """Each agent with those that take its place, as `runner run` reads them: `first,second`."""
+        """Each agent with its fallbacks, as `runner run` reads them: `first,second`."""
         more = self.fallback or {}
         return tuple(",".join(dict.fromkeys((agent, *more.get(agent, ())))) for agent in self.agents)
 
@@ -64,11 +63,11 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class State:
-    """How far a schedule has got: every due time up to `handled` is decided.
+class Progress:
+    """Up to where a schedule is decided: every due time up to `handled` is.
 
-    `next_due` begins at `next_start`, later by its jitter; None: never again. `waiting` is the due time that waits.
-    In `gaps`, before `handled`, no due time was started; those in `ahead`, behind it, are decided already.
+    `next_due` starts at `next_start`, later by its jitter; None: never again. `waiting` is the due time that waits.
+    In `gaps`, before `handled`, no due time was started; those in `ahead`, after it, are decided already.
     """
 
     fingerprint: str
@@ -76,13 +75,13 @@ class State:
     next_due: float | None = None
     next_start: float | None = None
     waiting: float | None = None
-    gaps: tuple[Stretch, ...] = ()
-    ahead: tuple[Stretch, ...] = ()
+    gaps: tuple[tuple[float, float], ...] = ()
+    ahead: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of the due times from `first` to `last`; `count` is MOST or more where nobody counted on."""
+    """What becomes of the due times from `first` to `last`; a `count` of MAX_TIMES or more is a lower bound."""
 
     kind: Kind
     first: float
@@ -91,7 +90,7 @@ class Decision:
 
 
 def schedules_of(tasks: Mapping[str, JsonObject]) -> list[Schedule]:
-    """Of the configuration's tasks."""
+    """The schedules of the configuration's tasks."""
     return [
         _schedule(task if number == 1 else f"{task}#{number}", task, entry, schedule)
         for task, entry in tasks.items()
@@ -117,7 +116,7 @@ def _schedule(name: str, task: str, entry: JsonObject, schedule: JsonObject) -> 
 def _fallback(
     given: Sequence[str] | Mapping[str, Sequence[str]] | None, agents: tuple[str, ...]
 ) -> dict[str, tuple[str, ...]] | None:
-    """By agent; None where the schedule says nothing, and the task's own counts."""
+    """By agent; None where the schedule has none, and the task's own counts."""
     if given is None:
         return None
     by_agent = given if isinstance(given, dict) else dict.fromkeys(agents, given)
@@ -136,10 +135,10 @@ def _times(schedule: Schedule, after: float) -> Iterator[float]:
     return crontimes.times(schedule.cron, schedule.timezone, after)
 
 
-def step(schedule: Schedule, state: State | None, now: float, *, alive: bool) -> tuple[State, list[Decision]]:
-    """Decide what is due. `alive`: the schedule's last occurrence still goes on. At most one decision is a start."""
+def decide(schedule: Schedule, state: Progress | None, now: float, *, alive: bool) -> tuple[Progress, list[Decision]]:
+    """Decide what is due. `alive`: the schedule's last occurrence still runs. At most one decision is a start."""
     if state is None or state.fingerprint != schedule.fingerprint:
-        state = _begun(schedule, state, now)
+        state = _first_seen(schedule, state, now)
     elif not is_due(state, now, alive=alive):
         return state, []
     elif _is_set_back(state, now):
@@ -150,15 +149,15 @@ def step(schedule: Schedule, state: State | None, now: float, *, alive: bool) ->
         decisions.append(Decision("start", waiting, waiting))
         waiting, alive = None, True
     past, coming = _past(schedule, state, now)
-    late = [due for due, start in past if now - start > TOLERANCE]
+    late = [due for due, start in past if now - start > MISFIRE_GRACE_TIME]
     timely = [due for due, _ in past[len(late) :]]
     if late and not timely and schedule.catch_up == "once":
         timely = [late.pop()]
     if late:
-        kind: Kind = "folded" if schedule.catch_up == "once" else "missed"
+        kind: Kind = "coalesced" if schedule.catch_up == "once" else "missed"
         decisions.append(Decision(kind, late[0], late[-1], len(late)))
         gaps = (*state.gaps, *_without(state.ahead, (state.handled, late[-1])))
-        state = replace(state, gaps=gaps[-_GAPS:])
+        state = replace(state, gaps=gaps[-_MAX_GAPS:])
     more, waiting = _timely(schedule, timely, waiting, alive=alive)
     handled = past[-1][0] if past else state.handled
     ahead = tuple(stretch for stretch in state.ahead if stretch[1] > handled)
@@ -170,7 +169,7 @@ def step(schedule: Schedule, state: State | None, now: float, *, alive: bool) ->
 def _timely(
     schedule: Schedule, timely: list[float], waiting: float | None, *, alive: bool
 ) -> tuple[list[Decision], float | None]:
-    """What becomes of due times whose moment is now, in their order, and which one waits at the end."""
+    """Decide due times that are not late, in their order; return also which one waits at the end."""
     decisions = []
     for due in timely:
         if not alive:
@@ -185,18 +184,18 @@ def _timely(
     return decisions, waiting
 
 
-def is_due(state: State, now: float, *, alive: bool) -> bool:
-    """Whether a step has anything to decide; cheap, for that is asked each minute."""
+def is_due(state: Progress, now: float, *, alive: bool) -> bool:
+    """Whether there is anything to decide; cheap, as it is asked each minute."""
     if state.next_start is not None and now >= state.next_start:
         return True
     return (state.waiting is not None and not alive) or _is_set_back(state, now)
 
 
-def _begun(schedule: Schedule, before: State | None, now: float) -> State:
-    """A schedule is seen for the first time, or was changed: it begins with the current minute."""
+def _first_seen(schedule: Schedule, before: Progress | None, now: float) -> Progress:
+    """Begin a schedule that is new, or was changed, with the current minute."""
     begin = _before_this_minute(now)
     if before is None:
-        return State(schedule.fingerprint, begin, gaps=((0.0, begin),))
+        return Progress(schedule.fingerprint, begin, gaps=((0.0, begin),))
     return replace(before, fingerprint=schedule.fingerprint, handled=max(before.handled, begin))
 
 
@@ -204,12 +203,12 @@ def _before_this_minute(now: float) -> float:
     return now // _MINUTE * _MINUTE - 1.0
 
 
-def _is_set_back(state: State, now: float) -> bool:
+def _is_set_back(state: Progress, now: float) -> bool:
     return any(_before_this_minute(now) < end for _, end in state.gaps)
 
 
-def _set_back(state: State, now: float) -> State:
-    """What was called missed comes again, from the current minute on; all else until `handled` stays decided."""
+def _set_back(state: Progress, now: float) -> Progress:
+    """Make due again what was missed from the current minute on; all else until `handled` stays decided."""
     handled = _before_this_minute(now)
     decided = _without(state.gaps, (handled, state.handled))
     gaps = tuple((begin, min(end, handled)) for begin, end in state.gaps if begin < handled)
@@ -217,7 +216,7 @@ def _set_back(state: State, now: float) -> State:
 
 
 def _without(stretches: Sequence[Stretch], whole: Stretch) -> list[Stretch]:
-    """What is left of the whole."""
+    """The parts of the whole outside of the stretches."""
     left = []
     at, last = whole
     for begin, end in sorted(stretches):
@@ -227,19 +226,21 @@ def _without(stretches: Sequence[Stretch], whole: Stretch) -> list[Stretch]:
     return [*left, (at, last)] if at < last else left
 
 
-def _past(schedule: Schedule, state: State, now: float) -> tuple[list[tuple[float, float]], tuple[float, float] | None]:
+def _past(
+    schedule: Schedule, state: Progress, now: float
+) -> tuple[list[tuple[float, float]], tuple[float, float] | None]:
     """Due times whose start has come, each with its start, and the one that follows."""
     past: list[tuple[float, float]] = []
     coming = _undecided(schedule, state)
     while (found := next(coming, None)) is not None and found[1] <= now:
         past.append(found)
-        recent = now - TOLERANCE - schedule.jitter
-        if len(past) == MOST and found[0] < recent:
+        recent = now - MISFIRE_GRACE_TIME - schedule.jitter
+        if len(past) == MAX_TIMES and found[0] < recent:
             coming = _undecided(schedule, replace(state, handled=recent))
     return past, found
 
 
-def _undecided(schedule: Schedule, state: State) -> Iterator[tuple[float, float]]:
+def _undecided(schedule: Schedule, state: Progress) -> Iterator[tuple[float, float]]:
     """Due times in order, each with its start, which stays before the next due time."""
     times = (
         due for due in _times(schedule, state.handled) if not any(begin < due <= end for begin, end in state.ahead)

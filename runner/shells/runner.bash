@@ -1,7 +1,7 @@
-# Words of `runner` for bash 4 and later. In ~/.bashrc:  eval "$(runner completion bash)"
+# Completion of `runner` for bash 4 and later. In ~/.bashrc:  eval "$(runner completion bash)"
 _runner() {
     local kind value help split=
-    # bash takes `--format=json` for three words, and replaces the last of them alone.
+    # bash splits `--format=json` into three words, and replaces only the last of them.
     [[ ${COMP_WORDS[COMP_CWORD]} == = || ${COMP_WORDS[COMP_CWORD - 1]} == = ]] && split="*="
     COMPREPLY=()
     while IFS=$'\t' read -r kind value help; do

@@ -1,5 +1,5 @@
-# Words of `runner` for fish. In ~/.config/fish/config.fish:  runner completion fish | source
-function __runner_words
+# Completion of `runner` for fish. In ~/.config/fish/config.fish:  runner completion fish | source
+function __runner_complete
     set -l before (commandline -opc)
     set -l last (commandline -ct)
     runner completion fish -- $before[2..-1] "$last" 2>/dev/null </dev/null | while read -l -d \t kind value help
@@ -13,4 +13,4 @@ function __runner_words
         end
     end
 end
-complete --command runner --no-files --arguments '(__runner_words)'
+complete --command runner --no-files --arguments '(__runner_complete)'

@@ -1,5 +1,5 @@
 #compdef runner
-# Words of `runner` for zsh. In ~/.zshrc, after compinit:  eval "$(runner completion zsh)"
+# Completion of `runner` for zsh. In ~/.zshrc, after compinit:  eval "$(runner completion zsh)"
 _runner() {
     local kind value help
     local -a described

@@ -1,50 +1,82 @@
-"""The words of `runner run`: both readers of them, and what is printed where."""
+"""The arguments of all commands, as the reader and click read them, and what `runner run` prints where."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from runner.cli import app
+from runner.cli.arguments import Command
+from runner.cli.reader import COMMANDS, implied_run, read
+from runner.commands.run_arguments import RunArguments, agents_of, run_arguments
 from runner.errors import UsageError
-from runner.words import RunWords, agents_of, implied_run, read_run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from tests.helpers import Project
 
 
+ROWS = {command.name: command for command in COMMANDS}
+
+
+def read_run(args: list[str]) -> RunArguments | None:
+    found = read(args)
+    if found is None:
+        return None
+    assert found[0] is ROWS["run"]
+    return run_arguments(**found[1])
+
+
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("args", "expected"),
     [
-        (["run", "a", "t"], RunWords("a", "t")),
-        (["run", "--agent", "a", "--task", "t"], RunWords("a", "t")),
-        (["run", "--task=t", "a"], RunWords("a", "t")),
-        (["run", "a,b", "t", "--unattended"], RunWords("a,b", "t", unattended=True)),
-        (["run", "a", "--prompt", "-x {{ y }}"], RunWords("a", prompt="-x {{ y }}")),
-        (["run", "a", "t", "--set", "x=1", "--set", "y=a=b"], RunWords("a", "t", options={"x": "1", "y": "a=b"})),
+        (["run", "a", "t"], RunArguments("a", "t")),
+        (["run", "--agent", "a", "--task", "t"], RunArguments("a", "t")),
+        (["run", "--task=t", "a"], RunArguments("a", "t")),
+        (["run", "a,b", "t", "--unattended"], RunArguments("a,b", "t", unattended=True)),
+        (["run", "a", "--prompt", "-x {{ y }}"], RunArguments("a", prompt="-x {{ y }}")),
+        (["run", "a", "t", "--set", "x=1", "--set", "y=a=b"], RunArguments("a", "t", options={"x": "1", "y": "a=b"})),
         (
             ["run", "a", "t", "--var=k=", "--json", "--dry-run"],
-            RunWords("a", "t", vars={"k": ""}, json=True, dry_run=True),
+            RunArguments("a", "t", vars={"k": ""}, json=True, dry_run=True),
         ),
-        (["-C", "/p", "run", "a", "t"], RunWords("a", "t", project="/p")),
-        (["--project=/p", "run", "a", "t", "--repo", "r"], RunWords("a", "t", project="/p", repo="r")),
+        (["-C", "/p", "run", "a", "t"], RunArguments("a", "t", project="/p")),
+        (["--project=/p", "run", "a", "t", "--repo", "r"], RunArguments("a", "t", project="/p", repo="r")),
         (["run", "a", "t", "--help"], None),
         (["run", "a", "t", "--nonsense"], None),
-        (["run", "a", "t", "u"], None),
         (["run", "a", "t", "--model"], None),
         (["run", "a", "t", "--json=yes"], None),
-        (["agents"], None),
+        (["nonsense"], None),
         ([], None),
     ],
 )
-def test_words(words: list[str], expected: RunWords | None) -> None:
-    assert read_run(words) == expected
+def test_run(args: list[str], expected: RunArguments | None) -> None:
+    assert read_run(args) == expected
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("args", "message"),
+    [
+        (["run", "a", "t", "u"], "unexpected argument `u`"),
+        (["run", "a", "t", "--agent", "b"], "unexpected argument `t`"),
+        (["run", "a", "t", "--var", "=b"], "--var expects KEY=VALUE, got `=b`"),
+    ],
+)
+def test_run_with_wrong_arguments(args: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_run(args)
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
     [
         (["--agent", "a", "--task", "t"], ["run", "--agent", "a", "--task", "t"]),
         (["--task=t", "--agent=a"], ["run", "--task=t", "--agent=a"]),
@@ -53,8 +85,109 @@ def test_words(words: list[str], expected: RunWords | None) -> None:
         ([], []),
     ],
 )
-def test_run_may_be_left_out(words: list[str], expected: list[str]) -> None:
-    assert implied_run(words) == expected
+def test_run_may_be_left_out(args: list[str], expected: list[str]) -> None:
+    assert implied_run(args) == expected
+
+
+def read_by_click(args: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[Command, dict[str, Any]] | None:
+    """What click would call; None for a usage error, help, or a group."""
+    called: list[tuple[Command, dict[str, Any]]] = []
+    monkeypatch.setattr("runner.cli.app.call", lambda command, values: called.append((command, values)))
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            code = app.main(args)
+        except UsageError:
+            return None
+    return called[0] if code == 0 and called else None
+
+
+READ = [
+    ["runs", "--limit", "5", "--json", "--since=2h"],
+    ["logs", "last", "-f"],
+    ["agents"],
+    ["agents", "--json"],
+    ["agents", "show", "demo", "--json"],
+    ["tasks", "show", "x"],
+    ["parse", "demo", "out", "--exit-code", "-9"],
+    ["validate", "a", "b", "--format=json"],
+    ["validate"],
+    ["schema", "runs"],
+    ["doctor", "a", "b", "--live"],
+    ["notify", "history"],
+    ["cron", "next", "-n", "3"],
+    ["cron", "next"],
+    ["-C", "/p", "stop", "x", "--now"],
+]
+
+
+@pytest.mark.parametrize("args", READ, ids=" ".join)
+def test_the_reader_does_without_click(args: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(args) is not None
+    assert read(args) == read_by_click(args, monkeypatch)
+
+
+LEFT = [
+    ["notify"],
+    ["agents", "--json", "show", "demo"],
+    ["agents", "shwo"],
+    ["validate", "--format", "yaml"],
+    ["schema", "x"],
+    ["schema"],
+    ["cron", "next", "-n", "0"],
+    ["cron", "next", "-n3"],
+    ["parse", "demo", "out", "--exit-code", "one"],
+    ["show", "--", "last"],
+    ["show", "last", "more"],
+    ["logs", "last", "-f=1"],
+    ["--version"],
+    ["agents show"],
+    ["-C", "/p"],
+]
+
+
+@pytest.mark.parametrize("args", LEFT, ids=" ".join)
+def test_what_is_unusual_is_left_to_click(args: list[str]) -> None:
+    assert read(args) is None
+
+
+def test_the_project_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNNER_PROJECT", "/p")
+    for args, project in ((["ps"], "/p"), (["-C", "/q", "ps"], "/q")):
+        assert read(args) == read_by_click(args, monkeypatch) == (ROWS["ps"], {"project": project, "as_json": False})
+
+
+def flags(commands: Iterable[Command]) -> Iterator[str]:
+    for command in commands:
+        yield from (option.flag for option in command.options)
+        yield from flags(command.subcommands)
+
+
+def names(commands: Iterable[Command]) -> Iterator[str]:
+    for command in commands:
+        yield command.name
+        yield from names(command.subcommands)
+
+
+ARGS = st.one_of(
+    st.sampled_from(sorted({*flags(COMMANDS), *names(COMMANDS)})),
+    st.sampled_from(
+        ["-C", "--project=/p", "a", "a=b", "3", "-9", "", "-", "--", "--json=x", "--limit=5", "-n=3", "-fn"]
+    ),
+)
+
+
+@given(st.sampled_from(sorted(ROWS)), st.lists(ARGS, max_size=5))
+@settings(max_examples=400, deadline=None)
+def test_the_reader_reads_as_click_does(name: str, more: list[str]) -> None:
+    """It may leave a command line to click, and never reads one differently."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        try:
+            found = read([name, *more])
+        except UsageError:
+            assert read_by_click([name, *more], monkeypatch) is None
+            return
+        if found is not None:
+            assert found == read_by_click([name, *more], monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +209,7 @@ def test_agents_in_a_list(text: str, expected: tuple[str, ...] | str) -> None:
         assert agents_of(text) == expected
 
 
-WORDS = [
+LINES = [
     ["run", "double", "free", "--var", "mode=hello", "--timeout", "1m", "--dry-run"],
     ["run", "--agent", "double", "--task", "free", "--dry-run", "--set", "argument=x"],
     ["--agent", "double", "--task", "free", "--dry-run"],
@@ -84,17 +217,14 @@ WORDS = [
 ]
 
 
-@pytest.mark.parametrize("words", WORDS)
-def test_click_reads_the_same(project: Project, words: list[str]) -> None:
-    """The hot path does without click; a word that only click knows, last, makes click read the same line."""
-    code = (
-        "import sys, runner.__main__ as door; door.read_run = lambda words: None; sys.exit(door.dispatch(sys.argv[1:]))"
-    )
-    quick = project(*words)
+@pytest.mark.parametrize("args", LINES)
+def test_click_runs_the_same(project: Project, args: list[str]) -> None:
+    code = "import sys, runner.cli.main as main; main.read = lambda args: None; sys.exit(main.dispatch(sys.argv[1:]))"
+    quick = project(*args)
     import subprocess
 
     slow = subprocess.run(
-        [sys.executable, "-c", code, *words],
+        [sys.executable, "-c", code, *args],
         cwd=project.root,
         env=project.environment(),
         capture_output=True,

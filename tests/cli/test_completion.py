@@ -1,4 +1,4 @@
-"""Completion: what may stand for the word being typed, and the scripts of the shells, in the real shells."""
+"""Completion: what may stand for the argument being typed, and the scripts of the shells, in the real shells."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.cli.completion import complete, words_of_bash
+from runner.cli.complete import args_of_bash, complete
 from runner.commands.schema import NAMES
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ TASKS = ["committed_for", "free", "must_commit"]
 PROGRAMS = Path(sys.executable).parent
 
 
-def values(*words: str) -> list[str]:
-    return [item.value for item in complete(words)]
+def values(*args: str) -> list[str]:
+    return [item.value for item in complete(args)]
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("args", "expected"),
     [
         (["ru"], ["run", "runs"]),
         (["notify", ""], ["flush", "history", "list", "test"]),
@@ -71,13 +71,13 @@ def values(*words: str) -> list[str]:
     ],
     ids=" ".join,
 )
-def test_words(project: Project, monkeypatch: pytest.MonkeyPatch, words: list[str], expected: list[str]) -> None:
+def test_arguments(project: Project, monkeypatch: pytest.MonkeyPatch, args: list[str], expected: list[str]) -> None:
     monkeypatch.chdir(project.root)
-    assert values(*words) == expected
+    assert values(*args) == expected
 
 
 @pytest.mark.parametrize(
-    ("words", "kind"),
+    ("args", "kind"),
     [
         (["parse", "double", ""], "file"),
         (["-C", ""], "dir"),
@@ -87,10 +87,10 @@ def test_words(project: Project, monkeypatch: pytest.MonkeyPatch, words: list[st
     ids=["output", "project", "repo", "paths"],
 )
 def test_what_the_shell_completes(
-    project: Project, monkeypatch: pytest.MonkeyPatch, words: list[str], kind: str
+    project: Project, monkeypatch: pytest.MonkeyPatch, args: list[str], kind: str
 ) -> None:
     monkeypatch.chdir(project.root)
-    assert [item.kind for item in complete(words)] == [kind]
+    assert [item.kind for item in complete(args)] == [kind]
 
 
 def test_the_project_that_is_named(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_the_project_that_is_named(project: Project, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("typed", "words"),
+    ("typed", "args"),
     [
         (["validate", "--format", "=", "js"], ["validate", "--format=js"]),
         (["validate", "--format", "="], ["validate", "--format="]),
@@ -115,8 +115,8 @@ def test_the_project_that_is_named(project: Project, tmp_path: Path, monkeypatch
     ],
     ids=" ".join,
 )
-def test_words_as_bash_hands_them_over(typed: list[str], words: list[str]) -> None:
-    assert words_of_bash(typed) == words
+def test_arguments_as_bash_hands_them_over(typed: list[str], args: list[str]) -> None:
+    assert args_of_bash(typed) == args
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def environment(project: Project) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("line", "expected"),
     [
         ("run ''", "double jsonl"),
         ("run double mu", "must_commit"),
@@ -196,8 +196,8 @@ def environment(project: Project) -> dict[str, str]:
         ("run nonsense ''", "committed_for free must_commit"),
     ],
 )
-def test_bash(project: Project, words: str, expected: str) -> None:
-    done = shell(project, "bash", "--norc", "-c", f"{BASH}try runner {words}")
+def test_bash(project: Project, line: str, expected: str) -> None:
+    done = shell(project, "bash", "--norc", "-c", f"{BASH}try runner {line}")
     assert (done.returncode, done.stderr) == (0, "")
     registered, found = done.stdout.splitlines()
     assert registered == "complete -F _runner runner"
@@ -211,7 +211,7 @@ def test_bash_prints_nothing_for_a_broken_file(project: Project) -> None:
 
 
 class Typist:
-    """A shell on a terminal of its own, and somebody who types."""
+    """Types into a shell on a terminal of its own."""
 
     def __init__(self, project: Project, *argv: str) -> None:
         self.seen = b""
@@ -265,9 +265,9 @@ def nested(project: Project) -> Project:
 
 @pytest.fixture
 def typist(nested: Project, request: pytest.FixtureRequest) -> Iterator[Typist]:
-    someone = Typist(nested, *request.param)
-    yield someone
-    someone.leaves()
+    typing = Typist(nested, *request.param)
+    yield typing
+    typing.leaves()
 
 
 @pytest.mark.parametrize("typist", [("bash", "--norc", "--noprofile", "-i")], indirect=True, ids=["bash"])

@@ -36,7 +36,7 @@ def reported(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 
 def sound(done: subprocess.CompletedProcess[str]) -> bool:
-    """`runner validate` said ok, and warned of nothing."""
+    """Whether `runner validate` printed ok, without warnings."""
     return re.search(r"^ok: \d+ agents, \d+ tasks$", done.stdout, re.MULTILINE) is not None
 
 

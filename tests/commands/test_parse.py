@@ -56,7 +56,7 @@ def test_a_success_as_json(stock_project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "words", "error", "exit_code"),
+    ("scenario", "args", "error", "exit_code"),
     [
         (
             "ratelimit",
@@ -112,9 +112,9 @@ def test_a_success_as_json(stock_project: Project) -> None:
     ],
 )
 def test_an_error_as_json(
-    stock_project: Project, scenario: str, words: list[str], error: dict[str, object], exit_code: int
+    stock_project: Project, scenario: str, args: list[str], error: dict[str, object], exit_code: int
 ) -> None:
-    done = stock_project("parse", "claude", str(RECORDINGS / scenario / "stdout"), *words, "--json")
+    done = stock_project("parse", "claude", str(RECORDINGS / scenario / "stdout"), *args, "--json")
 
     found = json.loads(done.stdout)
     assert (found["error"], found["exit_code"]) == (error, exit_code)
@@ -189,11 +189,11 @@ EXPLAINED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("agent", "recording", "words", "rule", "place"), EXPLAINED)
+@pytest.mark.parametrize(("agent", "recording", "args", "rule", "place"), EXPLAINED)
 def test_explain_for_every_agent(
-    stock_project: Project, agent: str, recording: str, words: list[str], rule: str, place: str
+    stock_project: Project, agent: str, recording: str, args: list[str], rule: str, place: str
 ) -> None:
-    done = stock_project("parse", agent, str(TRANSCRIPTS / recording / "stdout"), *words, "--explain")
+    done = stock_project("parse", agent, str(TRANSCRIPTS / recording / "stdout"), *args, "--explain")
 
     assert (done.returncode, done.stderr) == (0, "")
     rows = [re.split(r"  +", line) for line in done.stdout.partition("RULE")[2].splitlines()[1:]]
@@ -210,7 +210,7 @@ def test_explain_of_the_parser_that_no_file_defines(stock_project: Project) -> N
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("args", "message"),
     [
         (["cluade", "x"], "error: unknown agent `cluade`\nhint: did you mean 'claude'?"),
         (["claude", "missing"], "error: cannot read `missing`: No such file or directory"),
@@ -220,8 +220,8 @@ def test_explain_of_the_parser_that_no_file_defines(stock_project: Project) -> N
         (["claude", "README", "--at", "noon"], "error: expected a time such as `2026-02-19T17:50:43Z`, got `noon`"),
     ],
 )  # fmt: skip
-def test_wrong_words(stock_project: Project, words: list[str], message: str) -> None:
-    done = stock_project("parse", *words)
+def test_wrong_arguments(stock_project: Project, args: list[str], message: str) -> None:
+    done = stock_project("parse", *args)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(message)

@@ -23,7 +23,7 @@ def hanging(project: Project, mode: str) -> tuple[subprocess.Popen[str], str]:
     return process, project.folders()[-1].name
 
 
-def test_ps_shows_what_lives(project: Project) -> None:
+def test_ps_shows_live_runs(project: Project) -> None:
     assert project("ps").stdout == "no run lives\n"
     process, run_id = hanging(project, "hang_colourfully")
     (run,) = json.loads(project("ps", "--json").stdout)
@@ -67,7 +67,7 @@ def test_what_does_not_live_cannot_be_stopped(project: Project) -> None:
     assert "no run lives" in done.stderr
 
 
-def test_a_pid_that_is_somebody_elses_gets_no_signal(project: Project) -> None:
+def test_a_pid_of_another_process_gets_no_signal(project: Project) -> None:
     """A lost run is closed before it is looked for, and its pid is believed only with its file open."""
     process, run_id = hanging(project, "hang")
     kill_both(process)

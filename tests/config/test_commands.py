@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from runner.commands import agents, schema, tasks
-from runner.commands.table import table
+from runner.commands._table import table
 from runner.commands.validate import validate
 from runner.config import Config, load
 from runner.config.checks import ALIASES, cron_fault
@@ -72,8 +72,11 @@ def executable(path: Path) -> Path:
     return path
 
 
-def test_agents(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    assert agents.list_agents(config, {"PATH": "/nowhere", "MINE_MODEL": "large"}, as_json=False) == 0
+def test_agents(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("MINE_MODEL", "large")
+
+    assert agents.agents(None, as_json=False) == 0
 
     assert capsys.readouterr().out == (
         "AGENT  MODEL  PARSER  DEFINED IN      BINARY\n"
@@ -83,8 +86,10 @@ def test_agents(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_agents_as_json(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    agents.list_agents(config, {"PATH": ""}, as_json=True)
+def test_agents_as_json(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PATH", "")
+
+    agents.agents(None, as_json=True)
     first, second, _ = json.loads(capsys.readouterr().out)
 
     assert first["binary"] == first["found"] == sys.executable
@@ -113,8 +118,8 @@ def test_where_a_binary_is_looked_for(config: Config, folder: Path, place: str) 
     assert agents.find_binary(config, "child", environ)[1] == str(tool)
 
 
-def test_tasks(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tasks.list_tasks(config, as_json=False) == 0
+def test_tasks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tasks.tasks(None, as_json=False) == 0
 
     assert capsys.readouterr().out == (
         "TASK  PROMPT   COMMIT    DEFINED IN\n"
@@ -124,8 +129,8 @@ def test_tasks(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_tasks_as_json(config: Config, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tasks.list_tasks(config, as_json=True)
+def test_tasks_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tasks.tasks(None, as_json=True)
 
     assert json.loads(capsys.readouterr().out)[0] == {
         "name": "ask",
@@ -140,16 +145,15 @@ def test_tasks_as_json(config: Config, folder: Path, capsys: pytest.CaptureFixtu
 def test_nothing_to_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "agents.yaml").write_text("stock: false\n")
     (folder / "tasks.yaml").write_text("stock: false\n")
-    config = load(project_at(str(folder)), None)
 
-    agents.list_agents(config, {}, as_json=False)
-    tasks.list_tasks(config, as_json=False)
+    agents.agents(None, as_json=False)
+    tasks.tasks(None, as_json=False)
 
     assert capsys.readouterr().out == "no agents; add one to agents.yaml\nno tasks; add one to tasks.yaml\n"
 
 
-def test_show_an_agent(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    assert agents.show_agent(config, "child", as_json=False) == 0
+def test_show_an_agent(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert agents.show(None, "child", as_json=False) == 0
 
     assert [tuple(part.strip() for part in line.split("  #")) for line in capsys.readouterr().out.splitlines()] == [
         ("child:", "agents.yaml:12"),
@@ -174,7 +178,7 @@ def test_show_an_agent(config: Config, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_show_as_json(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    tasks.show_task(config, "work", as_json=True)
+    tasks.show(None, "work", as_json=True)
 
     shown = json.loads(capsys.readouterr().out)
     assert (shown["name"], shown["defined"]) == ("work", "tasks.yaml:5")
@@ -182,11 +186,11 @@ def test_show_as_json(config: Config, capsys: pytest.CaptureFixture[str]) -> Non
     assert shown["origins"] == {"prompt": "tasks.yaml:5", "requires_commit": "tasks.yaml:5"}
 
 
-def test_show_an_unknown_name(config: Config) -> None:
+def test_show_an_unknown_name(folder: Path) -> None:
     with pytest.raises(UsageError, match="unknown agent `chidl`"):
-        agents.show_agent(config, "chidl", as_json=False)
+        agents.show(None, "chidl", as_json=False)
     with pytest.raises(UsageError, match="unknown task `wrk`"):
-        tasks.show_task(config, "wrk", as_json=False)
+        tasks.show(None, "wrk", as_json=False)
 
 
 def test_a_table_fits_its_width() -> None:
@@ -205,7 +209,7 @@ def test_validate_what_is_right(folder: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    ("path", "message"), [("prompts/ask.md", "`prompts/ask.md` is no project"), ("x/tasks.yaml", "does not exist")]
+    ("path", "message"), [("prompts/ask.md", "`prompts/ask.md` is not a project"), ("x/tasks.yaml", "does not exist")]
 )
 def test_validate_what_is_no_project(folder: Path, path: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -280,10 +284,9 @@ def test_nothing_of_an_entry_reaches_the_terminal(folder: Path, capsys: pytest.C
     hostile = '"a\\e[31m\\u202eb"'
     text = f"agents:\n  mine: {{binary: {hostile}, argv: [], parser: text, description: {hostile}, model: {hostile}}}\n"
     (folder / "agents.yaml").write_text("stock: false\n" + text)
-    config = load(project_at(str(folder)), None)
     for as_json in (False, True):
-        agents.list_agents(config, {}, as_json)
-        agents.show_agent(config, "mine", as_json)
+        agents.agents(None, as_json=as_json)
+        agents.show(None, "mine", as_json=as_json)
 
     assert not set(capsys.readouterr().out) & set("\x1b\u202e")
 

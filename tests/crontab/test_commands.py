@@ -140,7 +140,7 @@ def test_a_damaged_marker(plain: Project, table: Path) -> None:
     for word in ("install", "remove", "show"):
         said = refused(plain, word)
         assert f"error: line 2 of the crontab begins the block of `{plain.root}`, which never ends\n" in said
-        assert "hint: nothing was changed; mend it by `crontab -e`" in said
+        assert "hint: nothing was changed; fix it by `crontab -e`" in said
     assert table.read_bytes() == damaged
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.crontab.command import Beat
+from runner.crontab.command import HeartbeatCommand
 from runner.crontab.crontab import (
     block_of,
     blocks,
@@ -23,8 +23,8 @@ from runner.crontab.crontab import (
 )
 from runner.errors import RunnerError
 
-BEAT = Beat("/venv/bin/python", "/p", ("/usr/bin", "/bin"))
-OTHER = Beat("/venv/bin/python", "/other", ("/usr/bin", "/bin"))
+BEAT = HeartbeatCommand("/venv/bin/python", "/p", ("/usr/bin", "/bin"))
+OTHER = HeartbeatCommand("/venv/bin/python", "/other", ("/usr/bin", "/bin"))
 BLOCK, OTHERS = block_of(BEAT), block_of(OTHER)
 LINE = b"* * * * * /usr/bin/env PATH=/usr/bin:/bin /venv/bin/python -P -m runner -C /p heartbeat >/dev/null 2>&1\n"
 BEGIN, END = b"# >>> runner /p >>>\n", b"# <<< runner /p <<<\n"
@@ -43,7 +43,7 @@ def test_the_block() -> None:
     ["/p", "/my project", "/it's", "/50%", "/a$b`c`", '/q"q', "/ä/日本", os.fsdecode(b"/latin\xe9"), "/p >>>", "/ "],
 )
 def test_a_command_reaches_the_shell_as_it_was_meant(project: str) -> None:
-    block = block_of(Beat("/venv/my bin/python", project, ("/usr/bin", "/home/50%/bin")))
+    block = block_of(HeartbeatCommand("/venv/my bin/python", project, ("/usr/bin", "/home/50%/bin")))
     line = block.splitlines()[2]
     command = line.removeprefix(b"* * * * * ")
     # As cron does it: an escaped percent sign is one, a bare one ends the command.
@@ -63,7 +63,7 @@ def test_every_shell_understands_the_command(shell: str, tmp_path: os.PathLike[s
     with open(program, "w") as file:
         file.write(f'#!/bin/sh\nprintf "%s|" "$PATH" "$@" >{shlex.quote(str(tmp_path))}/said\n')
     os.chmod(program, 0o755)
-    line = block_of(Beat(program, "/a $b", ("/usr/bin", "/bin"))).splitlines()[2]
+    line = block_of(HeartbeatCommand(program, "/a $b", ("/usr/bin", "/bin"))).splitlines()[2]
     command = os.fsdecode(line.removeprefix(b"* * * * * "))
     try:
         subprocess.run([shell, "-c", command], check=True, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
@@ -76,15 +76,18 @@ def test_every_shell_understands_the_command(shell: str, tmp_path: os.PathLike[s
 @pytest.mark.parametrize(
     ("beat", "message"),
     [
-        (Beat("/py", "/a\nb", ()), "holds a line break"),
-        (Beat("/py\r", "/p", ()), "holds a line break"),
-        (Beat("/py", "/p", ("/bin\0",)), "holds a line break"),
-        (Beat("/py", r"/a\%b", ()), r"holds `\\%`"),
-        (Beat("/py", "/p", tuple(f"/{'x' * 90}{n}" for n in range(11))), r"would have 1,\d+ bytes, and cron takes 998"),
+        (HeartbeatCommand("/py", "/a\nb", ()), "holds a line break"),
+        (HeartbeatCommand("/py\r", "/p", ()), "holds a line break"),
+        (HeartbeatCommand("/py", "/p", ("/bin\0",)), "holds a line break"),
+        (HeartbeatCommand("/py", r"/a\%b", ()), r"holds `\\%`"),
+        (
+            HeartbeatCommand("/py", "/p", tuple(f"/{'x' * 90}{n}" for n in range(11))),
+            r"would have 1,\d+ bytes, and cron takes 998",
+        ),
     ],
     ids=["newline", "return", "nul", "backslash-percent", "long"],
 )
-def test_what_no_crontab_can_hold(beat: Beat, message: str) -> None:
+def test_what_no_crontab_can_hold(beat: HeartbeatCommand, message: str) -> None:
     with pytest.raises(RunnerError, match=message):
         block_of(beat)
 
@@ -137,7 +140,7 @@ def _unended(table: bytes) -> bool:
 @pytest.mark.parametrize("before", [b"", b"# a\n", b"# a"])
 @pytest.mark.parametrize("after", [b"", b"# b\n", b"# b"])
 def test_a_block_is_replaced_where_it_stands(before: bytes, after: bytes) -> None:
-    moved = block_of(Beat("/new/python", "/p", ("/bin",)))
+    moved = block_of(HeartbeatCommand("/new/python", "/p", ("/bin",)))
     installed = put(before, BLOCK) + after
     changed = put(installed, moved)
     assert changed == put(before, moved) + after
@@ -170,10 +173,10 @@ def test_a_block_that_an_editor_has_gone_through() -> None:
         ),
         (BEGIN + BEGIN + END, "line 2 of the crontab begins the block of `/p` inside that of `/p`, .* at line 1"),
         (BEGIN + b"# <<< runner /q <<<\n", "line 2 of the crontab ends the block of `/q` inside that of `/p`"),
-        (OTHERS[:-5], "line 4 of the crontab is no whole marker: `# <<< runner /other`"),
-        (b"# >>> runner\n", "line 1 of the crontab is no whole marker: `# >>> runner`"),
-        (b"# >>> runner p >>>\n", "line 1 of the crontab is no whole marker"),
-        (b"# >>> runner /p <<<\n", "line 1 of the crontab is no whole marker"),
+        (OTHERS[:-5], "line 4 of the crontab is not a whole marker: `# <<< runner /other`"),
+        (b"# >>> runner\n", "line 1 of the crontab is not a whole marker: `# >>> runner`"),
+        (b"# >>> runner p >>>\n", "line 1 of the crontab is not a whole marker"),
+        (b"# >>> runner /p <<<\n", "line 1 of the crontab is not a whole marker"),
         (b"  # >>> runner /other >>>  \r\n", "line 1 of the crontab begins the block of `/other`, which never ends"),
         (b"# >>> runner /\x1b[31m\xff >>>", "line 1 of the crontab begins the block of `/�`, which never ends"),
     ],

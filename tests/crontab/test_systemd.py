@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.crontab.command import Beat
+from runner.crontab.command import HeartbeatCommand
 from runner.crontab.systemd import unit_name, units_folder, units_of
 from runner.errors import RunnerError
 
@@ -34,7 +34,7 @@ PATHS = {
 
 @pytest.mark.parametrize(("project", "word"), PATHS.items())
 def test_a_path_in_a_unit(project: str, word: str) -> None:
-    timer, service = units_of(Beat("/py", project, ("/bin",))).values()
+    timer, service = units_of(HeartbeatCommand("/py", project, ("/bin",))).values()
     assert f"ExecStart=/usr/bin/env PATH=/bin /py -P -m runner -C {word} heartbeat\n" in service
     assert (timer.count("\n"), service.count("\n")) == (11, 12), "nothing broke a line"
 
@@ -44,16 +44,16 @@ def test_a_path_in_a_unit(project: str, word: str) -> None:
 )
 def test_what_no_unit_can_hold(project: str, message: str) -> None:
     with pytest.raises(RunnerError, match=message):
-        units_of(Beat("/py", project, ()))
+        units_of(HeartbeatCommand("/py", project, ()))
 
 
 @pytest.mark.parametrize(
-    ("project", "spoken"),
+    ("project", "readable"),
     [("/home/u/My Project", "my-project"), ("/", "project"), ("/日本", "project"), ("/" + "x" * 200, "x" * 40)],
 )
-def test_the_name_of_a_unit(project: str, spoken: str) -> None:
+def test_the_name_of_a_unit(project: str, readable: str) -> None:
     name = unit_name(project)
-    assert name.rpartition("-")[0] == f"runner-{spoken}"
+    assert name.rpartition("-")[0] == f"runner-{readable}"
     assert name != unit_name(project + "/more")
     assert name.isascii()
 
@@ -66,7 +66,7 @@ def test_without_a_home() -> None:
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
 @pytest.mark.parametrize("project", PATHS)
 def test_systemd_finds_nothing_wrong(project: str, tmp_path: Path) -> None:
-    units = units_of(Beat(sys.executable, project, ("/usr/bin", "/a b/50%")))
+    units = units_of(HeartbeatCommand(sys.executable, project, ("/usr/bin", "/a b/50%")))
     for name, text in units.items():
         (tmp_path / name).write_text(text)
     done = subprocess.run(

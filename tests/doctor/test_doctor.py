@@ -417,7 +417,7 @@ def test_a_settings_file_outside_the_scratch_home_is_refused(project: Project) -
     assert check["found"] == "`deep.files`: `../../escape` is not below the home folder"
 
 
-def test_a_program_that_asks_somebody_else(project: Project) -> None:
+def test_a_program_that_asks_another_server(project: Project) -> None:
     agent(project, script(project, "mine", "echo no login >&2; exit 1"), deep={"env": {}})
     (check,) = checks(report(project, "mine", "--deep", exit_code=1), "deep")
     assert check["found"].startswith("it did not ask the scripted server: ")

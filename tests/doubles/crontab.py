@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LONGEST = 998
+MAX_COMMAND = 998
 table = Path(os.environ["CRONTAB_DOUBLE"])
 
 
@@ -25,7 +25,7 @@ def check(new: bytes) -> None:
     if not new.endswith(b"\n") and not os.environ.get("CRONTAB_LENIENT"):
         end("new crontab file is missing newline before EOF, can't install.")
     for number, line in enumerate(new.split(b"\n"), 1):
-        if line.startswith(b"* * * * * ") and len(line) - 10 > LONGEST:
+        if line.startswith(b"* * * * * ") and len(line) - 10 > MAX_COMMAND:
             end(f'"-":{number}: command too long\nerrors in crontab file, can\'t install.')
 
 
@@ -38,7 +38,7 @@ if sys.argv[1:] == ["-"]:
 elif not table.exists():
     end("no crontab for tester")
 elif sys.argv[1:] == ["-l"]:
-    # As Debian's does it, and nobody can tell the two forms apart afterwards.
+    # As Debian's does it: afterwards the two forms look the same.
     sys.stdout.buffer.write(table.read_bytes().replace(b"\r", rb"\r").replace(b"\b", rb"\b"))
 elif sys.argv[1:] == ["-e"]:
     copy = table.with_name("edited")
@@ -52,4 +52,4 @@ elif sys.argv[1:] == ["-r"]:
         end(os.environ["CRONTAB_REFUSES"])
     table.unlink()
 else:
-    end(f"unknown words {sys.argv[1:]}")
+    end(f"unknown arguments {sys.argv[1:]}")

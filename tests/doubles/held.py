@@ -1,4 +1,4 @@
-"""The real command, whose guardian stops itself as soon as it is born, until somebody lets it go on."""
+"""The real command, whose guardian stops itself as soon as it starts, until a test lets it continue."""
 
 import os
 import signal

@@ -4,8 +4,8 @@ In a test: `with Ntfy() as server: ... server.mode = "silent" ... server.message
 tests/doubles/ntfy.py [--tls FOLDER] [--token T] [--burst N] [--replenish S]` prints its URL, takes modes on stdin, one a
 line, and answers `GET /_double/state` with what it holds.
 
-Stricter than the real one: what that would accept silently and we never mean (an unknown field, a message that would
-become an attachment) is an error here, and is kept in `violations`.
+Stricter than the real one: what that accepts and we never mean to send (an unknown field, a message that would become
+an attachment) is an error here, and is kept in `violations`.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ FIELDS = {"topic", "title", "message", "tags", "priority", "click", "actions", "
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 MODES = (
     "well",
-    "refused",  # nobody listens
-    "deaf",  # the connection is accepted by the system, and nobody reads
-    "silent",  # the request is read, and nobody answers
+    "refused",  # nothing listens
+    "deaf",  # the connection is accepted by the system, and not read
+    "silent",  # the request is read, and not answered
     "slow",  # one byte of the answer a second
     "internal_error",  # 500
     "bad_gateway",  # 502 with HTML
@@ -52,10 +52,10 @@ MODES = (
     "hangs_up",  # the connection ends before an answer
     "closes_midway",  # … and in the middle of one
     "garbage",  # 200 with HTML, as a captive portal answers
-    "no_id",  # 200 with JSON that is no message
+    "no_id",  # 200 with JSON that is not a message
     "redirects",  # 302 to another host
     "endless",  # 200 with a body that does not end
-    "stores_and_hangs_up",  # the one case in which a duplicate is right: it has the message and nobody heard of it
+    "stores_and_hangs_up",  # the one case in which a duplicate is right: it has the message and gave no answer
 )
 REFUSALS: dict[str, tuple[int, dict[str, Any]]] = {
     "internal_error": (500, {"code": 50001, "http": 500, "error": "internal server error"}),
@@ -284,7 +284,7 @@ class Ntfy:
         if not isinstance(tags, list) or not all(isinstance(tag, str) and tag and "," not in tag for tag in tags):
             self._refuse(400, 40058, "tags must be a list of words")
         if not re.fullmatch(r"(?:[a-z][a-z0-9+.-]*:.+)?", fields.get("click", "")):
-            self._refuse(400, 40017, "click is no URL")
+            self._refuse(400, 40017, "click is not a URL")
         if "sequence_id" in fields and not NAME.fullmatch(str(fields["sequence_id"])):
             self._refuse(400, 40049, "sequence id invalid")
         self._check_actions(fields.get("actions", []))
@@ -358,7 +358,7 @@ class _Server(socketserver.ThreadingTCPServer):
         return connection, address
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away, or does not trust the certificate, is no error of a test."""
+        """A client that went away, or does not trust the certificate, is not an error of a test."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A dead man's switch on loopback, as healthchecks.io has it: it keeps what it was told."""
+"""A dead man's switch on loopback, as healthchecks.io has it: it keeps the pings."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class Pings:
-    """`with Pings() as server:`; `heard` has the path and body of each ping, `status` is the answer."""
+    """`with Pings() as server:`; `received` has the path and body of each ping, `status` is the answer."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, str]] = []
+        self.received: list[tuple[str, str]] = []
         self.status = 200
         pings = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"] or 0)).decode()
-                pings.heard.append((self.path, body))
+                pings.received.append((self.path, body))
                 self.send_response(pings.status)
                 self.end_headers()
 
@@ -34,7 +34,7 @@ class Pings:
 
     @property
     def signals(self) -> list[str]:
-        return [path.removeprefix("/ping/uuid") for path, _ in self.heard]
+        return [path.removeprefix("/ping/uuid") for path, _ in self.received]
 
     def __enter__(self) -> Pings:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -46,7 +46,7 @@ class Pings:
 
 
 class BlackHole:
-    """Takes connections and never says a word; `connections` counts them."""
+    """Accepts connections and never answers; `connections` counts them."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))

@@ -10,25 +10,25 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-import click
 import pytest
 
-from runner.cli import app
+from runner.cli.arguments import Command, load
+from runner.cli.reader import COMMANDS as TABLE
 from runner.commands.schema import NAMES
-from runner.verbs import VERBS
+from tests.docs.test_words import ROWS
 from tests.doubles.ntfy import Ntfy
 from tests.helpers import make_project, wait_until, with_crontab
-from tests.history.test_history import check
+from tests.history.test_history import LOOKING, check
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tests.helpers import Project
 
 MORE = """\
 agents:
-  slow: {binary: /bin/sh, argv: [-c, "echo begun; exec sleep 60"], parser: text}
+  slow: {binary: /bin/sh, argv: [-c, "echo started; exec sleep 60"], parser: text}
   broke: {binary: /bin/sh, argv: [-c, "echo 401; exit 1"], parser: plain}
   choosy: {binary: /bin/true, argv: ["{{ model }}"], parser: text, model: {required: true}}
 parsers:
@@ -41,38 +41,43 @@ tasks:
 NOWHERE = "http://127.0.0.1:9"
 
 
-def walk(group: click.Group, trail: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
+def walk(commands: Iterable[Command], trail: tuple[str, ...] = ()) -> Iterator[tuple[str, Command]]:
+    for command in commands:
         if not command.hidden:
-            yield " ".join((*trail, name)), command
-        if isinstance(command, click.Group):
-            yield from walk(command, (*trail, name))
+            yield " ".join((*trail, command.name)), command
+        yield from walk(command.subcommands, (*trail, command.name))
 
 
-COMMANDS = dict(walk(app))
-
-
-def examples(command: click.Command) -> list[str]:
-    return re.findall(r"^ *(runner .+)$", (command.help or "").partition("Example")[2], re.MULTILINE)
-
-
-# Those of the commands that look at runs: tests/history/test_history.py.
+COMMANDS = dict(walk(TABLE))
+PAGES = {command: f"docs/{page}" for command, page in ROWS} | {
+    "cron": "docs/schedules.md",
+    "notify": "docs/messages.md",
+}
+# Those of the commands that look at runs: tests/history/test_history.py. Those of `completion` are a shell's.
 EXAMPLES = dict.fromkeys(
-    example for name, command in COMMANDS.items() if name not in VERBS for example in examples(command)
+    part
+    for name, command in COMMANDS.items()
+    if name not in LOOKING
+    for example in command.examples
+    for part in re.findall(r"runner [^|)]+", example)
 )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_has_an_example(project: Project, name: str) -> None:
-    found = examples(COMMANDS[name])
-    assert found
+def test_help_has_examples_options_and_a_page(project: Project, name: str) -> None:
+    command = COMMANDS[name]
+    assert command.examples
+    assert command.page == PAGES[name], "the page of the table in docs/README.md"
     shown = project(*name.split(), "--help").stdout
-    for example in found:
+    for example in command.examples:
         assert f"    {example}\n" in shown
+    for option in command.options:
+        assert f"  {option.flag} " in shown
+    assert shown.endswith(f"\n  See {command.page}.\n")
 
 
 class Page(BaseHTTPRequestHandler):
-    """What a task asks for that is given an address."""
+    """What a task fetches that is given an address."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -153,13 +158,13 @@ JSON = [
 ]
 
 
-@pytest.mark.parametrize(("schema", "said", "code"), JSON, ids=[said for _, said, _ in JSON])
-def test_json_fits_its_schema(used: Project, schema: str, said: str, code: int) -> None:
+@pytest.mark.parametrize(("schema", "command", "code"), JSON, ids=[command for _, command, _ in JSON])
+def test_json_fits_its_schema(used: Project, schema: str, command: str, code: int) -> None:
     """No list is empty: a message waits, a folder is wrong, and for `ps` a run lives."""
     assert used("run", "demo", "debug_hello_simple", env={"RUNNER_NTFY_URL": NOWHERE}).returncode == 0
     used.write("wrong/agents.yaml", "agents:\n  mine: {binray: x}\n")
     process, run_id = live(used) if schema == "ps" else (None, "")
-    done = used(*said.split())
+    done = used(*command.split())
     if process is not None:
         used("stop", run_id, "--now")
         process.communicate(timeout=30)
@@ -173,8 +178,8 @@ def test_no_json_is_without_a_schema() -> None:
     printing = {
         name
         for name, command in COMMANDS.items()
-        for option in command.params
-        if "--json" in option.opts or "json" in getattr(option.type, "choices", ())
+        for option in command.options
+        if option.flag == "--json" or (option.choices and "json" in load(option.choices))
     }
-    assert {name for name in printing if not any(said.startswith(f"{name} ") for _, said, _ in JSON)} == set()
+    assert {name for name in printing if not any(command.startswith(f"{name} ") for _, command, _ in JSON)} == set()
     assert {schema for schema, _, _ in JSON} == {*NAMES} - {"agents", "tasks", "metadata"}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("mode", "task", "words", "status", "reason", "code"),
+    ("mode", "task", "args", "status", "reason", "code"),
     [
         ("hello", "free", [], "success", None, 0),
         ("commits", "must_commit", [], "success", None, 0),
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     ],
 )
 def test_verdicts(
-    project: Project, mode: str, task: str, words: list[str], status: str, reason: str | None, code: int
+    project: Project, mode: str, task: str, args: list[str], status: str, reason: str | None, code: int
 ) -> None:
     if mode == "ignore_term":
         text = (project.root / "agents.yaml").read_text()
         project.write("agents.yaml", text.replace("    parser: text", "    parser: text\n    grace: 200ms"))
 
-    done = project("run", "double", task, "--var", f"mode={mode}", *words)
+    done = project("run", "double", task, "--var", f"mode={mode}", *args)
 
     record = project.record()
     assert (record["status"], record["reason"], record["exit_code"]) == (status, reason, code), done.stderr
@@ -75,7 +75,7 @@ def test_a_rate_limit_is_10(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("args", "message"),
     [
         (["run", "doubel", "free"], "did you mean 'double'?"),
         (["run", "double", "fre"], "did you mean 'free'?"),
@@ -91,8 +91,8 @@ def test_a_rate_limit_is_10(project: Project) -> None:
         (["rnu", "double", "free"], "did you mean 'run'?"),
     ],
 )
-def test_wrong_usage_is_2(project: Project, words: list[str], message: str) -> None:
-    done = project(*words)
+def test_wrong_usage_is_2(project: Project, args: list[str], message: str) -> None:
+    done = project(*args)
     assert done.returncode == 2, done
     assert message in done.stderr
     assert done.stdout == ""
@@ -163,14 +163,14 @@ def test_a_task_that_requires_a_commit_needs_a_checkout(project: Project, tmp_pa
     bare.mkdir()
     done = project("run", "double", "must_commit", "--repo", str(bare))
     assert done.returncode == 12
-    assert "no git repository" in done.stdout
+    assert "not a git repository" in done.stdout
 
 
 BREAK_THE_JUDGE = """\
-import runner.run.execution
+import runner.run.conclusion
 def judge(*_):
     raise RuntimeError("the judge is broken")
-runner.run.execution.judge = judge
+runner.run.conclusion.judge = judge
 """
 
 
@@ -225,7 +225,7 @@ def _ignore_hangup() -> None:
 
 
 def _wait_for_output(project: Project, process: subprocess.Popen[str]) -> None:
-    """Until the agent has said something."""
+    """Wait until the agent has printed something."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and process.poll() is None:
         if any(path.stat().st_size for path in project.root.glob("logs/*/*/*/stdout.log")):

@@ -1,4 +1,4 @@
-"""The pre-commit hook and README's workflow: what they would run is run here."""
+"""The pre-commit hook and the workflow of docs/operations.md: what they would run is run here."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from tests.helpers import Project
 
 (HOOK,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
-README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "docs" / "operations.md").read_text()
 
 
-def from_readme(path: str) -> dict[Any, Any]:
+def from_page(path: str) -> dict[Any, Any]:
     """The example that says which file it is."""
-    found = re.search(rf"^```yml\n# {re.escape(path)}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^```yml\n# {re.escape(path)}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert found, path
     example: dict[Any, Any] = yaml.safe_load(found[1])
     return example
@@ -32,9 +32,9 @@ def from_readme(path: str) -> dict[Any, Any]:
 
 def run_as_written(project: Project, command: str) -> subprocess.CompletedProcess[str]:
     """With the program of this environment."""
-    program, *words = shlex.split(command)
+    program, *args = shlex.split(command)
     return subprocess.run(
-        [Path(sys.executable).with_name(program), *words],
+        [Path(sys.executable).with_name(program), *args],
         cwd=project.root,
         env=project.environment(),
         capture_output=True,
@@ -71,13 +71,13 @@ def test_the_hook_refuses_what_is_wrong(project: Project) -> None:
 
 
 def test_the_example_names_the_hook() -> None:
-    (repository,) = from_readme(".pre-commit-config.yaml")["repos"]
+    (repository,) = from_page(".pre-commit-config.yaml")["repos"]
     assert repository["hooks"] == [{"id": HOOK["id"]}]
     assert repository["rev"] == f"v{__version__}"
 
 
 def test_the_workflow_marks_the_line(project: Project) -> None:
-    workflow = from_readme(".github/workflows/runner.yml")
+    workflow = from_page(".github/workflows/runner.yml")
     checkout, validate = workflow["jobs"]["validate"]["steps"]
     assert checkout["uses"].startswith("actions/checkout@")
     install, _, command = validate["run"].partition(" runner ")

@@ -18,8 +18,8 @@ import pytest
 
 from runner.errors import RunnerError
 from runner.history import index
-from runner.history.index import Store
-from runner.history.queries import Filter, entries, stamp, statistics
+from runner.history.index import Index
+from runner.history.queries import Filter, entries, run_id_at, statistics
 from runner.reasons import NOT_BEGUN
 from runner.records import metadata
 from runner.records.folder import Logs
@@ -76,7 +76,7 @@ def logs(tmp_path: Path) -> Logs:
 
 
 def ids(logs: Logs, **wanted: Any) -> list[str]:
-    return [entry["run_id"][-1] for entry in entries(Store(logs), Filter(**wanted))]
+    return [entry["run_id"][-1] for entry in entries(Index(logs), Filter(**wanted))]
 
 
 ALL = ["5", "4", "3", "2", "1", "0"]
@@ -102,7 +102,7 @@ def test_the_last_line_of_a_run_wins(logs: Logs) -> None:
     logs.append_run(metadata.line_of(record("20260219_175042", status="lost", reason="lost", model="n")))
     assert ids(logs, status="lost") == ["2"]
     assert ids(logs) == ALL
-    assert {group["name"]: group["runs"] for group in statistics(Store(logs), "model", None)} == {"m": 4, "n": 1}
+    assert {group["name"]: group["runs"] for group in statistics(Index(logs), "model", None)} == {"m": 4, "n": 1}
 
 
 def append(logs: Logs, data: bytes) -> None:
@@ -143,13 +143,13 @@ def test_a_line_that_is_being_written_is_read_when_it_is_whole(logs: Logs) -> No
 
 
 def test_what_no_database_takes(logs: Logs) -> None:
-    """Numbers and texts of an agent, or of whoever wrote the line."""
+    """Numbers and texts of an agent, or of another writer of the line."""
     assert ids(logs) == ALL
     error = {"class": "crashed", "message": "x" * 10_000, "retry_at": 7, "evidence": None}
     strange = {"error": error, "tool_calls": 2**70, "cost_usd": 1e300, "session_id": "\ud800", "commits": []}
     line = metadata.line_of(record("20260219_175046", **strange)) | {"elapsed_seconds": float("inf")}
     append(logs, b"\n" + json.dumps(line).encode() + b"\n")
-    (found,) = entries(Store(logs), Filter(limit=1))
+    (found,) = entries(Index(logs), Filter(limit=1))
     assert found["run_id"] == "20260219_175046"
     assert len(found["error"]["message"]) == 500
     assert [found[key] for key in ("tool_calls", "cost_usd", "session_id", "elapsed_seconds")] == [
@@ -160,14 +160,14 @@ def test_what_no_database_takes(logs: Logs) -> None:
     ]
 
 
-def test_a_run_that_goes_on_is_not_in_the_index(logs: Logs) -> None:
+def test_a_running_run_is_not_in_the_index(logs: Logs) -> None:
     close(logs, record("20260219_175046", status="running"))
     assert ids(logs) == ALL
 
 
-def test_an_index_that_somebody_makes_is_left_alone(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_that_another_process_writes_is_not_touched(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ids(logs) == ALL
-    monkeypatch.setattr(index, "_BUSY", 0.05)
+    monkeypatch.setattr(index, "_BUSY_SECONDS", 0.05)
     logs.append_run(metadata.line_of(record("20260219_175046")))
     other = sqlite3.connect(logs.path("index.db"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -183,10 +183,10 @@ def test_pruned_runs_are_gone(logs: Logs) -> None:
     assert ids(logs) == ALL
     append(logs, b'\n{"run_id": "20260219_175045", "pruned": true}\n\n{"run_id": "20260219_175041", "pruned": true}\n')
     assert ids(logs) == ["4", "3", "2", "0"]
-    (group,) = statistics(Store(logs), "agent", None)
+    (group,) = statistics(Index(logs), "agent", None)
     assert (group["runs"], group["skipped"]) == (4, 0)
     # Made again from the folders, of which one is still there here.
-    Store(logs).rebuild()
+    Index(logs).rebuild()
     assert ids(logs) == ["4", "3", "2", "1", "0"]
 
 
@@ -269,8 +269,8 @@ def test_cells_are_what_the_runs_add_up_to(logs: Logs) -> None:
     for second in range(6, 10):
         close(logs, record(f"20260220_17504{second}", agent="other", cost_usd=0.5, elapsed_seconds=float(second)))
         ids(logs)
-    caught_up = [statistics(Store(logs), kind, None) for kind in ("agent", "task", "model", "day")]
-    made = Store(logs)
+    caught_up = [statistics(Index(logs), kind, None) for kind in ("agent", "task", "model", "day")]
+    made = Index(logs)
     assert made.rebuild() == 10
     assert [statistics(made, kind, None) for kind in ("agent", "task", "model", "day")] == caught_up
     other = caught_up[0][1]
@@ -289,7 +289,7 @@ def test_quantiles(tmp_path: Path, seconds: Sequence[float | None], median: floa
     logs.prepare()
     for number, elapsed in enumerate(seconds):
         close(logs, record(f"20260219_{number:06}", elapsed_seconds=elapsed))
-    (group,) = statistics(Store(logs), "agent", None)
+    (group,) = statistics(Index(logs), "agent", None)
     assert (group["runs"], group["median_seconds"], group["p95_seconds"]) == (len(seconds), median, p95)
 
 
@@ -298,18 +298,16 @@ SINCE = (None, 1771502400.0, 1771523443.0, 1771632000.0)  # always, from a midni
 
 @pytest.mark.parametrize("many", [500, 3], ids=["few", "many"])
 @pytest.mark.parametrize("seed", range(3))
-def test_statistics_are_a_plain_reckoning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, many: int
-) -> None:
+def test_statistics_equal_a_plain_sum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, many: int) -> None:
     """After the first filling, after lines that came since and took runs away, and after a rebuild."""
-    monkeypatch.setattr(index, "_MANY", many)
+    monkeypatch.setattr(index, "_MAX_TOTALS", many)
     dice = random.Random(seed)
     logs = Logs(str(tmp_path / "logs"))
     logs.prepare()
     known: dict[str, dict[str, Any]] = {}
 
     def reckoned() -> bool:
-        found = Store(logs)
+        found = Index(logs)
         wanted = [(kind, since) for kind in ("agent", "task", "model", "day") for since in SINCE]
         for kind, since in wanted:
             assert statistics(found, kind, since) == reckon(list(known.values()), kind, since), (kind, since)
@@ -332,7 +330,7 @@ def test_statistics_are_a_plain_reckoning(
             close(logs, found)
         assert number % 10 or reckoned()
     assert reckoned()
-    Store(logs).rebuild()
+    Index(logs).rebuild()
     assert reckoned()
 
 
@@ -356,7 +354,7 @@ def drawn(dice: random.Random) -> dict[str, Any]:
 
 def reckon(records: list[dict[str, Any]], kind: str, since: float | None) -> list[dict[str, Any]]:
     """The statistics as one would write them without an index."""
-    began = "" if since is None else stamp(since)
+    began = "" if since is None else run_id_at(since)
     groups: dict[Any, list[dict[str, Any]]] = {}
     for found in records:
         if found["run_id"] >= began:
@@ -395,19 +393,19 @@ def test_days_are_all_or_the_last(logs: Logs) -> None:
     for day in range(1, 21):
         close(logs, record(f"202603{day:02}_120000"))
     for last, number in ((None, 21), (14, 14), (1, 1)):
-        (group,) = statistics(Store(logs), "agent", None, last)
+        (group,) = statistics(Index(logs), "agent", None, last)
         assert len(group["days"]) == number
         assert max(group["days"]) == "20260320"
 
 
 def test_since_counts_a_part_of_a_day(logs: Logs) -> None:
     close(logs, record("20260220_000000"))
-    found = statistics(Store(logs), "agent", 1771523443.0)  # 2026-02-19T17:50:43Z
+    found = statistics(Index(logs), "agent", 1771523443.0)  # 2026-02-19T17:50:43Z
     assert [(group["runs"], group["skipped"]) for group in found] == [(3, 1)]
 
 
 def test_no_log_folder_is_no_runs(tmp_path: Path) -> None:
-    assert entries(Store(Logs(str(tmp_path / "nowhere"))), Filter()) == []
+    assert entries(Index(Logs(str(tmp_path / "nowhere"))), Filter()) == []
     assert not (tmp_path / "nowhere").exists()
 
 

@@ -1,4 +1,4 @@
-"""Old runs go: which ones, and never one that lives or was not reported."""
+"""Old runs are removed: which ones, and never one that is live or was not reported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.history.retention import Old, Retention, chosen, retention
+from runner.history.retention import OldRun, Retention, read_retention, select
 from tests.history.test_history import check
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 NOW = 1771523443.0  # 2026-02-19T17:50:43Z
 DAY = 86400.0
 RUNS = [
-    Old("20260101_000000", "a", good=False, size=10),
-    Old("20260102_000000", "b", good=True, size=10),
-    Old("20260210_000000", "c", good=False, size=10),
-    Old("20260211_000000", "d", good=True, size=10),
-    Old("20260219_000000", "e", good=True, size=10),
+    OldRun("20260101_000000", "a", good=False, size=10),
+    OldRun("20260102_000000", "b", good=True, size=10),
+    OldRun("20260210_000000", "c", good=False, size=10),
+    OldRun("20260211_000000", "d", good=True, size=10),
+    OldRun("20260219_000000", "e", good=True, size=10),
 ]
 
 
@@ -40,13 +40,15 @@ RUNS = [
 )
 def test_which_go(bounds: dict[str, Any], gone: str) -> None:
     wanted = Retention(**{"keep": None, "failures": None, "count": None, "size": None, **bounds})
-    assert "".join(run.place for run in chosen(RUNS, wanted, NOW)) == gone
+    assert "".join(run.folder for run in select(RUNS, wanted, NOW)) == gone
 
 
-def test_failures_stay_longer_unless_told() -> None:
-    assert retention({}) == Retention(90 * DAY, 180 * DAY, None, None)
-    assert retention({"retention": {"keep": "none", "failures": "1d"}}).keep is None
-    assert retention({"retention": {"keep": "2d", "count": 5, "size": "1kB"}}) == Retention(2 * DAY, 4 * DAY, 5, 1000)
+def test_failures_are_kept_longer_by_default() -> None:
+    assert read_retention({}) == Retention(90 * DAY, 180 * DAY, None, None)
+    assert read_retention({"retention": {"keep": "none", "failures": "1d"}}).keep is None
+    assert read_retention({"retention": {"keep": "2d", "count": 5, "size": "1kB"}}) == Retention(
+        2 * DAY, 4 * DAY, 5, 1000
+    )
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def test_what_was_not_reported_stays(kept_one: Project) -> None:
     assert not list((kept_one.root / "logs" / "live").iterdir())
 
 
-def test_what_lives_stays(kept_one: Project) -> None:
+def test_a_live_run_is_kept(kept_one: Project) -> None:
     import fcntl
 
     first = kept_one.folders()[0]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.history.triage import failures, limits
+from runner.history.findings import failures, limits
 from tests.doubles.ntfy import Ntfy
 from tests.helpers import AGENTS, DOUBLE, wait_until
 from tests.history.test_history import check, words
@@ -50,7 +50,7 @@ def night(project: Project) -> Project:
 
 
 def spend(night: Project) -> None:
-    """In the order in which nobody would want to read them."""
+    """In the least useful order."""
     assert night("run", "crash", "free").returncode == 1
     assert night("run", "slow", "free", "--timeout", "0.5s").returncode == 11
     assert night("run", "spent", "free").returncode == 10
@@ -90,7 +90,7 @@ def test_each_situation_is_found_and_explained(night: Project) -> None:
         assert explained in words(folder.read_text())
 
 
-def test_a_run_that_nobody_closed_comes_first(night: Project) -> None:
+def test_a_run_that_was_not_closed_comes_first(night: Project) -> None:
     night("run", "removed", "free")
     run = night.start("run", "double", "free", "--var", "mode=hang", env={"RUNNER_NTFY_TOPIC": ""})
     while not list((night.root / "logs").glob("free/double/*/stdout.log")):
@@ -137,7 +137,7 @@ notify:
 
 
 @pytest.fixture
-def told(project: Project) -> Iterator[tuple[Project, Ntfy]]:
+def reported(project: Project) -> Iterator[tuple[Project, Ntfy]]:
     """A project whose messages go to a server."""
     project.write("tasks.yaml", (project.root / "tasks.yaml").read_text() + NOTIFY)
     with Ntfy() as server:
@@ -152,9 +152,9 @@ def messages(project: Project) -> list[tuple[str, bool]]:
     ]
 
 
-def test_undelivered_messages(told: tuple[Project, Ntfy]) -> None:
+def test_undelivered_messages(reported: tuple[Project, Ntfy]) -> None:
     """A server that refuses makes dead letters; one that fails makes messages wait."""
-    project, server = told
+    project, server = reported
     server.mode = "forbidden"
     project("run", "double", "free")
     assert messages(project) == [("1 dead letter, no retry will d", True)]
@@ -170,8 +170,8 @@ def test_undelivered_messages(told: tuple[Project, Ntfy]) -> None:
     assert messages(project)[1] == ("1 record wait for a message th", True)
 
 
-def test_what_the_server_does_not_hold(told: tuple[Project, Ntfy]) -> None:
-    project, server = told
+def test_what_the_server_does_not_hold(reported: tuple[Project, Ntfy]) -> None:
+    project, server = reported
     project("run", "double", "free")
     project("run", "double", "free")
     assert project("triage").returncode == 0
@@ -195,7 +195,7 @@ def entry(run_id: str, agent: str, reason: str | None, **more: Any) -> dict[str,
     }
 
 
-def test_what_went_well_since_needs_nobody() -> None:
+def test_after_a_success_no_person_is_needed() -> None:
     good, bad = entry("2", "a", None), entry("1", "a", "timeout")
     assert [finding.person for finding in failures([good, bad], 0)] == [False]
     assert [finding.person for finding in failures([entry("3", "a", "timeout"), good, bad], 0)] == [True]
@@ -208,7 +208,7 @@ def test_the_last_success_counts() -> None:
 
 
 @pytest.mark.parametrize(("reason", "number"), [("busy", 0), ("cooldown", 0), ("preflight", 1)])
-def test_what_was_skipped_for_a_while_is_no_failure(reason: str, number: int) -> None:
+def test_what_was_skipped_for_a_while_is_not_a_failure(reason: str, number: int) -> None:
     skipped = {**entry("1", "a", reason), "status": "skipped", "exit_code": 12}
     assert len(failures([skipped], 0)) == number
 
@@ -218,7 +218,7 @@ def test_of_the_same_class_the_most_frequent_comes_first() -> None:
     assert [(finding.agent, finding.count) for finding in failures(rows, 0)] == [("b", 2), ("a", 1)]
 
 
-def test_a_run_that_lives_is_fine(project: Project) -> None:
+def test_a_live_run_is_fine(project: Project) -> None:
     project("run", "double", "free")
     run = project.start("run", "double", "free", "--var", "mode=hang")
     wait_until(lambda: len(project.folders()) == 2 and (project.folders()[-1] / "transcript.log").exists())
@@ -231,7 +231,7 @@ def test_a_run_that_lives_is_fine(project: Project) -> None:
     assert found["text"].endswith(", 1 running now")
 
 
-def test_a_limit_with_a_reset_needs_nobody_until_then() -> None:
+def test_a_limit_with_a_reset_needs_no_person_until_then() -> None:
     met = [entry("1", "a", "rate_limit", retry_at="1970-01-01T01:00:00.000Z")]
     assert [finding.person for finding in failures(met, 0)] == [False]
     assert [finding.person for finding in failures(met, 7200)] == [True]

@@ -393,7 +393,7 @@ def test_a_prompt_as_one_string() -> None:
     assert server.prompts == ["Say hello."]
 
 
-def test_counting_tokens_is_no_call() -> None:
+def test_counting_tokens_is_not_a_call() -> None:
     body = json.dumps({"contents": [{"parts": [{"text": "one two three"}]}]}).encode()
     with ModelServer("hang") as server:
         answer = request(server, "POST", f"/v1beta/models/{MODEL}:countTokens", body)[2]

@@ -236,7 +236,7 @@ def test_closing_ends_a_silent_call_at_once() -> None:
     assert outcome
 
 
-def test_what_is_no_model_call_is_answered_and_not_counted_as_one() -> None:
+def test_other_requests_are_answered_and_not_counted_as_calls() -> None:
     count = json.dumps(
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "one two three"}]}]}
     ).encode()
@@ -255,7 +255,7 @@ def test_what_is_no_model_call_is_answered_and_not_counted_as_one() -> None:
 
 
 @pytest.mark.parametrize("body", [b"no json", b"[]", b"\xff"])
-def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(body: bytes) -> None:
     with ModelServer("hello") as server:
         assert request(server, "POST", "/v1/messages", body)[0] == 400
     assert server.calls == []

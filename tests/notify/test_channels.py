@@ -18,7 +18,7 @@ import pytest
 
 from runner.notify import channels
 from runner.notify.channels.base import Failed, Message, Sent
-from runner.notify.channels.cut import cut_line, cut_text
+from runner.notify.channels.truncate import truncate_line, truncate_text
 from runner.values import replace
 from tests.doubles.ntfy import Ntfy
 
@@ -143,7 +143,7 @@ def test_retry_after(server: Ntfy, header: str, expected: float | None) -> None:
     assert failed.retry_after == expected
 
 
-def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
+def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
     with Ntfy(tls=tmp_path) as server:
         failed = timed("ntfy", target(server))
 
@@ -176,7 +176,7 @@ def test_a_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_name_server_that_hangs_is_given_up_for_good(server: Ntfy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And when the name comes at last, nothing is sent: somebody else sends the message by then."""
+    """And when the name is resolved at last, nothing is sent: another process may have sent the message by then."""
     answered, done = threading.Event(), threading.Event()
     real = socket.getaddrinfo
 
@@ -206,10 +206,10 @@ def test_a_name_server_that_hangs_is_given_up_for_good(server: Ntfy, monkeypatch
         ({"topic": ""}, True, "no topic"),
         ({"topic": "zwei Wörter"}, True, "1 to 64"),
         ({"topic": "a/../b"}, True, "1 to 64"),
-        ({"url": "ftp://example.invalid"}, True, "no http or https address"),
-        ({"url": "ntfy.sh"}, True, "no http or https address"),
-        ({"url": None}, True, "no http or https address"),
-        ({"url": "http://[broken"}, True, "no http or https address"),
+        ({"url": "ftp://example.invalid"}, True, "not an http or https address"),
+        ({"url": "ntfy.sh"}, True, "not an http or https address"),
+        ({"url": None}, True, "not an http or https address"),
+        ({"url": "http://[broken"}, True, "not an http or https address"),
         ({"url": "http://127.0.0.1:99999"}, False, "cannot reach"),
         ({"token_env": "GONE"}, False, "the variable GONE is not set"),
         ({"user_env": "ME", "password_env": "GONE"}, False, "the variable GONE is not set"),
@@ -309,7 +309,7 @@ def test_a_message_id_of_other_characters_still_is_a_sequence(server: Ntfy) -> N
 def test_a_cut_never_splits_a_character(unit: str) -> None:
     for offset in range(8):
         for limit in (64, 65, 66, 67):
-            cut = cut_text("." * offset + unit * 100, limit)
+            cut = truncate_text("." * offset + unit * 100, limit)
 
             assert len(cut.encode()) <= limit
             assert cut.endswith("\n…")
@@ -336,13 +336,13 @@ def test_a_cut_never_splits_a_character(unit: str) -> None:
     ],
 )
 def test_where_a_text_is_cut(text: str, limit: int, expected: str) -> None:
-    assert cut_text(text, limit) == expected
+    assert truncate_text(text, limit) == expected
 
 
 def test_where_a_line_is_cut() -> None:
-    assert cut_line("a title of some words", 10) == "a title…"
-    assert cut_line("üüüü", 8) == "üüüü"
-    assert cut_line("üüüüü", 8) == "üü…"
+    assert truncate_line("a title of some words", 10) == "a title…"
+    assert truncate_line("üüüü", 8) == "üüüü"
+    assert truncate_line("üüüüü", 8) == "üü…"
 
 
 def test_history_and_taking_back(server: Ntfy) -> None:

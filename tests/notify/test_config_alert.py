@@ -1,4 +1,4 @@
-"""A configuration that is broken while nobody looks: one message for each content, and what the morning finds."""
+"""A configuration that is broken while nobody watches: one message for each content."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def night(project: Project, server: Ntfy) -> Project:
 
 
 def messages(server: Ntfy) -> list[dict[str, Any]]:
-    """What was told of the configuration, each message once."""
+    """The messages about the configuration, each once."""
     found = [revisions[-1] for revisions in server.delivered(TOPIC).values()]
     return [message for message in found if not message["title"].startswith("double ")]
 
 
-def memory(project: Project) -> Path:
+def last_good(project: Project) -> Path:
     (path,) = (project.home / ".local/state/runner/projects").glob("*.json")
     return path
 
@@ -62,7 +62,7 @@ def append(name: str, text: str) -> Callable[[Project], object]:
     return lambda project: project.write(name, (project.root / name).read_text() + text)
 
 
-def cut(project: Project) -> object:
+def half_written(project: Project) -> object:
     """Half of the file, in the middle of a word."""
     text = (project.root / "tasks.yaml").read_text()
     return project.write("tasks.yaml", text[: text.index("requires_commit") + 5])
@@ -82,7 +82,7 @@ CONFLICT = "<<<<<<< HEAD\nstock: false\n=======\nstock: true\n>>>>>>> theirs\n"
 BREAKS = {
     "an unknown key": (append("agents.yaml", "surprise: 1\n"), "agents.yaml:21:1: surprise: unknown key"),
     "a merge conflict": (write("tasks.yaml", CONFLICT), "tasks.yaml:1:"),
-    "a half-written file": (cut, "tasks.yaml:"),
+    "a half-written file": (half_written, "tasks.yaml:"),
     "a folder": (folder, "agents.yaml: is a folder, expected a file"),
     "a file that cannot be read": (unreadable, "agents.yaml: cannot be read: a loop of symbolic links"),
     "notify itself": (write("tasks.yaml", "notify: {nosuch: 1}\n"), "tasks.yaml:1:"),
@@ -99,14 +99,14 @@ def test_one_message_for_each_content(night: Project, server: Ntfy, name: str) -
     (message,) = messages(server)
     assert (message["title"], message["priority"], message["tags"]) == ("project: configuration broken", 4, ["x"])
     assert message["message"].startswith(place)
-    assert "do: mend it and check with `runner validate`" in message["message"]
+    assert "do: fix it and check with `runner validate`" in message["message"]
     assert f"project: {night.root}" in message["message"]
     assert server.violations == []
     log = (night.home / "run logs" / "runner.log").read_text()
     assert log.count("in the configuration") == 2, "each run that was refused is noted, the heartbeat's minutes are not"
 
 
-def test_a_change_is_told_and_so_is_what_broke_again(night: Project, server: Ntfy) -> None:
+def test_a_change_is_reported_and_so_is_what_broke_again(night: Project, server: Ntfy) -> None:
     good = (night.root / "agents.yaml").read_text()
 
     def meet(text: str) -> int:
@@ -116,7 +116,7 @@ def test_a_change_is_told_and_so_is_what_broke_again(night: Project, server: Ntf
 
     assert [meet(good + "one: 1\n"), meet(good + "one: 1\n"), meet(good + "two: 2\n")] == [1, 1, 2]
     assert [meet(good), meet(good + "two: 2\n"), meet(good + "two: 2\n"), meet(good)] == [2, 3, 3, 3]
-    assert json.loads(memory(night).read_text())["memory"]["told"] == {}
+    assert json.loads(last_good(night).read_text())["memory"]["told"] == {}
 
 
 def test_the_same_content_is_the_same_from_any_folder(night: Project, server: Ntfy) -> None:
@@ -141,7 +141,7 @@ def test_one_pair_is_broken_and_the_rest_is_well(night: Project, server: Ntfy) -
     assert len(messages(server)) == 2
 
 
-def test_a_run_that_was_asked_for_wrongly(night: Project, server: Ntfy) -> None:
+def test_a_run_with_a_wrong_name(night: Project, server: Ntfy) -> None:
     for _ in range(2):
         assert night("run", "dobule", "free").returncode == 2
     (message,) = messages(server)
@@ -150,7 +150,7 @@ def test_a_run_that_was_asked_for_wrongly(night: Project, server: Ntfy) -> None:
 
 
 def test_agents_yaml_is_gone(night: Project, server: Ntfy) -> None:
-    """The stock set takes its place, which may be meant so: it is told, and nothing is refused."""
+    """The stock set takes its place, which may be on purpose: it is reported, and nothing is refused."""
     (night.root / "agents.yaml").rename(night.root / "kept")
     for _ in range(2):
         assert night("heartbeat").returncode == 0
@@ -202,7 +202,7 @@ def test_a_dead_server_only_delays_it(night: Project, server: Ntfy) -> None:
 
 
 def test_without_a_log_folder_it_goes_straight(night: Project, server: Ntfy) -> None:
-    """And is tried again as long as nobody has it."""
+    """And is tried again until it is delivered."""
     append("agents.yaml", "surprise: 1\n")(night)
     shutil.rmtree(night.home / "run logs")
     server.mode = "internal_error"
@@ -214,8 +214,8 @@ def test_without_a_log_folder_it_goes_straight(night: Project, server: Ntfy) -> 
     assert not (night.home / "run logs").exists()
 
 
-def test_what_else_waits_is_looked_after(night: Project, server: Ntfy) -> None:
-    """Messages of runs, while the configuration is broken: nobody else can send them."""
+def test_other_messages_are_sent_as_well(night: Project, server: Ntfy) -> None:
+    """Messages of runs, while the configuration is broken."""
     server.mode = "internal_error"
     night("run", "double", "free")
     append("agents.yaml", "surprise: 1\n")(night)
@@ -225,7 +225,18 @@ def test_what_else_waits_is_looked_after(night: Project, server: Ntfy) -> None:
     assert list((night.home / "run logs/outbox").glob("*.json")) == []
 
 
-def test_the_heartbeat_says_it_once(night: Project) -> None:
+def test_a_refused_run_sends_them_as_well(night: Project, server: Ntfy) -> None:
+    """From the second time on: where cron starts runs and no heartbeat, nothing else would."""
+    server.mode = "internal_error"
+    night("run", "double", "free")
+    append("agents.yaml", "surprise: 1\n")(night)
+    night("run", "double", "free")
+    server.mode = "well"
+    night("run", "double", "free")
+    assert list((night.home / "run logs/outbox").glob("*.json")) == []
+
+
+def test_the_heartbeat_prints_it_once(night: Project) -> None:
     append("agents.yaml", "surprise: 1\n")(night)
     assert ["surprise" in night("heartbeat").stderr for _ in range(3)] == [True, False, False]
 
@@ -250,7 +261,7 @@ def test_a_person_at_a_terminal_accepts_what_is_gone(night: Project, server: Ntf
     assert messages(server) == []
 
 
-def test_triage_says_it_first_and_shows_the_rest(night: Project) -> None:
+def test_triage_shows_it_first_and_shows_the_rest(night: Project) -> None:
     """By the log folder that the settings named when they could be read."""
     night("run", "double", "must_commit")
     append("tasks.yaml", "surprise: 1\n")(night)
@@ -275,40 +286,40 @@ def foreign(path: Path) -> None:
     os.chown(path, 65534, 65534)
 
 
-SPOILED: dict[str, Callable[[Path], object]] = {
+DAMAGED: dict[str, Callable[[Path], object]] = {
     "half": lambda path: path.write_text(path.read_text()[:100]),
     "empty": lambda path: path.write_text(""),
     "no mapping": lambda path: path.write_text("[1]"),
     "another version": lambda path: path.write_text(path.read_text().replace('"version": 1', '"version": 99')),
     "another shape": lambda path: path.write_text(path.read_text().replace('"files": [', '"files": [7, ')),
     "others may write it": lambda path: path.chmod(0o666),
-    "somebody else's": foreign,
+    "another user's": foreign,
     "a link": lambda path: path.symlink_to(path.rename(path.with_name("elsewhere"))),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
 
 
-@pytest.mark.parametrize("name", SPOILED)
-def test_a_spoiled_memory_is_none(night: Project, server: Ntfy, name: str) -> None:
-    """It names programs and servers: what could be somebody else's is not used."""
-    if name == "somebody else's" and os.geteuid() != 0:
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_is_ignored(night: Project, server: Ntfy, name: str) -> None:
+    """It names programs and servers: what another user could have written is not used."""
+    if name == "another user's" and os.geteuid() != 0:
         pytest.skip("only root can give a file away")
-    SPOILED[name](memory(night))
+    DAMAGED[name](last_good(night))
     append("agents.yaml", "surprise: 1\n")(night)
     assert night("run", "double", "free").returncode == 3
     assert messages(server) == []
 
 
 def test_it_is_renewed_by_a_valid_configuration(night: Project, server: Ntfy) -> None:
-    memory(night).write_text("{")
+    last_good(night).write_text("{")
     night("heartbeat")
     append("agents.yaml", "surprise: 1\n")(night)
     night("heartbeat")
     assert len(messages(server)) == 1
 
 
-def test_the_memory_is_private_and_holds_no_secret(night: Project) -> None:
-    path = memory(night)
+def test_the_file_is_private_and_holds_no_secret(night: Project) -> None:
+    path = last_good(night)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert "RUNNER_NTFY_TOKEN" in path.read_text()
@@ -316,13 +327,13 @@ def test_the_memory_is_private_and_holds_no_secret(night: Project) -> None:
 
 
 def test_a_warm_start_writes_nothing(night: Project) -> None:
-    before = memory(night).stat()
+    before = last_good(night).stat()
     night("run", "double", "free")
-    after = memory(night).stat()
+    after = last_good(night).stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
-def test_many_at_once_tell_it_once(night: Project, server: Ntfy) -> None:
+def test_many_at_once_report_it_once(night: Project, server: Ntfy) -> None:
     append("agents.yaml", "surprise: 1\n")(night)
     started = [night.start("run", "double", "free") for _ in range(8)]
     for process in started:

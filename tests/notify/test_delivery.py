@@ -35,7 +35,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Ntfy]:
         yield running
 
 
-def told(project: Project, server: Ntfy, **more: str) -> Project:
+def with_topic(project: Project, server: Ntfy, **more: str) -> Project:
     """The project with a topic on the server."""
     project.write("tasks.yaml", (project.root / "tasks.yaml").read_text() + NOTIFY)
     project.env |= {"RUNNER_NTFY_URL": server.url, "RUNNER_NTFY_TOPIC": TOPIC, "RUNNER_NTFY_TOKEN": "tk_test", **more}
@@ -62,7 +62,7 @@ def delivered(server: Ntfy) -> dict[str, int]:
 def test_a_run_ends_in_one_message(
     project: Project, server: Ntfy, mode: str, code: int, priority: int, tag: str
 ) -> None:
-    done = told(project, server)("run", "double", "free", "--var", f"mode={mode}")
+    done = with_topic(project, server)("run", "double", "free", "--var", f"mode={mode}")
     assert done.returncode == code, done.stderr
     record = project.record()
     assert delivered(server) == {record["run_id"]: 1}
@@ -94,14 +94,14 @@ TEMPORARY = [
 def test_a_server_that_is_not_well_changes_nothing_but_the_time_of_delivery(
     project: Project, server: Ntfy, mode: str
 ) -> None:
-    told(project, server)
+    with_topic(project, server)
     server.mode = mode
     began = time.monotonic()
     done = project("run", "double", "free")
     took = time.monotonic() - began
     record = project.record()
     assert (done.returncode, record["status"]) == (0, "success"), done.stderr
-    # The start of the processes is on top of the budget; a slow machine is no failure of the promise.
+    # The start of the processes is on top of the budget; a slow machine does not break the promise.
     assert took < BUDGET + 5
     assert record["notification"]["state"] == "pending"
     assert outbox(project) == [f"{record['run_id']}.json"]
@@ -127,7 +127,7 @@ def _forget_retry_after(project: Project) -> None:
 
 
 def test_retry_after_is_honoured(project: Project, server: Ntfy) -> None:
-    told(project, server)
+    with_topic(project, server)
     server.mode = "limited"
     project("run", "double", "free")
     server.mode = "well"
@@ -137,7 +137,7 @@ def test_retry_after_is_honoured(project: Project, server: Ntfy) -> None:
 
 @pytest.mark.parametrize("mode", ["unauthorized", "forbidden", "not_found", "too_large"])
 def test_what_no_retry_will_deliver_is_kept_and_shown(project: Project, server: Ntfy, mode: str) -> None:
-    told(project, server)
+    with_topic(project, server)
     server.mode = mode
     done = project("run", "double", "free")
     record = project.record()
@@ -150,8 +150,8 @@ def test_what_no_retry_will_deliver_is_kept_and_shown(project: Project, server: 
     assert len(server.requests) == asked
 
 
-def test_dns_that_is_dead_and_a_certificate_of_nobody(project: Project, server: Ntfy, tmp_path: Path) -> None:
-    told(project, server, RUNNER_NTFY_URL="http://no-such-host.invalid")
+def test_dns_that_is_dead_and_a_certificate_that_is_not_trusted(project: Project, server: Ntfy, tmp_path: Path) -> None:
+    with_topic(project, server, RUNNER_NTFY_URL="http://no-such-host.invalid")
     assert project("run", "double", "free").returncode == 0
     (tmp_path / "tls").mkdir()
     with Ntfy(token="tk_test", tls=tmp_path / "tls") as secured:
@@ -161,7 +161,7 @@ def test_dns_that_is_dead_and_a_certificate_of_nobody(project: Project, server: 
 
 
 def test_a_missing_token_keeps_the_message(project: Project, server: Ntfy) -> None:
-    told(project, server)
+    with_topic(project, server)
     del project.env["RUNNER_NTFY_TOKEN"]
     project("run", "double", "free")
     assert "RUNNER_NTFY_TOKEN" in project.record()["notification"]["last_error"]
@@ -180,7 +180,7 @@ def test_a_topic_is_enough_and_a_token_is_used(stock_project: Project, token: st
         assert delivered(server) == {stock_project.record()["run_id"]: 1}
 
 
-def test_no_topic_is_said_once_and_fails_nothing(project: Project) -> None:
+def test_no_topic_is_printed_once_and_fails_nothing(project: Project) -> None:
     done = project("run", "double", "free")
     assert done.returncode == 0
     assert done.stdout.count("no channel is configured") == 1
@@ -188,8 +188,8 @@ def test_no_topic_is_said_once_and_fails_nothing(project: Project) -> None:
     assert not (project.root / "logs" / "outbox").exists()
 
 
-def test_a_killed_run_is_closed_and_told_by_whoever_comes_next(project: Project, server: Ntfy) -> None:
-    told(project, server)
+def test_a_killed_run_is_closed_and_reported_by_the_next_command(project: Project, server: Ntfy) -> None:
+    with_topic(project, server)
     process = project.start("run", "double", "free", "--var", "mode=hang")
     _wait(lambda: any(path.stat().st_size for path in project.root.glob("logs/*/*/*/stdout.log")))
     kill_both(process)
@@ -218,7 +218,7 @@ def _wait(condition: object, limit: float = 20) -> None:
 
 def test_fifty_runs_at_once_on_fifty_repositories(tmp_path: Path, server: Ntfy) -> None:
     """The server takes 60 requests and then one in five seconds."""
-    projects = [told(make_project(tmp_path / str(number)), server) for number in range(50)]
+    projects = [with_topic(make_project(tmp_path / str(number)), server) for number in range(50)]
     with ThreadPoolExecutor(8) as pool:
         codes = list(pool.map(lambda project: project("run", "double", "free").returncode, projects))
     assert codes == [0] * 50
@@ -227,8 +227,8 @@ def test_fifty_runs_at_once_on_fifty_repositories(tmp_path: Path, server: Ntfy) 
     assert [outbox(project) for project in projects] == [[]] * 50
 
 
-def test_several_who_flush_send_each_message_once(project: Project, server: Ntfy) -> None:
-    told(project, server)
+def test_several_flushes_send_each_message_once(project: Project, server: Ntfy) -> None:
+    with_topic(project, server)
     server.mode = "refused"
     for _ in range(5):
         project("run", "double", "free")
@@ -248,7 +248,7 @@ def test_kill_at_random_moments_of_the_sending(project: Project, server: Ntfy) -
     """`kill -9` while a message is sent; .ci/run does it 200 times."""
     import random
 
-    told(project, server)
+    with_topic(project, server)
     chance = random.Random(20261122)
     for _ in range(KILLS):
         count = len(project.folders())
@@ -272,7 +272,7 @@ def test_kill_at_random_moments_of_the_sending(project: Project, server: Ntfy) -
 
 @pytest.mark.parametrize("text", ["{{ '" + "\U0001f642" * 3000 + "' }}", "é" * 5000])
 def test_long_and_non_ascii_replies_fit(project: Project, server: Ntfy, text: str) -> None:
-    told(project, server)
+    with_topic(project, server)
     project.write(
         "agents.yaml", "stock: false\nagents:\n  echo: {binary: cat, argv: [], stdin: '{{ prompt }}', parser: text}\n"
     )
@@ -283,8 +283,8 @@ def test_long_and_non_ascii_replies_fit(project: Project, server: Ntfy, text: st
     assert len(revisions[0]["message"].encode()) <= 4096
 
 
-def test_equal_failures_are_folded_and_the_recovery_is_told(project: Project, server: Ntfy) -> None:
-    told(project, server)
+def test_equal_failures_are_folded_and_the_recovery_is_reported(project: Project, server: Ntfy) -> None:
+    with_topic(project, server)
     project.write("tasks.yaml", (project.root / "tasks.yaml").read_text() + "  fold_after: 2\n")
     for mode in ["silent"] * 4 + ["hello"]:
         project("run", "double", "free", "--var", f"mode={mode}")
@@ -296,7 +296,7 @@ def test_equal_failures_are_folded_and_the_recovery_is_told(project: Project, se
 
 
 def test_a_second_channel_for_failures(project: Project, server: Ntfy) -> None:
-    told(project, server)
+    with_topic(project, server)
     command = "  failures:\n    command: {argv: [sh, -c, 'cat >> heard']}\n"
     project.write("tasks.yaml", (project.root / "tasks.yaml").read_text() + command)
     project("run", "double", "free")
@@ -305,8 +305,8 @@ def test_a_second_channel_for_failures(project: Project, server: Ntfy) -> None:
     assert (project.root / "heard").read_text().count("no_output") == 1
 
 
-def test_a_skip_that_needs_somebody_is_told_once_until_it_changes(project: Project, server: Ntfy) -> None:
-    told(project, server)
+def test_a_skip_that_needs_a_person_is_reported_once_until_it_changes(project: Project, server: Ntfy) -> None:
+    with_topic(project, server)
     agent = "stock: false\nagents:\n  keyed: {{binary: 'true', argv: [], parser: text, requires: {{env: [{name}]}}}}\n"
     for name in ("FIRST", "FIRST", "OTHER"):
         project.write("agents.yaml", agent.format(name=name))
@@ -318,7 +318,7 @@ def test_a_skip_that_needs_somebody_is_told_once_until_it_changes(project: Proje
 
 
 def test_the_dead_mans_message_waits_at_the_server_and_is_replaced(project: Project, server: Ntfy) -> None:
-    told(project, server)
+    with_topic(project, server)
     project.write("tasks.yaml", (project.root / "tasks.yaml").read_text() + "  dead_man: true\n")
     process = project.start("run", "double", "free", "--var", "mode=hang", "--timeout", "20s")
     server.wait_for(1)
@@ -332,8 +332,8 @@ def test_the_dead_mans_message_waits_at_the_server_and_is_replaced(project: Proj
     assert "interrupted" in revisions[-1]["title"]
 
 
-def test_a_week_of_outage_is_folded_into_a_summary(project: Project, server: Ntfy) -> None:
-    told(project, server)
+def test_a_week_of_outage_becomes_one_digest(project: Project, server: Ntfy) -> None:
+    with_topic(project, server)
     server.mode = "refused"
     project("run", "double", "free")
     (name,) = outbox(project)
@@ -354,14 +354,14 @@ def test_a_week_of_outage_is_folded_into_a_summary(project: Project, server: Ntf
 
 
 def test_history_asks_the_server(project: Project, server: Ntfy) -> None:
-    told(project, server)
+    with_topic(project, server)
     project("run", "double", "free")
     done = project("notify", "history", "--since", "1h")
     assert (done.returncode, done.stdout.count("double free: success")) == (0, 1), done.stderr
 
 
 def test_the_channels_can_be_tested(project: Project, server: Ntfy) -> None:
-    told(project, server)
+    with_topic(project, server)
     assert project("notify", "test").stdout == "ntfy runs: sent\n"
     server.mode = "forbidden"
     done = project("notify", "test")
@@ -370,7 +370,7 @@ def test_the_channels_can_be_tested(project: Project, server: Ntfy) -> None:
 
 
 def test_a_damaged_record_is_left_as_it_is(project: Project, server: Ntfy) -> None:
-    told(project, server)
+    with_topic(project, server)
     process = project.start("run", "double", "free", "--var", "mode=hang")
     _wait(lambda: any(path.stat().st_size for path in project.root.glob("logs/*/*/*/stdout.log")))
     kill_both(process)

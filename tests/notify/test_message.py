@@ -1,4 +1,4 @@
-"""What a message says: enough to decide at once what to do, and nothing that must not leave the machine."""
+"""What a message says: enough to decide at once what to do, and nothing that must stay on the machine."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from runner.notify.channels.cut import cut_text
-from runner.notify.message import folded_message, run_message, unended_message
+from runner.notify.channels.truncate import truncate_text
+from runner.notify.message import digest_message, run_message, unfinished_message
 from runner.reasons import REASONS
 from runner.values import asdict
 
@@ -218,7 +218,7 @@ def test_no_token_leaves_in_any_part(change: dict[str, Any]) -> None:
 def test_the_message_written_before_the_agent_starts() -> None:
     running = {**RECORD, "status": "running", "reason": None, "error": None, "elapsed_seconds": None}
 
-    message = unended_message(running, "logs/x", {"click": "https://example.invalid"}, "20m")
+    message = unfinished_message(running, "logs/x", {"click": "https://example.invalid"}, "20m")
 
     assert message.title == "double document_coverage: did not end"
     assert message.body.startswith("run 20260219_175043 did not end: it began at 2026-02-19T17:50:43.000Z")
@@ -239,7 +239,7 @@ def test_the_message_written_before_the_agent_starts() -> None:
     ],
 )
 def test_a_week_of_outage_in_one_message(counts: dict[str, int], title: str, tag: str, priority: int) -> None:
-    message = folded_message("folded_1", counts, "2026-02-12T00:00:00Z", "2026-02-19T00:00:00Z", {})
+    message = digest_message("folded_1", counts, "2026-02-12T00:00:00Z", "2026-02-19T00:00:00Z")
 
     assert (message.title, message.tags, message.priority) == (title, (tag,), priority)
     assert message.message_id == "folded_1"
@@ -254,7 +254,7 @@ def test_the_important_lines_survive_the_cut() -> None:
         body = run_message({**SUCCESS, "text": text}, "/logs/x", {}).body
         assert len(body.encode()) > 4096
 
-        cut = cut_text(body, 4096)
+        cut = truncate_text(body, 4096)
 
         assert 4096 - 1200 < len(cut.encode()) <= 4096
         assert cut.startswith("success: the run succeeded\nrun: 20260219_175043")

@@ -1,4 +1,4 @@
-"""Who hears of a run, and how loudly: a pure table."""
+"""Where the message of a run goes, and with what priority: a pure table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from runner.notify.policy import Policy, Quiet, Streak, decide, read_policy
+from runner.notify.policy import Policy, Quiet, Streak, read_policy, route
 from runner.template import TemplateError
 
 NTFY = {"kind": "ntfy", "url": "https://ntfy.example", "topic": "t"}
@@ -55,18 +55,18 @@ def test_decisions(
     note: str | None,
     priority: int | None,
 ) -> None:
-    decision = decide(policy, record(status, reason), before, NOW)
-    assert (len(decision.targets), decision.priority) == (targets, priority)
-    assert (decision.note is None) == (note is None)
-    assert note is None or (decision.note or "").startswith(note)
+    found = route(policy, record(status, reason), before, NOW)
+    assert (len(found.targets), found.priority) == (targets, priority)
+    assert (found.note is None) == (note is None)
+    assert note is None or (found.note or "").startswith(note)
 
 
 @pytest.mark.parametrize(
     ("reason", "when", "priority"),
     [("auth", NOW, 4), ("auth", NIGHT, 2), ("lost", NIGHT, 5), (None, NIGHT, 2), ("rate_limit", NIGHT, 2)],
 )
-def test_quiet_hours_take_the_sound_away(reason: str | None, when: float, priority: int) -> None:
-    assert decide(QUIET, record("failed", reason), Streak(), when).priority == priority
+def test_quiet_hours_lower_the_priority(reason: str | None, when: float, priority: int) -> None:
+    assert route(QUIET, record("failed", reason), Streak(), when).priority == priority
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_quiet_hours_take_the_sound_away(reason: str | None, when: float, priori
 def test_quiet_hours_may_span_midnight(begin: int, end: int, hour: int, quiet: bool) -> None:
     policy = Policy(targets=(NTFY,), quiet=Quiet(begin * 60, end * 60, "UTC"))
     when = datetime(2026, 3, 1, hour, 0, tzinfo=ZoneInfo("UTC")).timestamp()
-    assert decide(policy, record("failed", "auth"), Streak(), when).priority == (2 if quiet else 4)
+    assert route(policy, record("failed", "auth"), Streak(), when).priority == (2 if quiet else 4)
 
 
 SECTION = {
@@ -105,7 +105,7 @@ SECTION = {
 def test_a_channel_counts_when_it_is_configured(
     environ: dict[str, str], task: dict[str, object], kinds: list[str]
 ) -> None:
-    assert [target["kind"] for target in read_policy(SECTION, task, environ).everything] == kinds
+    assert [target["kind"] for target in read_policy(SECTION, task, environ).all_targets] == kinds
 
 
 def test_targets_hold_the_names_of_secrets_and_not_their_values() -> None:

@@ -116,7 +116,7 @@ JSON = [(recording, row) for recording, row in ALL if not recording.parser.endsw
 
 
 @pytest.mark.parametrize("recording", [recording for recording, _ in JSON], ids=str)
-def test_an_output_that_is_cut_short_is_no_success(recording: Recording) -> None:
+def test_an_output_that_is_cut_short_is_not_a_success(recording: Recording) -> None:
     """At every line and at 200 other bytes before the last of the terminal event, with the best of exit codes."""
     stdout, stderr = recording.stdout, recording.stderr
     end = len(stdout.rstrip())
@@ -167,7 +167,7 @@ def test_the_needles_make_no_difference(recording: Recording) -> None:
 GOOD_ALL_THE_SAME = ("mention", "flaky", "planwarn", "toolfail")
 
 
-def test_what_only_looks_like_a_failure_is_none() -> None:
+def test_what_only_looks_like_a_failure_is_not_one() -> None:
     rows = [row for _, row in ALL if row.scenario.split("-")[0] in GOOD_ALL_THE_SAME]
 
     assert len(rows) > 20

@@ -1,4 +1,4 @@
-"""Recordings as other versions might have printed them: what is not told stays unknown, and the verdict stays right."""
+"""Recordings as other versions might have printed them: what is missing stays unknown, and the verdict stays right."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.model import Skip
+from runner.model import Skipped
 from runner.reasons import REASONS
 from runner.records.folder import Logs
 from runner.run import cooldown
@@ -126,7 +126,7 @@ def test_a_damaged_file_is_no_cooldown(logs: Logs, text: str) -> None:
     with open(path, "w", errors="surrogateescape") as file:
         file.write(text)
     assert cooldown.read(logs, "a") is None
-    assert cooldown.admit(logs, "a", NOW) is None
+    assert cooldown.probe(logs, "a", NOW) is None
     cooldown.settle(logs, closed("auth"), NOW)
     assert cooldown.read(logs, "a") is not None
 
@@ -157,20 +157,19 @@ def test_a_folder_that_is_a_link_is_not_written(logs: Logs, tmp_path: Path) -> N
 def test_one_probe_at_a_time(logs: Logs) -> None:
     cooldown.settle(logs, closed("auth"), NOW)
     later = NOW + HOUR
-    left_alone = cooldown.admit(logs, "a", later - 1)
-    assert isinstance(left_alone, Skip)
-    assert left_alone.reason == "cooldown"
-    probe = cooldown.admit(logs, "a", later)
+    with pytest.raises(Skipped) as left_alone:
+        cooldown.probe(logs, "a", later - 1)
+    assert left_alone.value.skip.reason == "cooldown"
+    probe = cooldown.probe(logs, "a", later)
     assert isinstance(probe, cooldown.Probe)
-    second = cooldown.admit(logs, "a", later)
-    assert isinstance(second, Skip)
-    assert "a run that tries it goes on" in second.message
+    with pytest.raises(Skipped, match="a run that tries it goes on"):
+        cooldown.probe(logs, "a", later)
     probe.close()
-    again = cooldown.admit(logs, "a", later)
+    again = cooldown.probe(logs, "a", later)
     assert isinstance(again, cooldown.Probe), "one that said nothing leaves the question to the next"
     again.close()
     cooldown.settle(logs, closed(None), later)
-    assert cooldown.admit(logs, "a", later) is None
+    assert cooldown.probe(logs, "a", later) is None
     assert os.listdir(logs.path("state", "cooldowns")) == []
 
 
@@ -319,7 +318,7 @@ def test_an_agent_in_cooldown_is_one_finding(project: Project) -> None:
 def test_clear(project: Project) -> None:
     script(project, one=failing("auth"), two=answering("done"))
     nothing = project("agents", "clear", "one")
-    assert (nothing.returncode, nothing.stdout) == (0, "nothing to clear: one is in no cooldown\n")
+    assert (nothing.returncode, nothing.stdout) == (0, "nothing to clear: one is not in cooldown\n")
     project("run", "one", "free")
     assert project("run", "one", "free", "--unattended").returncode == 12
     done = project("agents", "clear", "one")

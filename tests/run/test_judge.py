@@ -114,7 +114,7 @@ ROWS: list[tuple[Expectations, Outcome, Reply, Changes, str | None, str | None]]
     (COMMIT, OK, GOOD, BOTH, None, None),
     (COMMIT, OK, GOOD, DIRTY, "uncommitted_changes", "not committed: a.txt"),
     (COMMIT, OK, GOOD, CLEAN, "no_commits", "the task requires a commit and there is none"),
-    (COMMIT, OK, GOOD, NO_GIT, "no_commits", "the task requires a commit, and this is no git checkout"),
+    (COMMIT, OK, GOOD, NO_GIT, "no_commits", "the task requires a commit, and this is not a git checkout"),
     (COMMIT, OK, NOTHING, CLEAN, "no_commits", "the task requires a commit and there is none"),
     (COMMIT_OR_NOTHING, OK, NOTHING, CLEAN, "nothing_to_do", None),
     (COMMIT_OR_NOTHING, OK, NOTHING, DIRTY, "nothing_to_do", None),

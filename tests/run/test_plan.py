@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fnmatch
 from typing import Any
 
 import pytest
 
-from runner.checkout import Places
 from runner.errors import UsageError
-from runner.model import Invocation, Request, Skip
-from runner.run.plan import Entries, TemplateFaultError, World, plan
+from runner.git import Places
+from runner.model import Invocation, Request, Skipped
+from runner.run.plan import Entries, TemplateFaultError, _matcher, plan
+from runner.run.site import World
 
 AGENT = {
     "binary": "tool",
@@ -31,7 +33,7 @@ def made(
     settings: dict[str, Any] | None = None,
     prompt: str = "Do it.",
     **request: Any,
-) -> Invocation | Skip:
+) -> Invocation:
     world = World(
         {"PATH": "/bin", "HOME": "/home/u", **(environ or {})},
         "/p",
@@ -134,10 +136,10 @@ def test_the_watch_thresholds() -> None:
     ],
 )
 def test_what_is_missing_skips(agent: dict[str, Any], task: dict[str, Any], part: str) -> None:
-    planned = made(agent, task)
-    assert isinstance(planned, Skip)
-    assert planned.reason == "missing_requirement"
-    assert part in planned.message
+    with pytest.raises(Skipped) as skipped:
+        made(agent, task)
+    assert skipped.value.skip.reason == "missing_requirement"
+    assert part in skipped.value.skip.message
 
 
 def test_templates_see_everything_of_the_run() -> None:
@@ -221,3 +223,14 @@ def test_a_fault_in_a_sandbox_has_its_place() -> None:
 def test_without_a_sandbox_there_is_no_prefix() -> None:
     planned = invocation({"state": ["~/.tool/"]})
     assert (planned.wrapped, planned.folders, planned.argv[0]) == (0, (), "tool")
+
+
+@pytest.mark.parametrize(
+    "globs", [["A"], ["A*"], ["*_Z"], ["*"], ["A?C", "X"], ["[AB]C*"], ["A*C*"], ["a", "A*", "*_proxy"], []]
+)
+def test_globs_match_as_fnmatch_does(globs: list[str]) -> None:
+    names = ("", "A", "AB", "ABC", "AXC", "BC", "BCD", "X_Z", "_Z", "a", "http_proxy", "*", "A*", "[AB]C")
+    matches = _matcher(globs)
+    assert [name for name in names if matches(name)] == [
+        name for name in names if any(fnmatch.fnmatchcase(name, glob) for glob in globs)
+    ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.text import steady
+from runner.text import mask_volatile
 from tests.doubles.ntfy import Ntfy
 from tests.helpers import answering, kill_both, notifying, processes_with, script, starts, wait_until
 from tests.run.test_retry import lines
@@ -195,7 +195,7 @@ def test_one_message_until_it_changes(project: Project) -> None:
     ],
 )
 def test_what_is_no_change(one: str, other: str, same: bool) -> None:
-    assert (steady(one) == steady(other)) == same
+    assert (mask_volatile(one) == mask_volatile(other)) == same
 
 
 def test_a_secret_is_masked(project: Project) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from runner.reasons import REASONS
 from runner.run.progress import count_down
-from runner.run.retry import Next, Retry, chain_of, following, read_retry
+from runner.run.retry import NextAttempt, Retry, chain_of, next_attempt, read_retry
 from runner.text import rfc3339
 from tests.doubles.ntfy import Ntfy
 from tests.helpers import answering, failing, notifying, script, starts, wait_until
@@ -34,8 +34,8 @@ def record(agent: str, reason: str | None, retry_in: float | None = None) -> dic
 
 @pytest.mark.parametrize("reason", [None, *REASONS])
 def test_the_next_agent_tries_where_the_table_says_so(reason: str | None) -> None:
-    found = following(("a", "b"), Retry(), [record("a", reason)], NOW, 0.5)
-    assert found == (Next("b") if reason in HELPED else None)
+    found = next_attempt(("a", "b"), Retry(), [record("a", reason)], NOW, 0.5)
+    assert found == (NextAttempt("b") if reason in HELPED else None)
 
 
 RETRY = Retry(count=2, wait=30.0)
@@ -46,38 +46,40 @@ LIMITED = Retry(count=1, classes=frozenset({"usage_limit"}), wait="reset", longe
     ("retry", "before", "expected"),
     [
         # The same agent first, as often as `count` says, then the next one.
-        (RETRY, [("a", "network", None)], Next("a", 30.0, again=True)),
-        (RETRY, [("a", "network", None)] * 2, Next("a", 30.0, again=True)),
-        (RETRY, [("a", "network", None)] * 3, Next("b")),
-        (RETRY, [*[("a", "network", None)] * 3, ("b", "server", None)], Next("b", 30.0, again=True)),
+        (RETRY, [("a", "network", None)], NextAttempt("a", 30.0, again=True)),
+        (RETRY, [("a", "network", None)] * 2, NextAttempt("a", 30.0, again=True)),
+        (RETRY, [("a", "network", None)] * 3, NextAttempt("b")),
+        (RETRY, [*[("a", "network", None)] * 3, ("b", "server", None)], NextAttempt("b", 30.0, again=True)),
         (RETRY, [*[("a", "network", None)] * 3, *[("b", "server", None)] * 3], None),
         (RETRY, [("a", "network", None), ("a", None, None)], None),
         # Only the classes that were asked for; a failed task is never given to another agent.
-        (RETRY, [("a", "usage_limit", None)], Next("b")),
+        (RETRY, [("a", "usage_limit", None)], NextAttempt("b")),
         (RETRY, [("a", "no_commits", None)], None),
-        (Retry(1, frozenset({"refusal"}), 5.0), [("a", "refusal", None)], Next("a", 5.0, again=True)),
+        (Retry(1, frozenset({"refusal"}), 5.0), [("a", "refusal", None)], NextAttempt("a", 5.0, again=True)),
         (Retry(1, frozenset({"refusal"}), 5.0), [("a", "refusal", None)] * 2, None),
         # No try before an announced reset, and none where that is too far.
-        (LIMITED, [("a", "usage_limit", 7200.0)], Next("a", 7200.0, again=True)),
-        (LIMITED, [("a", "usage_limit", 4 * 3600.0)], Next("b")),
-        (RETRY, [("a", "rate_limit", 45.0)], Next("a", 45.0, again=True)),
-        (RETRY, [("a", "rate_limit", 7200.0)], Next("b")),
-        (RETRY, [("a", "rate_limit", -5.0)], Next("a", 30.0, again=True)),
+        (LIMITED, [("a", "usage_limit", 7200.0)], NextAttempt("a", 7200.0, again=True)),
+        (LIMITED, [("a", "usage_limit", 4 * 3600.0)], NextAttempt("b")),
+        (RETRY, [("a", "rate_limit", 45.0)], NextAttempt("a", 45.0, again=True)),
+        (RETRY, [("a", "rate_limit", 7200.0)], NextAttempt("b")),
+        (RETRY, [("a", "rate_limit", -5.0)], NextAttempt("a", 30.0, again=True)),
         # Backoff doubles, spread by chance, and has an end; where a reset is asked for and unknown, too.
-        (Retry(9), [("a", "server", None)], Next("a", 15.0, again=True)),
-        (Retry(9), [("a", "server", None)] * 3, Next("a", 60.0, again=True)),
-        (Retry(20), [("a", "server", None)] * 20, Next("a", 600.0, again=True)),
-        (Retry(9, wait="reset"), [("a", "server", None)] * 2, Next("a", 30.0, again=True)),
-        (Retry(0), [("a", "server", None)], Next("b")),
+        (Retry(9), [("a", "server", None)], NextAttempt("a", 15.0, again=True)),
+        (Retry(9), [("a", "server", None)] * 3, NextAttempt("a", 60.0, again=True)),
+        (Retry(20), [("a", "server", None)] * 20, NextAttempt("a", 600.0, again=True)),
+        (Retry(9, wait="reset"), [("a", "server", None)] * 2, NextAttempt("a", 30.0, again=True)),
+        (Retry(0), [("a", "server", None)], NextAttempt("b")),
     ],
 )
-def test_what_follows(retry: Retry, before: list[tuple[str, str | None, float | None]], expected: Next | None) -> None:
-    assert following(("a", "b"), retry, [record(*one) for one in before], NOW, 0.5) == expected
+def test_what_follows(
+    retry: Retry, before: list[tuple[str, str | None, float | None]], expected: NextAttempt | None
+) -> None:
+    assert next_attempt(("a", "b"), retry, [record(*one) for one in before], NOW, 0.5) == expected
 
 
 @pytest.mark.parametrize(("chance", "wait"), [(0.0, 12.0), (0.5, 15.0), (1.0, 18.0)])
 def test_a_backoff_is_spread(chance: float, wait: float) -> None:
-    found = following(("a",), Retry(1), [record("a", "server")], NOW, chance)
+    found = next_attempt(("a",), Retry(1), [record("a", "server")], NOW, chance)
     assert found is not None
     assert found.wait == pytest.approx(wait)
 

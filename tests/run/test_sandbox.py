@@ -391,7 +391,7 @@ def test_without_any_right(boxed: Project, nobody: dict[str, Any]) -> None:
 def test_doctor_knows_a_kernel_that_forbids_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str | None, advice: str | None
 ) -> None:
-    from runner.doctor import sandbox
+    from runner.doctor import sandbox_check as sandbox
 
     path = tmp_path / "unprivileged_userns_clone"
     if held is not None:

@@ -1,4 +1,4 @@
-"""What the heartbeat keeps of schedules: each step is on the disk before it is done, wherever somebody is ended."""
+"""The state of schedules: each step is on the disk before it is done, wherever a process is killed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runner.notify.policy import Policy
 from runner.records.folder import Logs
 from runner.schedule import dispatch, missed, state
 from runner.schedule.due import Schedule
-from runner.schedule.state import Event, Ledger
+from runner.schedule.state import Event, ScheduleState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,11 +42,11 @@ class Machine:
         assert name == "t"
         self.started.append(os.dup(held))
 
-    def beat(self, minute: float) -> tuple[Ledger, bool]:
-        return dispatch.advance(self.schedule, self.logs, NOON + minute * MINUTE, self.start)
+    def heartbeat(self, minute: float) -> tuple[ScheduleState, bool]:
+        return dispatch.dispatch(self.schedule, self.logs, NOON + minute * MINUTE, self.start)
 
     def run_turns(self, *turns: dict[str, Any]) -> None:
-        """What the occurrence's process notes before it ends."""
+        """Note what the occurrence's process does, and end it."""
         held = self.started.pop()
         occurrence = state.read(self.logs, "t", NOON).occurrence
         assert occurrence
@@ -58,7 +58,7 @@ class Machine:
 @pytest.fixture
 def machine(logs: Logs) -> Machine:
     machine = Machine(logs)
-    assert machine.beat(1) == (state.read(logs, "t", NOON), False)
+    assert machine.heartbeat(1) == (state.read(logs, "t", NOON), False)
     return machine
 
 
@@ -74,36 +74,36 @@ WELL = (turn(0), done(0), turn(1), done(1))
 
 
 def test_an_occurrence_from_its_start_to_its_end(machine: Machine) -> None:
-    found, started = machine.beat(60)
+    found, started = machine.heartbeat(60)
     assert started and found.occurrence and found.occurrence.chains == ("a", "b")
     assert state.lock(machine.logs, "t") is None
-    assert machine.beat(61) == (found, False)
+    assert machine.heartbeat(61) == (found, False)
     machine.run_turns(*WELL)
-    found, started = machine.beat(62)
-    assert (found.occurrence, found.untold, started) == (None, (), False)
-    assert machine.beat(120)[1]
+    found, started = machine.heartbeat(62)
+    assert (found.occurrence, found.unreported, started) == (None, (), False)
+    assert machine.heartbeat(120)[1]
 
 
 def test_busy(machine: Machine) -> None:
-    machine.beat(60)
-    found, started = machine.beat(120)
+    machine.heartbeat(60)
+    found, started = machine.heartbeat(120)
     assert not started
-    assert [(event.kind, event.message) for event in found.untold] == [
+    assert [(event.kind, event.message) for event in found.unreported] == [
         ("busy", "the start of 2026-02-19T14:00Z: the last one, of 2026-02-19T13:00Z, still goes on")
     ]
 
 
 def test_waiting(logs: Logs) -> None:
     machine = Machine(logs, overlap="wait")
-    machine.beat(1)
-    machine.beat(60)
-    assert not machine.beat(120)[1]
-    found, _ = machine.beat(180)
-    assert [event.message for event in found.untold] == [
+    machine.heartbeat(1)
+    machine.heartbeat(60)
+    assert not machine.heartbeat(120)[1]
+    found, _ = machine.heartbeat(180)
+    assert [event.message for event in found.unreported] == [
         "the start of 2026-02-19T14:00Z: a later one took its place while it waited"
     ]
     machine.run_turns(*WELL)
-    found, started = machine.beat(181)
+    found, started = machine.heartbeat(181)
     assert started and found.occurrence and found.occurrence.due == NOON + 180 * MINUTE
 
 
@@ -119,48 +119,48 @@ def test_waiting(logs: Logs) -> None:
 def test_what_an_occurrence_left_undone(
     machine: Machine, turns: tuple[dict[str, Any], ...], agents: tuple[str, ...], why: str
 ) -> None:
-    machine.beat(60)
+    machine.heartbeat(60)
     machine.run_turns(*turns)
-    found, _ = machine.beat(62)
+    found, _ = machine.heartbeat(62)
     assert found.occurrence is None
-    assert [(event.kind, event.agents) for event in found.untold] == [("missed", agents)]
-    assert found.untold[0].message == f"the start of 2026-02-19T13:00Z: {why}"
+    assert [(event.kind, event.agents) for event in found.unreported] == [("missed", agents)]
+    assert found.unreported[0].message == f"the start of 2026-02-19T13:00Z: {why}"
 
 
-def test_a_turn_that_left_a_trace_was_run(machine: Machine) -> None:
-    machine.beat(60)
+def test_a_turn_that_claimed_an_id_was_run(machine: Machine) -> None:
+    machine.heartbeat(60)
     machine.run_turns(turn(0), done(0), turn(1))
     claim = machine.logs.claim("20260219_130005", "t", "b")
     assert claim is not None
     machine.logs.release(claim, keep_id=True)
-    assert machine.beat(62)[0].untold == ()
+    assert machine.heartbeat(62)[0].unreported == ()
 
 
-def test_a_turn_that_may_still_leave_one_is_left_alone_for_a_while(machine: Machine) -> None:
-    machine.beat(60)
+def test_a_turn_that_may_still_claim_one_is_not_judged_yet(machine: Machine) -> None:
+    machine.heartbeat(60)
     machine.run_turns(turn(0), done(0), turn(1))
-    found, _ = machine.beat(60.1)
+    found, _ = machine.heartbeat(60.1)
     assert found.occurrence is not None
-    assert found.untold == ()
-    assert machine.beat(60.2)[0].untold[0].agents == ("b",)
+    assert found.unreported == ()
+    assert machine.heartbeat(60.2)[0].unreported[0].agents == ("b",)
 
 
-def test_a_heartbeat_that_is_ended_before_its_process_starts(machine: Machine) -> None:
+def test_a_heartbeat_that_is_killed_before_its_process_starts(machine: Machine) -> None:
     def broken(name: str, held: int) -> None:
         raise OSError("no more processes")
 
     with pytest.raises(OSError, match="no more"):
-        dispatch.advance(machine.schedule, machine.logs, NOON + 60 * MINUTE, broken)
-    found, started = machine.beat(61)
+        dispatch.dispatch(machine.schedule, machine.logs, NOON + 60 * MINUTE, broken)
+    found, started = machine.heartbeat(61)
     assert not started
-    assert [event.agents for event in found.untold] == [("a", "b")]
+    assert [event.agents for event in found.unreported] == [("a", "b")]
 
 
 def test_what_an_earlier_occurrence_noted_says_nothing_of_this_one(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The heartbeat is ended when the ledger is written, and the notes are not yet cleared."""
-    machine.beat(60)
+    """The heartbeat is killed when the state is written, and the notes are not yet cleared."""
+    machine.heartbeat(60)
     machine.run_turns(*WELL)
 
     def ended(_: int) -> None:
@@ -169,71 +169,73 @@ def test_what_an_earlier_occurrence_noted_says_nothing_of_this_one(
     with monkeypatch.context() as patched:
         patched.setattr(state, "clear_notes", ended)
         with pytest.raises(KeyboardInterrupt):
-            machine.beat(120)
+            machine.heartbeat(120)
     assert machine.started == []
-    assert [event.agents for event in machine.beat(121)[0].untold] == [("a", "b")]
+    assert [event.agents for event in machine.heartbeat(121)[0].unreported] == [("a", "b")]
 
 
-def test_a_ledger_that_cannot_be_written_starts_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_that_cannot_be_written_starts_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
         patched.setattr(state, "write", full)
         with pytest.raises(OSError, match="No space"):
-            machine.beat(60)
+            machine.heartbeat(60)
     assert machine.started == []
-    assert machine.beat(61)[1]
+    assert machine.heartbeat(61)[1]
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "null", '{"state": {}}', '{"state": null, "occurrence": {"due": "x"}, "untold": []}', "\xff"],
 )
-def test_a_damaged_ledger_begins_anew(machine: Machine, text: str) -> None:
+def test_a_damaged_state_starts_over(machine: Machine, text: str) -> None:
     path = state.path(machine.logs, "t")
     with open(path, "w", encoding="latin-1") as file:
         file.write(text)
-    found, started = machine.beat(60)
-    assert started and found.state is not None
+    found, started = machine.heartbeat(60)
+    assert started and found.progress is not None
     with open(machine.logs.path("runner.log"), encoding="utf-8") as file:
-        assert "cannot be read, so it begins anew" in file.read()
+        assert "cannot be read, so it starts over" in file.read()
 
 
-def test_a_lock_without_a_ledger_is_an_occurrence_all_the_same(machine: Machine) -> None:
-    machine.beat(60)
+def test_a_lock_without_a_state_is_an_occurrence_all_the_same(machine: Machine) -> None:
+    machine.heartbeat(60)
     os.unlink(state.path(machine.logs, "t"))
-    found, started = machine.beat(120)
+    found, started = machine.heartbeat(120)
     assert not started
-    assert [event.message for event in found.untold] == ["the start of 2026-02-19T14:00Z: the last one still goes on"]
+    assert [event.message for event in found.unreported] == [
+        "the start of 2026-02-19T14:00Z: the last one still goes on"
+    ]
 
 
-def test_a_ledger_comes_back_as_it_was_written(machine: Machine) -> None:
-    machine.beat(60)
-    found, _ = machine.beat(400)
-    assert len(found.untold) == 1 and found.untold[0].count == 5
+def test_a_state_comes_back_as_it_was_written(machine: Machine) -> None:
+    machine.heartbeat(60)
+    found, _ = machine.heartbeat(400)
+    assert len(found.unreported) == 1 and found.unreported[0].count == 5
     assert state.read(machine.logs, "t", NOON) == found
 
 
 def test_a_schedule_that_is_gone(machine: Machine) -> None:
-    machine.beat(60)
-    assert dispatch.retire(machine.logs, [], NOON) == {}  # it lives
+    machine.heartbeat(60)
+    assert dispatch.drop(machine.logs, [], NOON) == {}  # it lives
     machine.run_turns(turn(0), done(0))
-    found = dispatch.retire(machine.logs, [], NOON + 3700)
-    assert [event.agents for event in found["t"].untold] == [("b",)]
-    state.write(machine.logs, "t", Ledger())
-    assert dispatch.retire(machine.logs, ["u"], NOON + 3700) == {"t": Ledger()}
+    found = dispatch.drop(machine.logs, [], NOON + 3700)
+    assert [event.agents for event in found["t"].unreported] == [("b",)]
+    state.write(machine.logs, "t", ScheduleState())
+    assert dispatch.drop(machine.logs, ["u"], NOON + 3700) == {"t": ScheduleState()}
     assert os.listdir(machine.logs.path("state", "schedules")) == []
 
 
 def test_a_start_that_waits_for_a_schedule_that_is_gone(logs: Logs) -> None:
     machine = Machine(logs, overlap="wait")
     for minute in (1, 60, 120):
-        machine.beat(minute)
+        machine.heartbeat(minute)
     machine.run_turns(*WELL)
-    assert dispatch.retire(logs, [], NOON) == {"t": Ledger()}
+    assert dispatch.drop(logs, [], NOON) == {"t": ScheduleState()}
     with open(logs.path("runner.log"), encoding="utf-8") as file:
-        assert "the schedule t is gone; its start of 2026-02-19T14:00Z waited, and is not made" in file.read()
+        assert "the schedule t is gone; its start of 2026-02-19T14:00Z waited, and is dropped" in file.read()
 
 
 MISSED = Event("missed", "t", ("a", "b"), "3 starts: no heartbeat came in time", NOON, NOON + 7200, 3)
@@ -248,7 +250,7 @@ def test_a_line_for_each_gap_and_agent(logs: Logs) -> None:
     events = [
         MISSED,
         Event("busy", "u", ("c",), "…", NOON, NOON),
-        Event("folded", "t", ("a",), "made up for", NOON, NOON),
+        Event("coalesced", "t", ("a",), "made up for", NOON, NOON),
     ]
     missed.record(events, logs, NOON)
     assert [
@@ -290,11 +292,11 @@ POLICIES = {
         (["t"] * 30, ["t: missed"]),
     ],
 )
-def test_one_message_for_all_who_hear_of_it(logs: Logs, tasks: list[str], titles: list[str]) -> None:
+def test_one_message_for_each_set_of_targets(logs: Logs, tasks: list[str], titles: list[str]) -> None:
     outbox = Outbox(logs)
     events = [Event("missed", task, ("a",), "no heartbeat", NOON, NOON) for task in tasks]
     events.append(Event("busy", "t", ("a",), "…", NOON, NOON))
-    assert missed.tell(events, outbox, POLICIES.__getitem__, NOON) == len(titles)
+    assert missed.notify(events, outbox, POLICIES.__getitem__, NOON) == len(titles)
     found = [pending for name in outbox.ids() if (pending := outbox.read(name))]
     assert [pending.message.title for pending in found] == titles
     for pending in found:

@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.schedule.due import (
-    MOST,
-    TOLERANCE,
+    MAX_TIMES,
+    MISFIRE_GRACE_TIME,
     Decision,
+    Progress,
     Schedule,
-    State,
+    decide,
     is_due,
     next_times,
     schedules_of,
-    step,
 )
 
 NEVER = "0 0 */20 * 1L"  # on the first or 21st, if that is the last Monday
@@ -78,7 +78,7 @@ EXPRESSIONS = ["30 2 * * *", "0,30 1-3 * * *", "*/20 * * * *", "15 */6 * * *", "
 @pytest.mark.parametrize("zone", [BERLIN, NEW_YORK, LORD_HOWE, "Africa/Casablanca", "America/St_Johns"])
 @pytest.mark.parametrize("cron", EXPRESSIONS)
 def test_each_due_time_leads_to_the_next(cron: str, zone: str) -> None:
-    """Whoever asks anew after each due time finds the same as who goes on counting."""
+    """Asking again after each due time gives the same times as counting on."""
     schedule = Schedule("t", "t", cron, zone)
     counted = next_times(schedule, at("2026-01-01"), 400)
     assert [next_times(schedule, when, 1)[0] for when in counted[:-1]] == counted[1:]
@@ -138,10 +138,10 @@ class Clockwork:
 
     def __init__(self, schedule: Schedule, begin: float = 0) -> None:
         self.schedule = schedule
-        self.state, _ = step(schedule, None, NOON + begin * 60, alive=False)
+        self.state, _ = decide(schedule, None, NOON + begin * 60, alive=False)
 
     def at(self, minute: float, *, alive: bool = False) -> list[str]:
-        self.state, decisions = step(self.schedule, self.state, NOON + minute * 60, alive=alive)
+        self.state, decisions = decide(self.schedule, self.state, NOON + minute * 60, alive=alive)
         return [self._shown(decision) for decision in decisions]
 
     def _shown(self, found: Decision) -> str:
@@ -154,11 +154,11 @@ class Clockwork:
     [(0.0, ["start 0"]), (0.9, ["start 0"]), (1.0, []), (59.9, []), (60.5, ["start 60"])],
 )
 def test_a_schedule_begins_with_the_minute_in_which_it_is_first_seen(begin: float, expected: list[str]) -> None:
-    _, decisions = step(hourly(), None, NOON + begin * 60, alive=False)
+    _, decisions = decide(hourly(), None, NOON + begin * 60, alive=False)
     assert [f"{decision.kind} {(decision.first - NOON) / 60:g}" for decision in decisions] == expected
 
 
-def test_a_changed_expression_begins_anew_and_starts_nothing_twice() -> None:
+def test_a_changed_expression_starts_over_and_starts_nothing_twice() -> None:
     clock = Clockwork(hourly(), -5)
     assert clock.at(0.1) == ["start 0"]
     clock.schedule = Schedule("t", "t", "*/30 * * * *", "UTC", ("a",))
@@ -166,7 +166,7 @@ def test_a_changed_expression_begins_anew_and_starts_nothing_twice() -> None:
     assert clock.at(30) == ["start 30"]
 
 
-LATE = TOLERANCE / 60 + 1
+LATE = MISFIRE_GRACE_TIME / 60 + 1
 
 
 @pytest.mark.parametrize(
@@ -179,10 +179,10 @@ LATE = TOLERANCE / 60 + 1
         ({}, [(300, False, ["missed 60-240 ×4", "start 300"])]),
         ({}, [(310, False, ["missed 60-300 ×5"])]),
         ({}, [(60, False, ["start 60"]), (120, True, ["busy 120"]), (180, False, ["start 180"])]),
-        ({"catch_up": "once"}, [(310, False, ["folded 60-240 ×4", "start 300"])]),
-        ({"catch_up": "once"}, [(300, False, ["folded 60-240 ×4", "start 300"])]),
+        ({"catch_up": "once"}, [(310, False, ["coalesced 60-240 ×4", "start 300"])]),
+        ({"catch_up": "once"}, [(300, False, ["coalesced 60-240 ×4", "start 300"])]),
         ({"catch_up": "once"}, [(70, False, ["start 60"])]),
-        ({"catch_up": "once"}, [(310, True, ["folded 60-240 ×4", "busy 300"])]),
+        ({"catch_up": "once"}, [(310, True, ["coalesced 60-240 ×4", "busy 300"])]),
         ({"overlap": "wait"}, [(60, True, ["wait 60"]), (61, True, []), (62, False, ["start 60"])]),
         ({"overlap": "wait"}, [(60, True, ["wait 60"]), (120, True, ["busy 60", "wait 120"])]),
         ({"overlap": "wait"}, [(60, True, ["wait 60"]), (120, False, ["start 60", "wait 120"])]),
@@ -190,7 +190,7 @@ LATE = TOLERANCE / 60 + 1
         ({"overlap": "wait"}, [(60, True, ["wait 60"]), (310, False, ["start 60", "missed 120-300 ×4"])]),
         (
             {"overlap": "wait", "catch_up": "once"},
-            [(60, True, ["wait 60"]), (310, True, ["folded 120-240 ×3", "busy 60", "wait 300"])],
+            [(60, True, ["wait 60"]), (310, True, ["coalesced 120-240 ×3", "busy 60", "wait 300"])],
         ),
     ],
 )
@@ -210,7 +210,7 @@ def test_several_due_times_in_one_beat() -> None:
 
 
 def test_a_schedule_that_is_never_due() -> None:
-    state, decisions = step(Schedule("t", "t", NEVER, "UTC"), None, NOON, alive=False)
+    state, decisions = decide(Schedule("t", "t", NEVER, "UTC"), None, NOON, alive=False)
     assert (state.next_due, decisions) == (None, [])
     assert not is_due(state, NOON + 1e9, alive=False)
 
@@ -290,7 +290,7 @@ def test_a_schedule_that_is_never_due() -> None:
             {"catch_up": "once"},
             [
                 (60, ["start 60"]),
-                (310, ["folded 120-240 ×3", "start 300"]),
+                (310, ["coalesced 120-240 ×3", "start 300"]),
                 (61, []),
                 (120, ["start 120"]),
                 (180, ["start 180"]),
@@ -316,7 +316,7 @@ def test_a_clock_that_is_wrong_by_decades_ends() -> None:
     clock = Clockwork(Schedule("t", "t", "* * * * *", "UTC", ("a",)), 0)
     far = 40 * 365 * 1440
     missed, start, *busy = clock.at(far)
-    assert missed.startswith("missed 1-") and int(missed.rpartition("×")[2]) >= MOST
+    assert missed.startswith("missed 1-") and int(missed.rpartition("×")[2]) >= MAX_TIMES
     assert (start, len(busy)) == (f"start {far - 4}", 4)
     assert clock.at(1) == ["start 1"]
 
@@ -331,7 +331,7 @@ def test_a_clock_that_is_wrong_by_decades_ends() -> None:
 def test_whatever_the_clock_does(jumps: list[tuple[int, int]], catch_up: str, overlap: str, length: int) -> None:
     """Jumps of hours, each followed by minutes that pass well: nothing starts twice, and nothing is lost."""
     schedule = Schedule("t", "t", "0,20 * * * *", "UTC", ("a",), catch_up=catch_up, overlap=overlap)
-    state: State | None = None
+    state: Progress | None = None
     now, busy = NOON, 0.0
     elapsed = 0.0
     fates: list[tuple[str, float]] = []
@@ -340,54 +340,56 @@ def test_whatever_the_clock_does(jumps: list[tuple[int, int]], catch_up: str, ov
         quiet_since = now
         for _ in range(minutes):
             now, elapsed = now + 60, elapsed + 60
-            state, decisions = step(schedule, state, now, alive=elapsed < busy)
+            state, decisions = decide(schedule, state, now, alive=elapsed < busy)
             for found in decisions:
                 fates.append((found.kind, found.first))
                 busy = elapsed + length * 60 if found.kind == "start" else busy
     started = [due for kind, due in fates if kind == "start"]
     assert len(started) == len(set(started))
-    told = {due for kind, due in fates if kind in ("start", "busy", "wait")}
-    # From the last jump on, whatever was not started before is decided in its time.
-    due_now = next_times(schedule, quiet_since + TOLERANCE, 2 * 24 - 2)
-    assert [due for due in due_now if due not in told] == []
+    decided = {due for kind, due in fates if kind in ("start", "busy", "wait")}
+    # From the last jump on, what was not started before is decided in its time.
+    due_now = next_times(schedule, quiet_since + MISFIRE_GRACE_TIME, 2 * 24 - 2)
+    assert [due for due in due_now if due not in decided] == []
 
 
 @pytest.mark.parametrize("jitter", [60.0, 600.0, 7200.0])
 def test_jitter(jitter: float) -> None:
     """Always the same for a due time, spread over the time given, and never past the next due time."""
     schedule = hourly(jitter=jitter)
-    state: State | None = None
+    state: Progress | None = None
     offsets = []
     now = NOON - 1
     for _ in range(200):
-        state, _ = step(schedule, state, now, alive=False)
+        state, _ = decide(schedule, state, now, alive=False)
         assert state.next_due is not None and state.next_start is not None
-        again, _ = step(schedule, None, state.next_due - 1, alive=False)
+        again, _ = decide(schedule, None, state.next_due - 1, alive=False)
         assert again.next_start == state.next_start
         offsets.append(state.next_start - state.next_due)
         now = state.next_start
     span = min(jitter, 3600.0)
     assert 0 <= min(offsets) < span / 10 and span * 9 / 10 < max(offsets) < span
     other = Schedule("u", "t", "0 * * * *", "UTC", ("a",), jitter=jitter)
-    state, _ = step(schedule, None, NOON + 60, alive=False)
-    elsewhere, _ = step(other, None, NOON + 60, alive=False)
+    state, _ = decide(schedule, None, NOON + 60, alive=False)
+    elsewhere, _ = decide(other, None, NOON + 60, alive=False)
     assert state.next_start != elsewhere.next_start
 
 
 def test_lateness_counts_from_the_start_that_jitter_gave() -> None:
     schedule = hourly(jitter=1800.0)
-    state, _ = step(schedule, None, NOON + 60, alive=False)
+    state, _ = decide(schedule, None, NOON + 60, alive=False)
     start = state.next_start or 0.0
-    assert step(schedule, state, start - 1, alive=False)[1] == []
-    assert [found.kind for found in step(schedule, state, start + TOLERANCE, alive=False)[1]] == ["start"]
-    assert [found.kind for found in step(schedule, state, start + TOLERANCE + 1, alive=False)[1]] == ["missed"]
+    assert decide(schedule, state, start - 1, alive=False)[1] == []
+    assert [found.kind for found in decide(schedule, state, start + MISFIRE_GRACE_TIME, alive=False)[1]] == ["start"]
+    assert [found.kind for found in decide(schedule, state, start + MISFIRE_GRACE_TIME + 1, alive=False)[1]] == [
+        "missed"
+    ]
 
 
 def test_an_idle_step_imports_no_calendar() -> None:
     code = (
         "import sys; before = set(sys.modules); from runner.schedule.due import *;"
-        "state = State(Schedule('t', 't', '@daily', 'UTC').fingerprint, 0.0, 100.0, 100.0);"
-        "step(Schedule('t', 't', '@daily', 'UTC'), state, 99.0, alive=False);"
+        "state = Progress(Schedule('t', 't', '@daily', 'UTC').fingerprint, 0.0, 100.0, 100.0);"
+        "decide(Schedule('t', 't', '@daily', 'UTC'), state, 99.0, alive=False);"
         "print({'cronsim', 'zoneinfo', 'datetime'} & (set(sys.modules) - before))"
     )
     said = subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True, text=True)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from runner.schedule import due as module
-from runner.schedule.due import TOLERANCE, Schedule, State, is_due, step
+from runner.schedule.due import MISFIRE_GRACE_TIME, Progress, Schedule, decide, is_due
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "America/Santiago")
 EXPRESSIONS = (
@@ -88,18 +88,18 @@ Fates = dict[float, list[str]]
 
 
 def simulated(schedule: Schedule, beats: list[float]) -> tuple[Fates, list[tuple[float, float]], int]:
-    """Fates by due time in the order in which they were told, the occurrences, and how many steps it took."""
+    """Fates by due time in the order in which they were decided, the occurrences, and how many steps it took."""
     fates: Fates = defaultdict(list)
     occurrences: list[tuple[float, float]] = []
-    state: State | None = None
+    state: Progress | None = None
     steps, at = 0, 0
     while at < len(beats):
         now = beats[at]
         alive = bool(occurrences) and now < occurrences[-1][1]
-        state, decisions = step(schedule, state, now, alive=alive)
+        state, decisions = decide(schedule, state, now, alive=alive)
         steps += 1
         for found in decisions:
-            if found.kind in ("missed", "folded"):
+            if found.kind in ("missed", "coalesced"):
                 times = due_times(schedule)
                 lost = times[bisect_left(times, found.first) : bisect_left(times, found.last) + 1]
                 assert len(lost) == found.count
@@ -151,11 +151,11 @@ def reckoned(schedule: Schedule, beats: list[float]) -> dict[float, str]:
         if waiting is not None and (free := awake(beats, busy_until)) <= beat:
             busy_until, waiting = start(waiting, free), None
         found = list(group)
-        late = [due for _, due, begin in found if beat - begin > TOLERANCE]
-        timely = [due for _, due, begin in found if beat - begin <= TOLERANCE]
+        late = [due for _, due, begin in found if beat - begin > MISFIRE_GRACE_TIME]
+        timely = [due for _, due, begin in found if beat - begin <= MISFIRE_GRACE_TIME]
         if schedule.catch_up == "once" and not timely:
             timely = [late.pop()]
-        fates.update(dict.fromkeys(late, "missed" if schedule.catch_up == "skip" else "folded"))
+        fates.update(dict.fromkeys(late, "missed" if schedule.catch_up == "skip" else "coalesced"))
         for due in timely:
             if beat >= busy_until and waiting is None:
                 busy_until = start(due, beat)
@@ -172,7 +172,7 @@ def reckoned(schedule: Schedule, beats: list[float]) -> dict[float, str]:
 
 def test_a_year_of_200_schedules() -> None:
     beats = waking_beats()
-    told: Counter[str] = Counter()
+    decided: Counter[str] = Counter()
     total = steps = 0
     for schedule in schedules():
         fates, occurrences, stepped = simulated(schedule, beats)
@@ -181,10 +181,10 @@ def test_a_year_of_200_schedules() -> None:
         assert all(len(kinds) == 1 for kinds in final.values()), "decided twice"
         assert {due: kinds[0] for due, kinds in final.items()} == reckoned(schedule, beats), schedule
         assert all(before[1] <= after[0] for before, after in pairwise(occurrences)), "two at once"
-        told.update(kinds[0] for kinds in final.values())
+        decided.update(kinds[0] for kinds in final.values())
         total += len(due_times(schedule))
     # All but those whose jitter or wait ends after the year.
-    assert total - 200 <= told.total() <= total
+    assert total - 200 <= decided.total() <= total
     assert steps < 2 * total
-    assert {"start", "busy", "missed", "folded"} <= set(told)
-    assert told["start"] > total * 0.6, told
+    assert {"start", "busy", "missed", "coalesced"} <= set(decided)
+    assert decided["start"] > total * 0.6, decided

@@ -1,4 +1,4 @@
-"""`runner heartbeat` with real detached runs: what is due is started once, and what was not is told once."""
+"""`runner heartbeat` with real detached runs: what is due is started once, and what was not is reported once."""
 
 from __future__ import annotations
 
@@ -65,17 +65,17 @@ def lines(project: Project) -> list[str]:
     return (project.root / "logs" / "heartbeat" / "task.log").read_text().splitlines()
 
 
-def told(project: Project) -> list[tuple[str, str, str | None]]:
+def outcomes(project: Project) -> list[tuple[str, str, str | None]]:
     return [(line["agent"], line["status"], line["reason"]) for line in project.feed()]
 
 
-def ledger(project: Project) -> dict[str, Any]:
+def schedule_state(project: Project) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((project.root / "logs/state/schedules/nightly.json").read_text())
     return found
 
 
 def occurrence(project: Project) -> int | None:
-    """The pid of the process that carries out a due time."""
+    """The pid of the process that runs a due time."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().split(b"\0")
@@ -102,10 +102,10 @@ def test_each_agent_in_turn_by_a_run_of_its_own(project: Project) -> None:
     schedule(project, agents=["double", "jsonl", "double"])
     assert "started 1 busy 0 missed 0" in beat(project)
     settled(project)
-    assert [agent for agent, _, _ in told(project)] == ["double", "jsonl", "double"]
+    assert [agent for agent, _, _ in outcomes(project)] == ["double", "jsonl", "double"]
     assert project.record()["trigger"] == "schedule"
     assert "started 0 busy 0 missed 0" in beat(project)
-    assert ledger(project)["occurrence"] is None
+    assert schedule_state(project)["occurrence"] is None
     assert len(project.feed()) == 3
 
 
@@ -127,7 +127,7 @@ def test_a_run_outlives_the_heartbeat_and_holds_nothing_of_it(project: Project) 
     (run_id,) = os.listdir(project.root / "logs" / "live")
     assert project("stop", run_id, "--now").returncode in (0, 143)
     settled(project)
-    assert told(project) == [("double", "interrupted", "interrupted")]
+    assert outcomes(project) == [("double", "interrupted", "interrupted")]
 
 
 def test_the_agent_gets_no_descriptor_of_the_heartbeat(project: Project) -> None:
@@ -143,7 +143,7 @@ def test_overlap(project: Project) -> None:
     wait_until(project.processes)
     last_seen(project, 0.5)
     assert "started 0 busy 1 missed 0" in beat(project)
-    assert told(project) == [("double", "skipped", "busy")]
+    assert outcomes(project) == [("double", "skipped", "busy")]
     assert "still goes on" in project.feed()[0]["error"]["message"]
     (run_id,) = (folder.name for folder in project.folders())
     project("stop", run_id, "--now")
@@ -156,7 +156,7 @@ def test_waiting_for_the_last_one(project: Project) -> None:
     wait_until(project.processes)
     last_seen(project, 0.5)
     assert "started 0 busy 0 missed 0" in beat(project)
-    assert ledger(project)["state"]["waiting"] is not None
+    assert schedule_state(project)["state"]["waiting"] is not None
     project("stop", project.folders()[-1].name, "--now")
     settled(project)
     assert "started 1 busy 0 missed 0" in beat(project)
@@ -175,15 +175,15 @@ def test_a_waiting_schedule_waits_for_a_checkout_in_use(project: Project) -> Non
     other.send_signal(signal.SIGTERM)
     other.communicate(timeout=30)
     settled(project)
-    assert [status for _, status, _ in told(project)] == ["interrupted", "success"]
+    assert [status for _, status, _ in outcomes(project)] == ["interrupted", "success"]
 
 
-def test_a_missed_start_is_told_once(project: Project) -> None:
+def test_a_missed_start_is_reported_once(project: Project) -> None:
     with Ntfy() as server:
         schedule(project, minutes_ago=30, days=3.2, agents=["double", "jsonl"])
         configure(project, notify={"ntfy": {"url": server.url, "topic": "runs"}})
         assert "started 0 busy 0 missed 4" in beat(project)
-        assert told(project) == [("double", "missed", "missed"), ("jsonl", "missed", "missed")]
+        assert outcomes(project) == [("double", "missed", "missed"), ("jsonl", "missed", "missed")]
         assert "4 starts from 20" in project.feed()[0]["error"]["message"]
         ((name, (message,)),) = server.delivered("runs").items()
         assert name.startswith("missed_")
@@ -210,7 +210,7 @@ def test_catching_up_once(project: Project) -> None:
     schedule(project, minutes_ago=30, days=3.2, catch_up="once")
     assert "started 1 busy 0 missed 0" in beat(project)
     settled(project)
-    assert [status for _, status, _ in told(project)] == ["success"]
+    assert [status for _, status, _ in outcomes(project)] == ["success"]
     assert "3 starts from" in (project.root / "logs" / "nightly" / "task.log").read_text().splitlines()[0]
 
 
@@ -224,14 +224,14 @@ def test_an_occurrence_that_is_killed(project: Project) -> None:
     os.kill(pid, signal.SIGKILL)
     settled(project)
     assert "missed 1" in beat(project)
-    assert told(project) == [("jsonl", "missed", "missed")]
+    assert outcomes(project) == [("jsonl", "missed", "missed")]
     assert "before this agent's turn" in project.feed()[0]["error"]["message"]
     project("stop", project.folders()[-1].name, "--now")
     assert "missed 0" in beat(project)
 
 
 def test_an_agent_that_cannot_be_run_is_missed(project: Project) -> None:
-    """What is wrong with one pair is seen when it is run: its turn leaves no record, and is told all the same."""
+    """What is wrong with one pair is seen when it is run: its turn leaves no record, and is reported all the same."""
     schedule(project, agents=["double", "jsonl"])
     text = (project.root / "agents.yaml").read_text()
     project.write(
@@ -240,7 +240,7 @@ def test_an_agent_that_cannot_be_run_is_missed(project: Project) -> None:
     beat(project)
     settled(project)
     assert "missed 1" in beat(project)
-    assert told(project) == [("double", "success", None), ("jsonl", "missed", "missed")]
+    assert outcomes(project) == [("double", "success", None), ("jsonl", "missed", "missed")]
     assert "nonsense" in project.feed()[-1]["error"]["message"]
 
 
@@ -257,11 +257,11 @@ def test_many_heartbeats_at_once_start_one_run(project: Project) -> None:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_heartbeat_that_is_killed_starts_nothing_twice(project: Project, moment: str) -> None:
-    """Between the ledger and the process, or just after: the due time is told or run, and never both."""
+    """Between the state and the process, or just after: the due time is reported or run, and never both."""
     schedule(project)
     stop = "os.kill(os.getpid(), 9)"
     code = (
-        "import os, sys; from runner import schedules; from runner.commands import heartbeat as command;"
+        "import os, sys; from runner.commands import heartbeat as command;"
         "real = command.start_detached;"
         f"command.start_detached = lambda *a, **k: ({'' if moment == 'before' else 'real(*a, **k),'} {stop});"
         "command.heartbeat(None)"
@@ -273,7 +273,7 @@ def test_a_heartbeat_that_is_killed_starts_nothing_twice(project: Project, momen
     settled(project)
     beat(project)
     settled(project)
-    assert [status for _, status, _ in told(project)] == ["missed" if moment == "before" else "success"]
+    assert [status for _, status, _ in outcomes(project)] == ["missed" if moment == "before" else "success"]
 
 
 def test_a_schedule_that_is_gone_leaves_nothing(project: Project) -> None:
@@ -289,7 +289,7 @@ BROKEN = "tasks: {nightly: {surprise: 1}}\n"
 
 
 def test_broken_configuration(project: Project) -> None:
-    """No schedule starts, but what needs no configuration is done; mended, what was missed is told."""
+    """No schedule starts, but what needs no configuration is done; once it is fixed, schedules start again."""
     with Ntfy() as server:
         schedule(project)
         configure(project, notify={"ntfy": {"url": server.url, "topic": "runs"}})
@@ -301,15 +301,15 @@ def test_broken_configuration(project: Project) -> None:
         done = project("heartbeat")
         assert (done.returncode, "surprise" in done.stderr) == (3, True)
         assert "configuration broken lost 1 delivered 0 waiting 0 (tasks.yaml:1:" in lines(project)[-1]
-        told = {message["title"] for messages in server.delivered("runs").values() for message in messages}
-        assert told == {"double nightly: lost", "project: configuration broken"}
+        titles = {message["title"] for messages in server.delivered("runs").values() for message in messages}
+        assert titles == {"double nightly: lost", "project: configuration broken"}
     project.write("tasks.yaml", good)
     assert "started 1" in beat(project)
     settled(project)
 
 
 def test_broken_templates_stop_no_schedule(project: Project) -> None:
-    """They are rendered when somebody is to hear of something."""
+    """They are rendered when there is something to report."""
     schedule(project)
     configure(project, notify={"ntfy": {"url": "{{ nonsense }}", "topic": "runs"}})
     done = project("heartbeat")
@@ -345,7 +345,8 @@ def test_a_part_that_fails_leaves_the_others_alone(project: Project) -> None:
 
 def test_an_error_of_our_own_is_70_with_its_traceback(project: Project) -> None:
     code = (
-        "import sys; from runner import recover, __main__; recover.flush = lambda *a, **k: 1 / 0;"
+        "import sys; from runner import __main__; from runner.commands import heartbeat;"
+        "heartbeat.flush = lambda *a, **k: 1 / 0;"
         "sys.argv = ['runner', 'heartbeat']; __main__.main()"
     )
     done = subprocess.run(
@@ -357,7 +358,7 @@ def test_an_error_of_our_own_is_70_with_its_traceback(project: Project) -> None:
 
 
 def test_a_message_that_cannot_be_written_is_written_later(project: Project) -> None:
-    """And the feed has its lines once."""
+    """And runs.jsonl has its lines once."""
     with Ntfy() as server:
         schedule(project, minutes_ago=30)
         configure(project, notify={"ntfy": {"url": server.url, "topic": "runs"}})
@@ -367,7 +368,7 @@ def test_a_message_that_cannot_be_written_is_written_later(project: Project) -> 
         outbox.unlink()
         beat(project)
         assert len(server.delivered("runs")) == 1
-    assert told(project) == [("double", "missed", "missed")]
+    assert outcomes(project) == [("double", "missed", "missed")]
 
 
 def test_a_log_folder_that_cannot_be_made(project: Project) -> None:
@@ -385,12 +386,12 @@ def test_the_dead_mans_switch(project: Project) -> None:
         configure(project, settings={"heartbeat_url": f"{server.url}?create=1"})
         beat(project)
         assert server.signals == ["/start?create=1", "/fail?create=1"]
-        assert "missed 1" in server.heard[-1][1]
+        assert "missed 1" in server.received[-1][1]
         beat(project)
         assert server.signals[2:] == ["/start?create=1", "?create=1"]
         server.status = 500
         assert "ping: 500" in beat(project)
-        assert len(server.heard) == 5
+        assert len(server.received) == 5
 
 
 def test_a_switch_that_does_not_answer_costs_one_try(project: Project) -> None:
@@ -403,7 +404,7 @@ def test_a_switch_that_does_not_answer_costs_one_try(project: Project) -> None:
         # On a busy machine the two seconds may be over before the connection stands.
         assert "started 1 " in line and line.endswith(("gave no answer within 2 s", "timed out"))
         assert hole.connections <= 1
-        assert told(project) == [("double", "success", None)]
+        assert outcomes(project) == [("double", "success", None)]
 
 
 def test_a_clock_that_is_set_back_is_noted_once(project: Project) -> None:
@@ -415,7 +416,7 @@ def test_a_clock_that_is_set_back_is_noted_once(project: Project) -> None:
     assert (project.root / "logs" / "runner.log").read_text().count("the clock was set back by 7") == 1
 
 
-def test_only_a_person_is_told_what_was_done(project: Project) -> None:
+def test_what_was_done_is_printed_to_a_terminal_alone(project: Project) -> None:
     assert project("heartbeat").stdout == ""
     reading, writing = os.openpty()
     assert project("heartbeat", stdout=writing).returncode == 0
@@ -434,7 +435,7 @@ def test_the_log_of_heartbeats_stays_short(project: Project) -> None:
     assert log.with_name("task.log.1").stat().st_size > 1 << 20
 
 
-def test_nobody_starts_schedules(project: Project) -> None:
+def test_no_heartbeat_starts_schedules(project: Project) -> None:
     """Triage and doctor say so; a project without schedules needs no heartbeat."""
     assert project("triage").returncode == 0
     schedule(project)

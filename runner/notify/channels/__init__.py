@@ -1,29 +1,25 @@
-"""The ways a message can go: one module each, with the interface of `base.Channel`."""
+"""The channels of messages: one module each, with the interface of `base.Channel`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 
-from runner.notify.channels.base import Failed
+from runner.model import JsonObject
+from runner.notify.channels.base import Delivery, Failed, Message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
-    from runner.model import JsonObject
-    from runner.notify.channels.base import Delivery, Message
-
-# By name, and imported when a message goes that way: requests alone costs 120 ms, which a run without a channel saves.
+# Imported when a message is sent that way: requests alone costs 120 ms, which a run without a channel saves.
 CHANNELS = {
     "ntfy": "runner.notify.channels.ntfy",
     "webhook": "runner.notify.channels.webhook",
     "command": "runner.notify.channels.command",
     "apprise": "runner.notify.channels.apprise",
 }
-
-
-# By these one can also take a message back, and read what was sent.
+# These can also cancel a message, and read what was sent.
 _WITH_HISTORY = ("ntfy",)
 
 
@@ -36,7 +32,7 @@ def send(kind: str, target: JsonObject, message: Message, environ: Mapping[str, 
 
 
 def cancel(kind: str, target: JsonObject, message_id: str, environ: Mapping[str, str], timeout: float) -> Delivery:
-    """Take back a message, such as one that waits for its delay. Never raises."""
+    """Cancel a message, such as one that waits for its delay. Never raises."""
     if kind not in _WITH_HISTORY:
         return Failed(f"a message by `{kind}` cannot be taken back", permanent=True)
     delivery: Delivery = _guarded(kind, "cancel", target, message_id, environ, timeout)

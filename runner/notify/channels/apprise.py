@@ -5,26 +5,21 @@ target: url_env, the name of the variable with the URL, which holds the secrets 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 
-from runner.notify.channels.base import Failed, Sent
-from runner.notify.channels.budget import OutOfTimeError, within
-from runner.notify.channels.cut import cut_line, cut_text
+from runner.model import JsonObject
+from runner.notify.channels.base import Delivery, Failed, Message, Sent
 from runner.notify.channels.secret import secret
+from runner.notify.channels.time_limit import OutOfTimeError, within
+from runner.notify.channels.truncate import truncate_line, truncate_text
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from runner.model import JsonObject
-    from runner.notify.channels.base import Delivery, Message
-
-# Services differ in what they take; this much every one of them shows.
-_BODY_LIMIT, _TITLE_LIMIT = 2000, 250
+# Services differ in what they take; each of them shows this much.
+_MAX_BODY, _MAX_TITLE = 2000, 250
 
 
 def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeout: float) -> Delivery:
-    """Hand it to apprise, which says no more than whether it went."""
+    """Send by apprise, which only says whether it went."""
     url = secret(str(target.get("url_env") or ""), environ)
     if isinstance(url, Failed):
         return url
@@ -36,7 +31,7 @@ def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeo
     services = library.Apprise()
     if not services.add(url):
         return Failed(f"the variable {target['url_env']} holds no URL that apprise knows", permanent=True)
-    title, body = cut_line(message.title, _TITLE_LIMIT), cut_text(message.body, _BODY_LIMIT)
+    title, body = truncate_line(message.title, _MAX_TITLE), truncate_text(message.body, _MAX_BODY)
     try:
         sent = within(timeout, lambda _given_up: services.notify(title=title, body=body))
     except OutOfTimeError:

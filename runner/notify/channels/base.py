@@ -1,15 +1,15 @@
-"""What every channel takes and gives back."""
+"""The interface of every channel."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from runner.model import JsonObject
 from runner.values import dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Protocol, TypeAlias
-
-    from runner.model import JsonObject
+    from typing import Protocol
 
     class Channel(Protocol):
         """A module of this folder.
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
         def send(
             self, target: JsonObject, message: Message, environ: Mapping[str, str], timeout: float
         ) -> Delivery: ...
-
-    Delivery: TypeAlias = "Sent | Failed"
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,18 @@ class Message:
 
 @dataclass(frozen=True)
 class Sent:
-    """The other side has it; `server_id` is its own name for the message."""
+    """The server accepted it; `server_id` is its own name for the message."""
 
     server_id: str | None
 
 
 @dataclass(frozen=True)
 class Failed:
-    """It has not, as far as we know. `permanent`: the same message will fail again. `retry_after` is in seconds."""
+    """It was not accepted, as far as we know. `permanent`: a retry will fail as well. `retry_after` is in seconds."""
 
     error: str
     permanent: bool
     retry_after: float | None = None
+
+
+Delivery = Sent | Failed

@@ -1,7 +1,7 @@
 """Messages by a command: its argv from the settings, the body on stdin, the rest in the environment.
 
-target: argv. Exit 0 is sent. 126 and 127, not executable and not found, will be so again; 75 (EX_TEMPFAIL), any other
-code, a signal and the end of the time given may pass.
+target: argv. Exit 0 means sent. 126 and 127, not executable and not found, are permanent; 75 (EX_TEMPFAIL), any other
+code, a signal and a timeout are temporary.
 """
 
 from __future__ import annotations
@@ -11,22 +11,20 @@ import os
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 
-from runner.notify.channels.base import Failed, Sent
+from runner.model import JsonObject
+from runner.notify.channels.base import Delivery, Failed, Message, Sent
 from runner.text import one_line
 from runner.units import signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import IO
 
-    from runner.model import JsonObject
-    from runner.notify.channels.base import Delivery, Message
-
 _PERMANENT = (126, 127)
-_PASSING = frozenset((errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY))
-_ERROR_BYTES = 4096
+_TEMPORARY = frozenset((errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY))
+_MAX_ERROR_BYTES = 4096
 
 
 def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeout: float) -> Delivery:
@@ -34,7 +32,7 @@ def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeo
     argv = [str(word) for word in target.get("argv") or ()]
     if not argv:
         return Failed("no argv is configured", permanent=True)
-    # Files, not pipes: a child that stays behind and holds one open is not waited for.
+    # Files, not pipes: a child that stays behind and holds one open need not be waited for.
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
         stdin.write(message.body.encode(errors="replace"))
         stdin.seek(0)
@@ -54,7 +52,7 @@ def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeo
 
 
 def _variables(message: Message) -> dict[str, str]:
-    # Not RUNNER_RUN_ID: by that a run's own processes are known, and ended with it.
+    # Not RUNNER_RUN_ID: processes with that variable belong to the run, and are killed with it.
     return {
         "RUNNER_TITLE": message.title,
         "RUNNER_PRIORITY": str(message.priority),
@@ -65,10 +63,10 @@ def _variables(message: Message) -> dict[str, str]:
 
 
 def _not_started(name: str, error: OSError | ValueError) -> Failed:
-    """A lack of memory or processes may pass; a name that is not there, or is no program, will not."""
+    """A lack of memory or processes is temporary; a program that is missing or cannot be executed is not."""
     number = error.errno if isinstance(error, OSError) else None
     reason = os.strerror(number).lower() if number else str(error)
-    return Failed(f"cannot start `{one_line(name, 60)}`: {reason}", permanent=number not in _PASSING)
+    return Failed(f"cannot start `{one_line(name, 60)}`: {reason}", permanent=number not in _TEMPORARY)
 
 
 def _wait(process: subprocess.Popen[bytes], stderr: IO[bytes], timeout: float) -> Delivery:
@@ -79,13 +77,13 @@ def _wait(process: subprocess.Popen[bytes], stderr: IO[bytes], timeout: float) -
         return Failed(f"the command did not end within {timeout:g} s", permanent=False)
     if code == 0:
         return Sent(None)
-    said = _last_line(stderr)
+    text = _last_line(stderr)
     ending = f"exit {code}" if code > 0 else signal_name(-code)
-    return Failed(f"{ending}: {said}" if said else ending, permanent=code in _PERMANENT)
+    return Failed(f"{ending}: {text}" if text else ending, permanent=code in _PERMANENT)
 
 
 def _last_line(stderr: IO[bytes]) -> str:
     size = stderr.seek(0, os.SEEK_END)
-    stderr.seek(max(0, size - _ERROR_BYTES))
-    lines = stderr.read(_ERROR_BYTES).decode(errors="replace").strip().splitlines()
+    stderr.seek(max(0, size - _MAX_ERROR_BYTES))
+    lines = stderr.read(_MAX_ERROR_BYTES).decode(errors="replace").strip().splitlines()
     return one_line(lines[-1]) if lines else ""

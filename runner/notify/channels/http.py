@@ -1,10 +1,12 @@
-"""One HTTP request within a budget, and what its answer means for a message."""
+"""One HTTP request within a time limit, and what its answer means for a message."""
 
 from __future__ import annotations
 
 import json
 import ssl
+import threading
 import time
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
@@ -12,19 +14,14 @@ import requests
 
 from runner import __version__
 from runner.notify.channels.base import Failed
-from runner.notify.channels.budget import OutOfTimeError, within
+from runner.notify.channels.time_limit import OutOfTimeError, within
 from runner.text import one_line
 from runner.values import dataclass
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import Iterator, Mapping
-
 ANSWER_LIMIT = 64 * 1024
-LONGEST_WAIT = 24 * 3600.0
-# Any other 4xx says that the same request will fail again. 407 is a proxy's, and 425 means too early.
-_PASSING = frozenset((407, 408, 425, 429))
+MAX_RETRY_AFTER = 24 * 3600.0
+# With any other 4xx the same request will fail again. 407 comes from a proxy, 425 means too early.
+_TEMPORARY = frozenset((407, 408, 425, 429))
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ def exchange(request: Request, environ: Mapping[str, str], timeout: float) -> by
     """The body of a 2xx answer, at most `answer_limit` bytes of it. Never raises."""
     host = _host(request.url)
     if host is None:
-        return Failed("its url is no http or https address", permanent=True)
+        return Failed("its url is not an http or https address", permanent=True)
     try:
         answer = within(timeout, lambda given_up: _exchange(request, environ, timeout, given_up))
     except OutOfTimeError:
@@ -51,7 +48,7 @@ def exchange(request: Request, environ: Mapping[str, str], timeout: float) -> by
 
 
 class _Body:
-    """The request's body, not to be sent any more once the sender was given up: its message will be sent again."""
+    """The request's body, which is not sent once the time is up: its message will be sent again."""
 
     def __init__(self, data: bytes, given_up: threading.Event) -> None:
         self._data = data
@@ -70,7 +67,7 @@ def _exchange(
     request: Request, environ: Mapping[str, str], timeout: float, given_up: threading.Event
 ) -> bytes | Failed:
     with requests.Session() as session:
-        # Nothing from this process's own surroundings: no netrc, no proxies but those of the environment given.
+        # Nothing of this process's own environment: no netrc, and the proxies of the environment given.
         session.trust_env = False
         session.verify = _certificates(environ)
         # Redirects are not followed: they would carry the message, and perhaps the token, to another host.
@@ -95,16 +92,16 @@ def _refused(response: requests.Response, body: bytes) -> Failed:
         # A captive portal does that, too, and goes away: so it is not permanent.
         place = _host(response.headers.get("Location", "")) or "another path"
         return Failed(f"{error}: it redirects to {place}, which is not followed", permanent=False)
-    said = _said(body)
+    text = _error_text(body)
     return Failed(
-        f"{error} ({said})" if said else error,
-        permanent=400 <= status < 500 and status not in _PASSING,
+        f"{error} ({text})" if text else error,
+        permanent=400 <= status < 500 and status not in _TEMPORARY,
         retry_after=_retry_after(response.headers.get("Retry-After")) if status in (429, 503) else None,
     )
 
 
-def _said(body: bytes) -> str | None:
-    """The text of an error in JSON; a page in HTML says nothing to a reader of logs."""
+def _error_text(body: bytes) -> str | None:
+    """The text of an error in JSON; a page in HTML is of no use in a log."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -114,14 +111,14 @@ def _said(body: bytes) -> str | None:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds from now, of a number of seconds or an HTTP date; at most a day, whatever the server says."""
+    """Seconds from now, of a number of seconds or an HTTP date; at most a day."""
     if value is None:
         return None
     try:
         seconds = float(value) if value.isdecimal() else parsedate_to_datetime(value).timestamp() - time.time()
     except (ValueError, OverflowError):
         return None
-    return min(max(0.0, seconds), LONGEST_WAIT)
+    return min(max(0.0, seconds), MAX_RETRY_AFTER)
 
 
 def _host(url: str) -> str | None:
@@ -133,7 +130,7 @@ def _host(url: str) -> str | None:
 
 
 def _certificates(environ: Mapping[str, str]) -> str | bool:
-    """The bundle that other tools are told to trust by the same environment; True for the library's own."""
+    """The bundle that the environment names for other tools as well; True for the library's own."""
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
     return next((environ[name] for name in names if environ.get(name)), True)
 

@@ -1,4 +1,4 @@
-"""Messages by an ntfy server: JSON publish, cached messages, cancelling.
+"""Messages by an ntfy server: publish as JSON, read cached messages, cancel.
 
 target: url, topic, and token_env or user_env with password_env.
 """
@@ -8,49 +8,43 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from runner.notify.channels.base import Failed, Sent
-from runner.notify.channels.cut import cut_line, cut_text
+from runner.model import JsonObject
+from runner.notify.channels.base import Delivery, Failed, Message, Sent
 from runner.notify.channels.http import Request, exchange
 from runner.notify.channels.secret import secret
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from runner.model import JsonObject
-    from runner.notify.channels.base import Delivery, Message
+from runner.notify.channels.truncate import truncate_line, truncate_text
+from runner.values import replace
 
 # The server's limits: a longer message would become an attachment, a longer request is refused.
-MESSAGE_LIMIT = 4096
-REQUEST_LIMIT = 2 * MESSAGE_LIMIT
-TITLE_LIMIT = 250
-ACTIONS_LIMIT = 3
-HISTORY_LIMIT = 8 << 20
+MAX_MESSAGE = 4096
+MAX_REQUEST = 2 * MAX_MESSAGE
+MAX_TITLE = 250
+MAX_ACTIONS = 3
+MAX_HISTORY = 8 << 20
 _TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}")
 
 
 def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeout: float) -> Delivery:
     """Publish; `message_id` is the sequence id, by which a later message takes the place of this one.
 
-    An answer of 200 that does not hold a message's id is not ntfy's: a captive portal answers so, or a proxy's error
-    page. It counts as not delivered and not permanent; if the server had the message all the same, the next one takes
-    its place under the same sequence id.
+    An answer of 200 without a message's id is not from ntfy but from a captive portal or a proxy. It counts as a
+    temporary failure; if the server accepted the message, the next one replaces it under the same sequence id.
     """
-    answer = _ask(target, environ, timeout, "POST", "", _payload(target, message))
-    if isinstance(answer, Failed):
-        return answer
-    return _sent(answer)
+    request = Request("POST", "", _payload(target, message), {"Content-Type": "application/json"})
+    return _sent(_ask(request, target, environ, timeout))
 
 
 def poll(target: JsonObject, since: str, environ: Mapping[str, str], timeout: float) -> list[JsonObject] | Failed:
     """The messages that the server still holds, oldest first; `since` is a duration, a time, an id or `all`.
 
-    What they hold is whatever anyone who knows the topic has sent.
+    Anyone who knows the topic can have sent them.
     """
     query = urlencode({"poll": "1", "since": since})
-    answer = _ask(target, environ, timeout, "GET", f"{target.get('topic')}/json?{query}")
+    request = Request("GET", f"{target.get('topic')}/json?{query}", b"", {}, MAX_HISTORY)
+    answer = _ask(request, target, environ, timeout)
     if isinstance(answer, Failed):
         return answer
     events = [_object(line) for line in answer.splitlines()]
@@ -58,14 +52,14 @@ def poll(target: JsonObject, since: str, environ: Mapping[str, str], timeout: fl
 
 
 def cancel(target: JsonObject, message_id: str, environ: Mapping[str, str], timeout: float) -> Delivery:
-    """Take back a message, and with it one that waits for its delay. All under that id go: a later one, too."""
-    answer = _ask(target, environ, timeout, "DELETE", f"{target.get('topic')}/{_sequence_id(message_id)}")
+    """Cancel a message, and with it one that waits for its delay; later ones of the same id are cancelled as well."""
+    request = Request("DELETE", f"{target.get('topic')}/{_sequence_id(message_id)}", b"", {})
+    return _sent(_ask(request, target, environ, timeout))
+
+
+def _sent(answer: bytes | Failed) -> Delivery:
     if isinstance(answer, Failed):
         return answer
-    return _sent(answer)
-
-
-def _sent(answer: bytes) -> Delivery:
     found = _object(answer)
     server_id = found.get("id") if found else None
     if not isinstance(server_id, str) or not server_id:
@@ -73,9 +67,8 @@ def _sent(answer: bytes) -> Delivery:
     return Sent(server_id[:64])
 
 
-def _ask(
-    target: JsonObject, environ: Mapping[str, str], timeout: float, method: str, path: str, body: bytes = b""
-) -> bytes | Failed:
+def _ask(request: Request, target: JsonObject, environ: Mapping[str, str], timeout: float) -> bytes | Failed:
+    """The answer to the request, whose url is relative to the target's."""
     topic = target.get("topic")
     if not topic:
         return Failed("no topic is configured", permanent=True)
@@ -84,10 +77,8 @@ def _ask(
     login = _login(target, environ)
     if isinstance(login, Failed):
         return login
-    headers = {"Content-Type": "application/json", **login} if body else login
-    url = f"{str(target.get('url') or '').rstrip('/')}/{path}"
-    limit = HISTORY_LIMIT if method == "GET" else 64 * 1024
-    return exchange(Request(method, url, body, headers, limit), environ, timeout)
+    url = f"{str(target.get('url') or '').rstrip('/')}/{request.url}"
+    return exchange(replace(request, url=url, headers={**request.headers, **login}), environ, timeout)
 
 
 def _login(target: JsonObject, environ: Mapping[str, str]) -> dict[str, str] | Failed:
@@ -108,11 +99,11 @@ def _login(target: JsonObject, environ: Mapping[str, str]) -> dict[str, str] | F
 
 def _payload(target: JsonObject, message: Message) -> bytes:
     """The request: not a byte longer than the server takes, JSON's own escapes counted."""
-    room = MESSAGE_LIMIT
+    room = MAX_MESSAGE
     while True:
-        body = cut_text(message.body, room)
+        body = truncate_text(message.body, room)
         found = json.dumps(_fields(target, message, body), ensure_ascii=False).encode(errors="replace")
-        excess = len(found) - REQUEST_LIMIT
+        excess = len(found) - MAX_REQUEST
         if excess <= 0 or room == 0:
             return found
         room = max(0, min(room, len(body.encode())) - max(1, excess // 2))
@@ -121,13 +112,13 @@ def _payload(target: JsonObject, message: Message) -> bytes:
 def _fields(target: JsonObject, message: Message, body: str) -> JsonObject:
     fields: JsonObject = {
         "topic": target["topic"],
-        "title": cut_line(" ".join(message.title.split()), TITLE_LIMIT),
+        "title": truncate_line(" ".join(message.title.split()), MAX_TITLE),
         "message": body,
         "tags": list(message.tags),
         "priority": min(max(message.priority, 1), 5),
         "sequence_id": _sequence_id(message.message_id),
         "click": message.click,
-        "actions": list(message.actions[:ACTIONS_LIMIT]),
+        "actions": list(message.actions[:MAX_ACTIONS]),
         "delay": message.delay,
     }
     return {name: value for name, value in fields.items() if value not in (None, [])}

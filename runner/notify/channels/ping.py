@@ -1,22 +1,19 @@
-"""A dead man's switch: an address elsewhere that raises the alarm when the heartbeat no longer reports to it.
+"""A dead man's switch: a service that raises the alarm when the heartbeat no longer reports to it.
 
 As healthchecks.io and its like have it: ADDRESS when all is well, ADDRESS/start, ADDRESS/fail, ADDRESS/<exit code>.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
 from runner.notify.channels.base import Failed
 from runner.notify.channels.http import Request, exchange
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 def ping(address: str, signal: str, text: str, environ: Mapping[str, str], timeout: float) -> str | None:
-    """What went wrong, if anything did. `signal` is empty, `start`, `fail` or an exit code. Never raises."""
+    """Return what went wrong. `signal` is empty, `start`, `fail` or an exit code. Never raises."""
     answer = exchange(
         Request("POST", _with_signal(address, signal), text.encode(errors="replace"), {"Content-Type": "text/plain"}),
         environ,

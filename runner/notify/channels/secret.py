@@ -1,12 +1,10 @@
-"""Secrets are looked up when a message goes: an outbox file holds the variable's name alone."""
+"""Secrets are looked up when a message is sent: an outbox file holds only the name of the variable."""
 
 from __future__ import annotations
 
-from runner.notify.channels.base import Failed
+from collections.abc import Mapping
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from runner.notify.channels.base import Failed
 
 
 def secret(name: str, environ: Mapping[str, str]) -> str | Failed:

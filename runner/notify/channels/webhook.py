@@ -1,7 +1,7 @@
 """Messages as a JSON object by POST, signed.
 
 target: url, or url_env where the URL itself is a secret; secret_env for the signature; headers, more of them.
-Any 2xx answer means sent, for a webhook has no answer of its own; so a captive portal that answers 200 is believed.
+Any 2xx answer means sent, as a webhook has no answer of its own; so a captive portal that answers 200 is believed.
 
 The receiver checks `X-Runner-Signature: sha256=HEX`, the HMAC-SHA256 by the secret of `TIMESTAMP.BODY`, where TIMESTAMP
 is the header X-Runner-Timestamp (seconds since the epoch), and refuses an old one: a recorded request is of no use.
@@ -12,17 +12,12 @@ from __future__ import annotations
 import hmac
 import json
 import time
+from collections.abc import Mapping
 
-from runner.notify.channels.base import Failed, Sent
+from runner.model import JsonObject
+from runner.notify.channels.base import Delivery, Failed, Message, Sent
 from runner.notify.channels.http import Request, exchange
 from runner.notify.channels.secret import secret
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from runner.model import JsonObject
-    from runner.notify.channels.base import Delivery, Message
 
 
 def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeout: float) -> Delivery:

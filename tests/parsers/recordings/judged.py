@@ -5,25 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from runner.model import Changes, Expectations, Outcome, Reply, Verdict
 from runner.run.judge import judge
-from tests.parsers.recordings import claude, codex, gemini, kilo, opencode, qwen
-from tests.parsers.recordings.row import BEGAN, TRANSCRIPTS, Row
+from tests.parsers.recordings.row import BEGAN, TRANSCRIPTS, Row, rows
 from tests.parsing import read, stock
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-TABLES = {
-    "claude": claude.ROWS,
-    "codex": codex.ROWS,
-    "gemini": gemini.ROWS,
-    "kilo": kilo.ROWS,
-    "opencode": opencode.ROWS,
-    "qwen": qwen.ROWS,
-}
+AGENTS = sorted(path.stem for path in Path(__file__).parent.glob("*.yaml"))
 
 
 @dataclass(frozen=True)
@@ -85,7 +75,7 @@ def concluded(reply: Reply, outcome: Outcome) -> Verdict:
 
 def recordings() -> list[tuple[Recording, Row]]:
     """Every row of every table with its recording."""
-    return [(Recording(agent, row.version, row.scenario), row) for agent, rows in TABLES.items() for row in rows]
+    return [(Recording(agent, row.version, row.scenario), row) for agent in AGENTS for row in rows(agent)]
 
 
 def written(verdict: Verdict) -> str:

@@ -1,14 +1,28 @@
-"""What a recording must come to, and the numbers behind them all."""
+"""What each recording must come to: the rows of NAME.yaml beside this file, one table an agent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+import yaml
 
 from runner.model import Usage
 
 TRANSCRIPTS = Path(__file__).resolve().parents[2] / "data" / "transcripts"
 BEGAN = 1_795_363_000.0  # 2026-11-22T15:56:40Z, the day of the recordings
+HELLO = "Hello from the stub model, set a."
+TEXTS = {
+    "": "",
+    "hello": HELLO,
+    "step": "I will run one command.",
+    "done": "Done: committed stub-a.txt.",
+    "mention": (
+        "All good. I documented the 429 rate limit path: 'Rate limit exceeded', 'usage limit reached', "
+        "'quota exceeded', 'model not found', 'invalid api key', 'Error: 500'. Nothing failed."
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -24,23 +38,25 @@ class Row:
     wait: float | None = None
 
 
-HELLO = "Hello from the stub model, set a."
-STEP = "I will run one command."
-DONE = "Done: committed stub-a.txt."
-MENTION = (
-    "All good. I documented the 429 rate limit path: 'Rate limit exceeded', 'usage limit reached', 'quota exceeded', "
-    "'model not found', 'invalid api key', 'Error: 500'. Nothing failed."
-)
+@cache
+def usages(agent: str) -> dict[str, Usage]:
+    """The counts that an agent's rows name.
 
-# What the model server counted, call by call: fresh input, cache reads, cache writes, visible output, reasoning.
-# `hello` is one call, everything with a tool is two. Providers differ in which of these they tell, never in the sums.
-ONE_SENT, ONE_READ, ONE_WRITTEN = 1201 + 256 + 64, 256, 64
-ONE_PRODUCED, ONE_THOUGHT = 37 + 12, 12
-STEP_SENT, STEP_READ, STEP_WRITTEN = 1301 + 128 + 32, 128, 32
-STEP_PRODUCED, STEP_THOUGHT = 41 + 8, 8
-TWO_SENT, TWO_READ, TWO_WRITTEN = STEP_SENT + 1402 + 512 + 16, STEP_READ + 512, STEP_WRITTEN + 16
-TWO_PRODUCED, TWO_THOUGHT = STEP_PRODUCED + 23 + 4, STEP_THOUGHT + 4
-UNKNOWN = Usage()
+    The model server counted 1201 fresh + 256 read + 64 written and 37 visible + 12 thought for one call. A run with a
+    tool is two calls: 1301 + 128 + 32 and 41 + 8, then 1402 + 512 + 16 and 23 + 4. Agents differ in what they tell.
+    """
+    return {"unknown": Usage()} | {name: Usage(*numbers) for name, numbers in _table(agent)["usage"].items()}
 
-ENDED = "failed no_terminal_event"
-TIMEOUT = "timed_out timeout"
+
+def rows(agent: str) -> list[Row]:
+    """Raises KeyError for a text or usage that nothing defines."""
+    texts, counts = TEXTS | _table(agent).get("texts", {}), usages(agent)
+    return [
+        Row(version, scenario, verdict, texts[text], counts[usage], *rest)
+        for version, scenario, verdict, text, usage, *rest in _table(agent)["rows"]
+    ]
+
+
+@cache
+def _table(agent: str) -> dict:  # type: ignore[type-arg]  # as the YAML has it
+    return yaml.safe_load(Path(__file__).with_name(f"{agent}.yaml").read_text())  # type: ignore[no-any-return]

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from runner.__main__ import dispatch
+from runner.cli.main import dispatch
 
 
 def open_files():

@@ -1,0 +1,201 @@
+"""The table's rows of the commands about a project: its configuration, schedules, messages and machine."""
+
+from __future__ import annotations
+
+from runner.cli.arguments import Argument, Command, Option
+
+_AGENT = Argument("name", "NAME", completes="agents")
+_JSON = Option("--json", "", "Print JSON.", "as_json")
+_SYSTEMD = Option("--systemd", "", "A user timer of systemd instead of the crontab.", "by_systemd")
+
+PROJECT_COMMANDS = (
+    Command(
+        "agents",
+        "commands.agents:agents",
+        "docs/agents.md",
+        "List the agents that can be run.",
+        ("runner agents", "runner agents --json", "runner agents show demo", "runner agents clear demo"),
+        options=(_JSON,),
+        subcommands=(
+            Command(
+                "show",
+                "commands.agents:show",
+                "docs/agents.md",
+                "Print the merged entry of an agent, with the file and line of each key.",
+                ("runner agents show demo",),
+                (_AGENT,),
+                (_JSON,),
+            ),
+            Command(
+                "clear",
+                "commands.agents:clear",
+                "docs/tasks.md",
+                "End the cooldown of an agent, so that unattended runs try it again.",
+                ("runner agents clear demo",),
+                (_AGENT,),
+            ),
+        ),
+    ),
+    Command(
+        "tasks",
+        "commands.tasks:tasks",
+        "docs/tasks.md",
+        "List the tasks that can be run.",
+        ("runner tasks", "runner tasks --json", "runner tasks show debug_hello_simple"),
+        options=(_JSON,),
+        subcommands=(
+            Command(
+                "show",
+                "commands.tasks:show",
+                "docs/tasks.md",
+                "Print the merged entry of a task, with the file and line of each key.",
+                ("runner tasks show debug_hello_simple",),
+                (Argument("name", "NAME", completes="tasks"),),
+                (_JSON,),
+            ),
+        ),
+    ),
+    Command(
+        "validate",
+        "commands.validate:validate",
+        "docs/operations.md",
+        "Check agents.yaml, tasks.yaml, templates, parser rules and prompts; exit code 3 when something is wrong.",
+        ("runner validate", "runner validate --format github"),
+        (Argument("paths", "[PATHS]...", many=True, completes="files"),),
+        (Option("--format", "FORMAT", "Default: text.", "fmt", choices="commands._report:REPORTS", default="text"),),
+    ),
+    Command(
+        "schema",
+        "commands.schema:print_schema",
+        "docs/json.md",
+        "Print the JSON Schema of agents.yaml, tasks.yaml, a run's metadata.json, or of what --json prints.",
+        ("runner schema agents",),
+        (Argument("name", "NAME", choices="commands.schema:NAMES"),),
+        takes_project=False,
+    ),
+    Command(
+        "init",
+        "commands.init:init",
+        "docs/agents.md",
+        "Write a first agents.yaml, tasks.yaml and prompt; overwrites nothing.",
+        ("runner init",),
+    ),
+    Command(
+        "doctor",
+        "commands.doctor:doctor",
+        "docs/operations.md",
+        "Say whether agents can run here, and if not, what to do; exit code 1 when a named one cannot.",
+        ("runner doctor", "runner doctor demo --json", "runner doctor demo --live"),
+        (Argument("names", "[AGENT]...", many=True, completes="agents"),),
+        (
+            Option("--deep", "", "Run each AGENT's CLI against a scripted server: does its parser still fit?"),
+            Option("--live", "", "Run debug_hello_simple against the real service, in a scratch repository."),
+            _JSON,
+        ),
+    ),
+    Command(
+        "heartbeat",
+        "commands.heartbeat:heartbeat",
+        "docs/schedules.md",
+        "Start what is due, close lost runs, send what waits: one line in a crontab, each minute.",
+        ("runner heartbeat",),
+    ),
+    Command(
+        "occurrence",
+        "commands.occurrence:occurrence",
+        "docs/schedules.md",
+        "What the heartbeat starts for a schedule.",
+        (),
+        (Argument("name", "SCHEDULE"),),
+        hidden=True,
+    ),
+    Command(
+        "cron",
+        "",
+        "docs/schedules.md",
+        "Install the heartbeat, which starts what is due, and say what will start.",
+        ("runner cron install", "runner cron next", "runner cron remove"),
+        subcommands=(
+            Command(
+                "show",
+                "commands.cron:show",
+                "docs/operations.md",
+                "Say whether the heartbeat is installed as it should be, and print its lines.",
+                ("runner cron show", "runner cron show --systemd --json"),
+                options=(_SYSTEMD, _JSON),
+            ),
+            Command(
+                "install",
+                "commands.cron:install",
+                "docs/operations.md",
+                "Put this project's heartbeat into the crontab, in its own block; all other lines stay as they are.",
+                ("runner cron install", "runner cron install --systemd"),
+                options=(_SYSTEMD,),
+            ),
+            Command(
+                "remove",
+                "commands.cron:remove",
+                "docs/operations.md",
+                "Take this project's heartbeat out again.",
+                ("runner cron remove", "runner cron remove --systemd"),
+                options=(_SYSTEMD,),
+            ),
+            Command(
+                "next",
+                "commands.upcoming:upcoming",
+                "docs/schedules.md",
+                "List the coming starts of all schedules, in local time.",
+                ("runner cron next", "runner cron next -n 3 --json"),
+                options=(Option("-n", "N", "How many.", "count", "count", default=10), _JSON),
+            ),
+        ),
+    ),
+    Command(
+        "notify",
+        "",
+        "docs/messages.md",
+        "Test the message channels, and see and send the messages that wait.",
+        ("runner notify test", "runner notify list", "runner notify flush"),
+        subcommands=(
+            Command(
+                "test",
+                "commands.notify:test",
+                "docs/messages.md",
+                "Send a message by every configured channel, now.",
+                ("runner notify test",),
+            ),
+            Command(
+                "list",
+                "commands.notify:list_messages",
+                "docs/messages.md",
+                "List the messages that wait, and the dead letters.",
+                ("runner notify list",),
+                options=(_JSON,),
+            ),
+            Command(
+                "flush",
+                "commands.notify:flush",
+                "docs/messages.md",
+                "Close lost runs and send what waits; exit code 1 when something remains.",
+                ("runner notify flush",),
+            ),
+            Command(
+                "history",
+                "commands.notify:history",
+                "docs/messages.md",
+                "Ask the ntfy server for the messages that it still holds.",
+                ("runner notify history --since 2h",),
+                options=(Option("--since", "TIME", "`2h`, `all`, or a message id.", default="12h"), _JSON),
+            ),
+        ),
+    ),
+    Command(
+        "completion",
+        "cli.complete:completion",
+        "docs/operations.md",
+        "Print a script that completes commands, options and the names in the YAML: a line for the shell's start file.",
+        ('eval "$(runner completion bash)"', 'eval "$(runner completion zsh)"', "runner completion fish | source"),
+        (Argument("shell", "SHELL", choices="commands.completion:SHELLS"), Argument("args", "", many=True)),
+        takes_project=False,
+    ),
+)

@@ -1,0 +1,86 @@
+"""A run that has begun: what the steps from its open record to its closed one share."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from runner.git import Snapshot
+from runner.mask import mask_text, mask_tree, secrets_of
+from runner.model import Invocation, Skipped
+from runner.records import metadata, store
+from runner.records.folder import Claim, RecordError
+from runner.records.metadata import Record
+from runner.run.admission import Start
+from runner.run.site import Site
+from runner.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+    from runner.process.guardian import Guardian
+
+_WRITTEN_BY_OTHERS = ("argv", "text", "notes", "error", "commits")
+
+
+@dataclass(frozen=True)
+class ActiveRun:
+    """`record` is the one that says `running`; `began` is the wall clock then; `notes` are for the closed record.
+
+    As a context it sends its guardian away at the end.
+    """
+
+    site: Site
+    claim: Claim
+    invocation: Invocation
+    before: Snapshot
+    record: Record
+    began: float
+    secrets: tuple[bytes, ...]
+    notes: tuple[str, ...]
+    guardians: list[Guardian]
+
+    def __enter__(self) -> ActiveRun:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for guardian in self.guardians:
+            guardian.dismiss()
+
+    @property
+    def shown_folder(self) -> str:
+        """The run's folder, relative to the current one where it lies below it."""
+        return self.invocation.run_dir.removeprefix(os.getcwd() + os.sep)
+
+    def mask(self, text: str) -> str:
+        return mask_text(text, self.secrets)
+
+    def masked(self, record: Record) -> Record:
+        return masked(record, self.secrets)
+
+
+def open_run(site: Site, claim: Claim, invocation: Invocation, start: Start) -> ActiveRun:
+    """Write the record that says `running`; from then on the run has begun. Raises Skipped."""
+    began = time.time()
+    secrets = tuple(secrets_of({**site.world.environ, **invocation.env}))
+    messages = bool(site.notifier.policy.all_targets)
+    record = masked(metadata.running(invocation, began, messages=messages), secrets)
+    try:
+        site.logs.check_place(invocation.task, invocation.agent, invocation.run_id)
+        store.open_run(invocation.run_dir, record, mask_text(invocation.prompt, secrets))
+    except RecordError as error:
+        store.discard(invocation.run_dir)
+        raise Skipped("disk_full", error.message) from None
+    return ActiveRun(site, claim, invocation, start.before, record, began, secrets, start.notes, [])
+
+
+def masked(record: Record, secrets: tuple[bytes, ...]) -> Record:
+    """The record without secrets in what the agent, a template or git wrote; names and numbers are ours."""
+    fields: dict[str, Any] = dict(record)
+    theirs = {key: fields[key] for key in _WRITTEN_BY_OTHERS}
+    whole: Record = fields | mask_tree(theirs, lambda text: mask_text(text, secrets))
+    return whole

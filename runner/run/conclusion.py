@@ -1,0 +1,37 @@
+"""What a run left in its checkout, and the verdict on it."""
+
+from __future__ import annotations
+
+from runner import git
+from runner.model import Changes, Outcome, Reply, Result
+from runner.run.active import ActiveRun
+from runner.run.judge import judge, tampered
+from runner.values import replace
+
+_COMMITTED = (None, "nothing_to_do", "uncommitted_changes")
+
+
+def conclude(active: ActiveRun, outcome: Outcome, reply: Reply) -> Result:
+    """Judge the run by what came into the checkout; with auto_commit, what a good run left is committed first."""
+    expected, invocation = active.invocation.expectations, active.invocation
+    env = {**active.site.world.environ, **active.before.identity}
+    changes = _changes(active, env)
+    verdict = judge(expected, outcome, reply, changes)
+    if not (expected.auto_commit and changes.dirt and verdict.reason in _COMMITTED):
+        return Result(outcome, reply, changes, verdict)
+    if changes.tampered:
+        # `git add` and `git commit` run the filters and hooks that the repository names.
+        named = ", ".join(changes.tampered[:3])
+        return Result(outcome, reply, changes, tampered(f"nothing was committed: {named} was changed", changes))
+    message = f"{invocation.task} by {invocation.agent}\n\nRun {invocation.run_id}"
+    failure = git.commit_all(active.site.world.repo, message, env)
+    changes = _changes(active, env)
+    verdict = judge(expected, outcome, reply, changes)
+    if failure is not None:
+        verdict = replace(verdict, notes=(*verdict.notes, f"auto_commit failed: {failure}"))
+    return Result(outcome, reply, changes, verdict)
+
+
+def _changes(active: ActiveRun, env: dict[str, str]) -> Changes:
+    repo = active.site.world.repo
+    return git.changes(repo, active.before, git.snapshot(repo, env, active.before), env)
