@@ -71,13 +71,16 @@ class Watch:
         self._log_always = log_always
         self._project = project
         self._environ = dict(os.environ)
+        # Asked once: a run may move or remove the current folder.
+        self._where = _whereabouts(project, self._environ)
         self._cause = last_good.LOADING
+        # Asked once: a run may move or remove the current folder.
 
     def open(self, pair: str | None = None, *, close_lost: bool = True) -> Opened:
         """As open_project. What goes wrong from then on is about `pair`, the agent and task."""
         opened = open_project(self._project, close_lost=close_lost)
         self._cause = pair or self._cause
-        start, root = _whereabouts(self._project, self._environ)
+        start, root = self._where
         found = last_good.missing_files(state_home(self._environ), start, root)
         if found is not None and self._report:
             file, error = found
@@ -93,7 +96,7 @@ class Watch:
 
     def _last_good(self) -> tuple[LastGoodFile, LastGoodConfig]:
         state = state_home(self._environ)
-        start, root = _whereabouts(self._project, self._environ)
+        start, root = self._where
         return nearest(state, start, root) or (LastGoodFile(state or os.devnull, root), LastGoodConfig())
 
     def look_after(self, budget: float = _BUDGET) -> tuple[int, int, int]:
