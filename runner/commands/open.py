@@ -74,7 +74,6 @@ class Watch:
         # Asked once: a run may move or remove the current folder.
         self._where = _whereabouts(project, self._environ)
         self._cause = last_good.LOADING
-        # Asked once: a run may move or remove the current folder.
 
     def open(self, pair: str | None = None, *, close_lost: bool = True) -> Opened:
         """As open_project. What goes wrong from then on is about `pair`, the agent and task."""
