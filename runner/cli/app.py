@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from runner import __version__
 from runner.cli.arguments import PROJECT_FLAGS, PROJECT_VARIABLE, Argument, Command, Option, load
 from runner.cli.reader import COMMANDS, call, pairs
 from runner.errors import UsageError, did_you_mean
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from click.shell_completion import CompletionItem
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 _INTERRUPTED = 130
@@ -64,16 +60,16 @@ def _made(command: Command) -> click.Command:
     examples = "".join(f"\n  {example}" for example in command.examples)
     title = "Example" if len(command.examples) == 1 else "Examples"
     attributes: dict[str, Any] = {
-        "name": command.name,
+        "name": command.words[-1],
         "params": [*map(_option, command.options), *map(_argument, command.arguments)],
         "help": f"{command.help}\n\n\b\n{title}:{examples}" if examples else command.help,
         "epilog": f"See {command.page}.",
         "callback": _callback(command),
         "hidden": command.hidden,
     }
-    if command.subcommands:
-        inner = [_made(subcommand) for subcommand in command.subcommands]
-        return _Group(**attributes, commands=inner, invoke_without_command=bool(command.call))
+    inner = [_made(other) for other in COMMANDS if other.words[:-1] == command.words]
+    if inner:
+        return _Group(**attributes, commands=inner, invoke_without_command=bool(command.function))
     return click.Command(**attributes)
 
 
@@ -118,7 +114,7 @@ def _argument(argument: Argument) -> click.Argument:
 
 def _type(parameter: Option | Argument) -> Any:
     if parameter.choices:
-        return click.Choice(list(load(parameter.choices)))
+        return click.Choice(parameter.choices)
     if isinstance(parameter, Option) and parameter.kind in ("integer", "count"):
         return click.INT if parameter.kind == "integer" else click.IntRange(1)
     return click.STRING
@@ -127,7 +123,7 @@ def _type(parameter: Option | Argument) -> Any:
 def _completer(name: str) -> Callable[..., list[CompletionItem[str]]] | None:
     def complete(*args: Any) -> list[CompletionItem[str]]:
         # Loaded when it is needed: the configuration and the index are a third of the start.
-        found: list[CompletionItem[str]] = load(f"cli.suggestions:{name}")(*args)
+        found: list[CompletionItem[str]] = load(f"cli.complete:{name}")(*args)
         return found
 
     return complete if name else None
@@ -135,7 +131,7 @@ def _completer(name: str) -> Callable[..., list[CompletionItem[str]]] | None:
 
 app = _Group(
     "runner",
-    commands=[_made(command) for command in COMMANDS],
+    commands=[_made(command) for command in COMMANDS if len(command.words) == 1],
     help=_HELP,
     context_settings=_SETTINGS,
     callback=_set_project,

@@ -26,13 +26,12 @@ def read(args: Sequence[str]) -> tuple[Command, Values] | None:
     Raises UsageError for a malformed KEY=VALUE.
     """
     project, rest = _take_project(args)
-    command = None
-    while rest and (inner := _find(command.subcommands if command else COMMANDS, rest[0])):
-        command, rest = inner, rest[1:]
-    if command is None or not command.call:
+    fitting = [command for command in COMMANDS if command.words == list(rest[: len(command.words)])]
+    command = max(fitting, key=lambda command: len(command.words), default=None)
+    if command is None or not command.function:
         return None
     values: Values = {option.keyword: option.initial for option in command.options}
-    positional = _read_options(command, rest, values)
+    positional = _read_options(command, rest[len(command.words) :], values)
     if positional is None or not _place(command, positional, values):
         return None
     return command, {"project": project or os.environ.get(PROJECT_VARIABLE) or None, **values}
@@ -42,7 +41,7 @@ def call(command: Command, values: Values) -> int:
     """Run a command; returns its exit code."""
     if not command.takes_project:
         values = {name: value for name, value in values.items() if name != "project"}
-    function = load(command.call)
+    function = load(command.function)
     gc.freeze()
     gc.enable()
     code: int = function(**values)
@@ -65,10 +64,6 @@ def pairs(flag: str, values: Iterable[str]) -> dict[str, str]:
             raise UsageError(f"{flag} expects KEY=VALUE, got `{value}`")
         found[key] = text
     return found
-
-
-def _find(commands: Iterable[Command], name: str) -> Command | None:
-    return next((command for command in commands if command.name == name), None)
 
 
 def _take_project(args: Sequence[str]) -> tuple[str | None, Sequence[str]]:
@@ -108,7 +103,7 @@ def _put(option: Option, text: str, values: Values) -> bool:
         values[option.keyword] |= pairs(option.flag, [text])
     elif option.kind == "text":
         values[option.keyword] = text
-        return not option.choices or text in load(option.choices)
+        return not option.choices or text in option.choices
     else:
         if not text.removeprefix("-").isdecimal() or not text.isascii():
             return False
@@ -127,6 +122,6 @@ def _place(command: Command, positional: Sequence[str], values: Values) -> bool:
             return False
         else:
             values[argument.name] = text = rest.pop(0)
-            if argument.choices and text not in load(argument.choices):
+            if argument.choices and text not in argument.choices:
                 return False
     return not rest

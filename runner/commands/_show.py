@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
+from runner.config import Config
+from runner.model import JsonObject
 from runner.text import json_text, printable
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runner.config import Config
-    from runner.model import JsonObject
 
 _INLINE = 56
 _NOTE_COLUMN = 60

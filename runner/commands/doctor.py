@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from runner import __version__
-from runner.commands.open import Opened, open_project
+from runner.commands._project import Opened, open_project
 from runner.doctor import agent_checks, machine_checks
 from runner.doctor.check import AgentReport, Check, to_json, to_text
 from runner.doctor.live import live as run_live

@@ -7,19 +7,16 @@ import select
 import signal
 import time
 
+from runner.commands._project import open_project
 from runner.commands._table import table
-from runner.commands.open import open_project
 from runner.errors import RunnerError, UsageError, did_you_mean
+from runner.model import JsonObject
 from runner.process import procfs
 from runner.records import store
 from runner.records.folder import Logs
 from runner.records.summary import facts
 from runner.text import from_rfc3339, json_text, one_line
 from runner.units import format_duration
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.model import JsonObject
 
 _TAIL = 4096  # bytes at the end of a transcript in which the last line is searched
 _POLL_SECONDS = 0.05

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 from runner import git
-from runner.commands.candidates import candidates
-from runner.commands.open import Watch
-from runner.commands.run_arguments import RunArguments, agents_of, run_arguments
+from runner.commands._project import Watch
+from runner.commands._request import Candidates, RunArguments, agents_of, candidates, run_arguments
+from runner.config import Config
 from runner.errors import ConfigError, Problem, UsageError
-from runner.model import Request, Skipped
+from runner.model import Invocation, JsonObject, Request, Skipped
 from runner.process.containment import CONTAINMENT_VARIABLE, check_rung
-from runner.records.folder import candidate_ids
+from runner.records.folder import Logs, candidate_ids
 from runner.records.summary import facts
 from runner.run import cooldown
-from runner.run.plan import PROMPT_TASK, TemplateFaultError, plan
+from runner.run.closing import Finished
+from runner.run.plan import PROMPT_TASK, Entries, TemplateFaultError, plan
 from runner.run.run import run as run_steps
 from runner.run.site import Site, World
 from runner.text import json_text, printable
@@ -26,15 +28,7 @@ from runner.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
-
-    from runner.commands.candidates import Candidates
-    from runner.config import Config
-    from runner.model import Invocation, JsonObject
-    from runner.records.folder import Logs
-    from runner.run.closing import Finished
-    from runner.run.plan import Entries
 
 
 def run(names: tuple[str, ...], **values: Any) -> int:

@@ -6,8 +6,8 @@ import os
 import sys
 import time
 
+from runner.commands._logs import open_logs
 from runner.commands._table import WIDTH, table
-from runner.commands.open_logs import open_logs
 from runner.errors import UsageError, did_you_mean
 from runner.history.index import Index
 from runner.history.queries import Filter, entries, entry_of_live, running

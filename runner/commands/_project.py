@@ -8,6 +8,7 @@ import time
 from runner.config import Config, find_project, load
 from runner.config.project import state_home
 from runner.errors import ConfigError, Problem, RunnerError, UsageError
+from runner.model import JsonObject
 from runner.notify import config_alert, last_good
 from runner.notify.delivery import flush
 from runner.notify.last_good import LastGoodConfig, LastGoodFile, logs_of, nearest
@@ -15,15 +16,10 @@ from runner.notify.notifier import Notifier
 from runner.notify.outbox import Outbox
 from runner.notify.policy import Policy, read_policy, rendered
 from runner.records.folder import Logs
+from runner.records.metadata import Record
 from runner.run import recovery
 from runner.template import TemplateError
 from runner.values import dataclass, replace
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.model import JsonObject
-    from runner.records.metadata import Record
-
 
 _BUDGET = 20.0  # seconds for messages that wait
 _REFUSED_BUDGET = 5.0  # of a run that is refused
