@@ -57,7 +57,7 @@ class Command:
     """A command; `agents show` is one of the group `agents`, whose own `call` may be empty.
 
     `page` is one of docs/. `call` refers to a function that takes the values as keywords, by default `show` of
-    commands/agents.py.
+    commands/agents.py. The exit code of one that `acts` tells what it did, whether or not its output can be written.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Command:
     arguments: tuple[Argument, ...] = ()
     options: tuple[Option, ...] = ()
     call: str | None = None
+    acts: bool = False
     hidden: bool = False
     takes_project: bool = True
 

@@ -32,6 +32,7 @@ PROJECT_COMMANDS = (
         "End the cooldown of an agent, so that unattended runs try it again.",
         ("runner agents clear demo",),
         (_AGENT,),
+        acts=True,
     ),
     Command(
         "tasks",
@@ -70,6 +71,7 @@ PROJECT_COMMANDS = (
         "docs/agents.md",
         "Write a first agents.yaml, tasks.yaml and prompt; overwrites nothing.",
         ("runner init",),
+        acts=True,
     ),
     Command(
         "doctor",
@@ -88,6 +90,7 @@ PROJECT_COMMANDS = (
         "docs/schedules.md",
         "Start what is due, close lost runs, send what waits: one line in a crontab, each minute.",
         ("runner heartbeat",),
+        acts=True,
     ),
     Command(
         "occurrence",
@@ -97,6 +100,7 @@ PROJECT_COMMANDS = (
         (Argument("name", "SCHEDULE"),),
         hidden=True,
         call="commands.heartbeat:occurrence",
+        acts=True,
     ),
     Command(
         "cron",
@@ -118,6 +122,7 @@ PROJECT_COMMANDS = (
         "Put this project's heartbeat into the crontab, in its own block; all other lines stay as they are.",
         ("runner cron install", "runner cron install --systemd"),
         options=(_SYSTEMD,),
+        acts=True,
     ),
     Command(
         "cron remove",
@@ -125,6 +130,7 @@ PROJECT_COMMANDS = (
         "Take this project's heartbeat out again.",
         ("runner cron remove", "runner cron remove --systemd"),
         options=(_SYSTEMD,),
+        acts=True,
     ),
     Command(
         "cron next",
@@ -146,6 +152,7 @@ PROJECT_COMMANDS = (
         "docs/messages.md",
         "Send a message by every configured channel, now.",
         ("runner notify test",),
+        acts=True,
     ),
     Command(
         "notify list",
@@ -160,6 +167,7 @@ PROJECT_COMMANDS = (
         "docs/messages.md",
         "Close lost runs and send what waits; exit code 1 when something remains.",
         ("runner notify flush",),
+        acts=True,
     ),
     Command(
         "notify history",

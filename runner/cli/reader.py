@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from runner.cli.arguments import PROJECT_FLAGS, PROJECT_VARIABLE, Command, Option, load
 from runner.cli.project_commands import PROJECT_COMMANDS
 from runner.cli.run_commands import RUN_COMMANDS
+from runner.cli.streams import keep_going
 from runner.errors import UsageError
 
 TYPE_CHECKING = False
@@ -41,6 +42,8 @@ def call(command: Command, values: Values) -> int:
     """Run a command; returns its exit code."""
     if not command.takes_project:
         values = {name: value for name, value in values.items() if name != "project"}
+    if command.acts and not values.get("dry_run"):
+        keep_going()
     function = load(command.function)
     gc.freeze()
     gc.enable()

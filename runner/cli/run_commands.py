@@ -39,6 +39,7 @@ RUN_COMMANDS = (
             Option("--dry-run", "", "Print what would run, and start nothing."),
             Option("--json", "", "Print the record as JSON on stdout, everything else on stderr."),
         ),
+        acts=True,
     ),
     Command(
         "ps",
@@ -55,6 +56,7 @@ RUN_COMMANDS = (
         (Argument("run_id", "RUN"),),
         (Option("--now", "", "Leave the agent no grace time."),),
         call="commands.ps:stop",
+        acts=True,
     ),
     Command(
         "runs",
@@ -135,6 +137,7 @@ RUN_COMMANDS = (
         "Remove old runs, as `settings.retention` says; never one that runs or was not reported.",
         ("runner prune --dry-run",),
         options=(Option("--dry-run", "", "Say what would go, and remove nothing."), _JSON),
+        acts=True,
     ),
     Command(
         "parse",

@@ -13,7 +13,7 @@ from runner.commands._project import Watch
 from runner.commands._request import Candidates, RunArguments, agents_of, candidates, run_arguments
 from runner.config import Config
 from runner.errors import ConfigError, Problem, UsageError
-from runner.model import Invocation, JsonObject, Request, Skipped
+from runner.model import Invocation, Request, Skipped
 from runner.process.containment import CONTAINMENT_VARIABLE, check_rung
 from runner.records.folder import Logs, candidate_ids
 from runner.records.summary import facts
@@ -62,7 +62,7 @@ def _runs(args: RunArguments, watch: Watch) -> int:
     except TemplateFaultError as fault:
         raise _located(fault, config, request) from None
     if args.json:
-        _print(json_text(finished[-1].record, 2))
+        print(json_text(finished[-1].record, 2))
     return code
 
 
@@ -103,7 +103,7 @@ def _report(before: list[Finished], finished: Finished, *, as_json: bool) -> Non
     if as_json:
         print(facts(finished.record).headline, file=sys.stderr)
     else:
-        _print(("\n" if before else "") + finished.summary.rstrip("\n"))
+        print(("\n" if before else "") + finished.summary.rstrip("\n"))
     before.append(finished)
 
 
@@ -163,19 +163,12 @@ def _dry_run(entries: Entries, request: Request, world: World, *, as_json: bool)
         skip = skipped.skip
         found = {"status": "skipped", "reason": skip.reason, "message": skip.message}
         text = f"would be skipped ({skip.reason}): {skip.message}"
-        _print(json_text(found, 2) if as_json else printable(text))
+        print(json_text(found, 2) if as_json else printable(text))
         return 12
-    _print(json_text(_described(planned), 2) if as_json else printable(_shown(planned)))
+    env = sorted(planned.env)
+    shown = {"argv": list(planned.argv), "stdin": planned.stdin, "env": env, "cwd": planned.cwd}
+    print(json_text(shown, 2) if as_json else printable(_shown(planned)))
     return 0
-
-
-def _described(planned: Invocation) -> JsonObject:
-    return {
-        "argv": list(planned.argv),
-        "stdin": planned.stdin,
-        "env": sorted(planned.env),
-        "cwd": planned.cwd,
-    }
 
 
 def _shown(planned: Invocation) -> str:
@@ -187,11 +180,3 @@ def _shown(planned: Invocation) -> str:
     )
     names = "\n".join(f"  {name}" for name in sorted(planned.env))
     return f"argv: {shlex.join(planned.argv)}\ncwd: {planned.cwd}\nenv:\n{names}\nstdin: {stdin}"
-
-
-def _print(text: str) -> None:
-    """A reader that went away must not change the run's exit code."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
