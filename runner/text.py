@@ -110,7 +110,7 @@ def moment(text: str, now: float) -> float | None:
         return None if ago is None else now - ago
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(f"expected a time such as `2h`, `2026-02-19` or `all`, got `{text}`") from None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -33,8 +34,20 @@ def main(args: list[str]) -> int:
     except click.exceptions.Abort:
         return _INTERRUPTED
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        raise _WordsError(error) from None
+
+
+class _WordsError(UsageError):
+    """What click says of wrong words: usage, where to find help, the error."""
+
+    def __init__(self, error: click.ClickException) -> None:
+        super().__init__(error.format_message())
+        text = io.StringIO()
+        error.show(text)
+        self._lines = text.getvalue().splitlines()
+
+    def lines(self) -> list[str]:
+        return self._lines
 
 
 class _Group(click.Group):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
-from runner.cli.reader import call, implied_run, read
+from runner.cli.reader import COMMANDS, call, implied_run, read, take_project
 from runner.cli.streams import EXIT_IO, OutputError, open_standard_streams
-from runner.errors import DISK_ERRORS, EXIT_INTERNAL, RunnerError
+from runner.errors import DISK_ERRORS, EXIT_INTERNAL, RunnerError, UsageError
 from runner.text import printable
 
 _EXIT_INTERRUPTED = 130
+_STARTS = ("run", "heartbeat", "occurrence")
 
 
 def main() -> None:
@@ -31,6 +32,7 @@ def dispatch(args: list[str]) -> int:
     except RunnerError as error:
         # The text may hold names from anywhere. This is the one place that prints errors.
         print(printable("\n".join(error.lines())), file=sys.stderr)  # noqa: T201
+        _report(args, error)
         return error.exit_code
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
@@ -38,6 +40,26 @@ def dispatch(args: list[str]) -> int:
         return _no_room(error) if error.errno in DISK_ERRORS else _internal()
     except Exception:
         return _internal()
+
+
+def _report(args: list[str], error: RunnerError) -> None:
+    """Send a message of wrong words that should have started something, where no terminal shows them."""
+    project, words = take_project(implied_run(args))
+    starts = bool(words) and (words[0] in _STARTS or not any(command.words[0] == words[0] for command in COMMANDS))
+    watched = sys.stderr.isatty() and "--unattended" not in words
+    if error.reported or not starts or watched or "--dry-run" in words or not isinstance(error, UsageError):
+        return
+    # All that sends messages.
+    from runner.commands._project import Watch  # noqa: PLC0415
+    from runner.notify.last_good import digest_of  # noqa: PLC0415
+
+    # Only as a digest: they may hold a secret.
+    cause = f"words {digest_of(os.fsencode(' '.join(words)))}"
+    try:
+        with Watch(project, report=True, cause=cause):
+            raise error
+    except (RunnerError, OSError):
+        pass  # it was printed
 
 
 def _no_room(error: OSError) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Values: TypeAlias = dict[str, Any]
 
+_DIGITS = 9  # an integer that is longer is for click to refuse
 COMMANDS = (*RUN_COMMANDS, *PROJECT_COMMANDS)
 
 
@@ -26,7 +27,7 @@ def read(args: Sequence[str]) -> tuple[Command, Values] | None:
 
     Raises UsageError for a malformed KEY=VALUE.
     """
-    project, rest = _take_project(args)
+    project, rest = take_project(args)
     fitting = [command for command in COMMANDS if command.words == list(rest[: len(command.words)])]
     command = max(fitting, key=lambda command: len(command.words), default=None)
     if command is None or not command.function:
@@ -69,7 +70,7 @@ def pairs(flag: str, values: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _take_project(args: Sequence[str]) -> tuple[str | None, Sequence[str]]:
+def take_project(args: Sequence[str]) -> tuple[str | None, Sequence[str]]:
     """The folder that -C or --project names, and the other arguments."""
     if args and args[0].startswith("--project="):
         return args[0].partition("=")[2], args[1:]
@@ -108,7 +109,7 @@ def _put(option: Option, text: str, values: Values) -> bool:
         values[option.keyword] = text
         return not option.choices or text in option.choices
     else:
-        if not text.removeprefix("-").isdecimal() or not text.isascii():
+        if not text.removeprefix("-").isdecimal() or not text.isascii() or len(text) > _DIGITS:
             return False
         values[option.keyword] = number = int(text)
         return option.kind == "integer" or number > 0

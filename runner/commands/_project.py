@@ -59,15 +59,18 @@ class Watch:
     """Around a command that may run while nobody watches: logs and reports what is wrong with the configuration.
 
     `report`: send a message, as nobody sees it at a terminal. `log_always`: log it each time, not only when it is new.
+    `cause` is what goes wrong until the project is open: its error is sent once as long as it stays the same.
     """
 
-    def __init__(self, project: str | None, *, report: bool, log_always: bool = True) -> None:
+    def __init__(
+        self, project: str | None, *, report: bool, log_always: bool = True, cause: str = last_good.LOADING
+    ) -> None:
         self.is_new = True
         self._report = report
         self._log_always = log_always
         self._project = project
         self._environ = dict(os.environ)
-        self._cause = last_good.LOADING
+        self._cause = cause
 
     def open(self, pair: str | None = None, *, close_lost: bool = True) -> Opened:
         """As open_project. What goes wrong from then on is about `pair`, the agent and task."""
@@ -106,6 +109,8 @@ class Watch:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None and not isinstance(error, (ConfigError, UsageError)):
             return
+        if error is not None:
+            error.reported = True
         file, known = self._last_good()
         if error is None:
             last_good.resolve(file, known, self._cause)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 
 from runner.config import Config, check_pair, read_prompt
@@ -14,6 +16,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_TEMPLATES = re.compile(r"\{[{%].*?[}%]\}", re.DOTALL)
+_VARIABLE = re.compile(r"""\bvars\s*(?:\.\s*|\[\s*\\?["'])(\w+)""")
+_ANY_VARIABLE = re.compile(
+    r"""\bvars\b(?!\s*(?:\.\s*\w|\[\s*\\?["']))"""
+)  # it takes them all, or one by a name that it makes
 Candidates = dict[str, tuple[Entries, Request]]
 
 
@@ -67,6 +74,7 @@ def candidates(config: Config, names: Sequence[str], request: Request) -> Candid
     entries = {name: _entries(config, name, request) for name in names}
     if len(names) > 1:
         _check_options(request, entries)
+    _check_variables(request, entries)
     request = replace(request, heed_cooldown=request.unattended or len(names) > 1)
     return {name: (entries[name], _request_of(name, entries, request)) for name in names}
 
@@ -107,6 +115,21 @@ def _check_options(request: Request, entries: dict[str, Entries]) -> None:
     for option in request.options:
         if option not in known:
             raise UsageError(f"none of the agents has an option `{option}`", hint=did_you_mean(option, known))
+
+
+def _check_variables(request: Request, entries: dict[str, Entries]) -> None:
+    """Raises UsageError for a variable that neither the task names nor a template of the run uses."""
+    known: set[str] = set()
+    for entry in entries.values() if request.vars else ():
+        prompt = entry.prompt if request.prompt is None else ""  # a text of the command line is no template
+        used = "".join(_TEMPLATES.findall(f"{json.dumps([entry.agent, entry.task, entry.sandbox])}{prompt}"))
+        if _ANY_VARIABLE.search(used):
+            return
+        known |= {*entry.task.get("vars", {}), *_VARIABLE.findall(used)}
+    for name in request.vars:
+        if name not in known:
+            names = ", ".join(f"`{other}`" for other in sorted(known)) or "none"
+            raise UsageError(f"nothing uses the variable `{name}`", hint=did_you_mean(name, known) or f"known: {names}")
 
 
 def _request_of(name: str, entries: dict[str, Entries], request: Request) -> Request:

@@ -14,9 +14,11 @@ from itertools import islice
 from runner.commands._project import Opened, open_project
 from runner.commands._table import table
 from runner.config import find_project
+from runner.config.checks import schedule_problems
 from runner.config.project import state_home
 from runner.crontab import crontab, crontab_io, environment, systemd
 from runner.crontab.command import HeartbeatCommand
+from runner.errors import ConfigError, UsageError
 from runner.model import JsonObject
 from runner.schedule import due
 from runner.schedule.due import Schedule
@@ -24,6 +26,7 @@ from runner.text import json_text, printable, rfc3339
 from runner.units import format_duration
 from runner.values import dataclass
 
+_MOST_STARTS = 10_000  # computed before the first is printed
 _ABOVE = "put them into the crontab above the block, as NAME=value (`crontab -e`), or into tasks.yaml"
 _DROP_IN = "put them into ~/.config/environment.d/runner.conf, as NAME=value, or into tasks.yaml"
 
@@ -184,8 +187,14 @@ def _text(raw: bytes) -> str:
 
 
 def upcoming(project: str | None, count: int, *, as_json: bool) -> int:
-    """Print the next starts of all schedules together, soonest first."""
-    schedules = due.schedules_of(open_project(project).config.tasks)
+    """Print the next starts of all schedules together, soonest first. Raises ConfigError for a wrong schedule."""
+    config = open_project(project).config
+    problems = [problem for task in config.tasks for problem in schedule_problems(config, task)]
+    if any(problem.severity == "error" for problem in problems):
+        raise ConfigError(problems)
+    if count > _MOST_STARTS:
+        raise UsageError(f"-n expects at most {_MOST_STARTS}, got {count}")
+    schedules = due.schedules_of(config.tasks)
     now = time.time()
     starts = list(islice(_merged(schedules, now, count), count))
     if as_json:

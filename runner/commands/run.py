@@ -113,6 +113,8 @@ def _asked(args: RunArguments) -> tuple[tuple[str, ...], Request]:
     if agent is None or task is None:
         what = "an agent and a task" if agent is None else "a task"
         raise UsageError(f"`runner run` needs {what}", hint="for example: runner run demo debug_hello_simple")
+    if args.prompt is not None and not args.prompt.strip():
+        raise UsageError("--prompt is empty", hint='for example: runner run demo --prompt "Say hello."')
     names = agents_of(agent)
     request = Request(
         agent=names[0],

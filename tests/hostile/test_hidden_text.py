@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ACTING = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 # Letters and marks that show nothing: Unicode calls them ignorable by default.
-FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u3164\uffa0" + "".join(
+FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0" + "".join(
     map(chr, (*range(0xFE00, 0xFE0E), *range(0xE0100, 0xE01F0)))
 )
 EMOJI_FORMS = "\ufe0e\ufe0f"
