@@ -76,7 +76,7 @@ PROJECT_COMMANDS = (
     Command(
         "doctor",
         "docs/operations.md",
-        "Say whether agents can run here, and if not, what to do; exit code 1 when a named one cannot.",
+        "Say whether agents can run here, and if not, what to do; exit code 1 when a check fails.",
         ("runner doctor", "runner doctor demo --json", "runner doctor demo --live"),
         (Argument("names", "[AGENT]...", many=True, completes="agents"),),
         (

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from runner.commands._project import open_project
 from runner.commands._table import table
 from runner.errors import RunnerError
+from runner.files import open_file
 from runner.history.queries import find_living
 from runner.model import JsonObject
 from runner.process import procfs
@@ -64,7 +65,7 @@ def _described(logs: Logs, run_id: str, now: float) -> JsonObject | None:
 def _last_output(path: str) -> tuple[float | None, str | None]:
     """When the agent last printed something, and its last line, fit for a terminal."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+        with open(open_file(path), "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _TAIL))
             lines = file.read().decode(errors="replace").split("\n")
