@@ -57,6 +57,9 @@ class _Raw(io.FileIO):
         return bool(waiting.poll(milliseconds))
 
 
+_raw: dict[int, _Raw] = {}
+
+
 class _Text(io.TextIOWrapper):
     def write(self, text: str, /) -> int:
         return super().write(for_a_stream(text))
@@ -70,24 +73,19 @@ def open_standard_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDONLY)  # so that writing fails, as it did
     sys.stdout, sys.stderr = _stream(1, sys.stdout), _stream(2, sys.stderr)
-    _raw(sys.stderr).tolerant = True
+    _raw[2].tolerant = True
 
 
 def keep_going() -> None:
     """For a command that acts: what it prints is dropped where nobody takes it."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, _Text):
-            _raw(stream).tolerant = True
-            # The summary is printed when all is done; progress must not hold up who ends the agent in time.
-            _raw(stream).hasty = stream is sys.stderr
+    for fd, raw in _raw.items():
+        raw.tolerant = True
+        # The summary is printed when all is done; progress must not hold up who ends the agent in time.
+        raw.hasty = fd == 2
 
 
 def _stream(fd: int, old: TextIO | None) -> _Text:
     """Python makes the stream of a closed descriptor None."""
-    buffer = io.BufferedWriter(_Raw(fd, "w", closefd=False))
-    return _Text(buffer, old.encoding if old else "utf-8", "replace", line_buffering=fd == 2 or os.isatty(fd))
-
-
-def _raw(stream: object) -> _Raw:
-    raw: _Raw = stream.buffer.raw  # type: ignore[attr-defined]
-    return raw
+    _raw[fd] = _Raw(fd, "w", closefd=False)
+    encoding = old.encoding if old else "utf-8"
+    return _Text(io.BufferedWriter(_raw[fd]), encoding, "replace", line_buffering=fd == 2 or os.isatty(fd))

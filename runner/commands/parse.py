@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from runner.model import Changes, Evidence, Expectations, JsonObject, Outcome, R
 from runner.parsers import Parser, Reader, RuleError, compile_parser
 from runner.records.evidence import line_number
 from runner.run.judge import judge
-from runner.text import json_text, one_line, printable, rfc3339
+from runner.text import json_text, moment, one_line, printable, rfc3339
 from runner.values import asdict
 
 TYPE_CHECKING = False
@@ -68,6 +69,9 @@ def _compiled(config: Config, name: str) -> Parser:
 def _feed(reader: Reader, source: Literal["stdout", "stderr"], path: str) -> None:
     position = 0
     try:
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise UsageError(f"cannot read `{path}`: it is no regular file", hint="save what it gives in a file first")
         with open(path, "rb") as file:
             while chunk := file.read(_CHUNK):
                 reader.feed(source, chunk, position)
@@ -84,13 +88,13 @@ def _written_at(path: str) -> float:
 
 
 def _time(text: str) -> float:
-    from datetime import UTC, datetime  # noqa: PLC0415 - slow to import, and only a given time needs it
-
     try:
-        when = datetime.fromisoformat(text)
+        when = moment(text, 0.0) if "-" in text else None
     except ValueError:
-        raise UsageError(f"expected a time such as `2026-02-19T17:50:43Z`, got `{text}`") from None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        when = None
+    if when is None:
+        raise UsageError(f"expected a time such as `2026-02-19T17:50:43Z`, got `{text}`")
+    return when
 
 
 def _outcome(exit_code: int | None, at: float) -> Outcome:
