@@ -11,7 +11,7 @@ from runner.commands.open import Opened, open_project
 from runner.config import find_project
 from runner.config.project import state_home
 from runner.crontab import crontab, crontab_io, environment, systemd
-from runner.crontab.command import HeartbeatCommand
+from runner.crontab.crontab import HeartbeatCommand
 from runner.schedule import due
 from runner.text import json_text, printable
 from runner.values import dataclass

@@ -205,7 +205,7 @@ class _Heartbeat:
         if not address:
             return None
         # requests, for those who use such a service.
-        from runner.notify.channels.ping import ping  # noqa: PLC0415
+        from runner.notify.channels.http import ping  # noqa: PLC0415
 
         return ping(address, signal, text, self.opened.environ, _PING_BUDGET)
 

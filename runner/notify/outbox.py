@@ -13,7 +13,7 @@ from runner import files
 from runner.codec import from_json, to_json
 from runner.model import JsonObject
 from runner.notify.channels import send as send_by
-from runner.notify.channels.base import Failed, Message, Sent
+from runner.notify.channels.base import Failed, Message
 from runner.records import store
 from runner.records.folder import Logs
 from runner.records.metadata import Notification
@@ -60,19 +60,12 @@ class Pending:
         last = next((target for target in reversed(self.targets) if target.last_error), None)
         delivered = [target.delivered_at for target in self.targets if target.delivered_at is not None]
         return {
-            "state": _joint_state(states),
+            "state": next((state for state in ("pending", "dead", "delivered") if state in states), "off"),
             "attempts": sum(target.attempts for target in self.targets),
             "delivered_at": rfc3339(max(delivered)) if delivered else None,
             "message_id": next((target.server_id for target in self.targets if target.server_id), None),
             "last_error": last.last_error if last else None,
         }
-
-
-def _joint_state(states: list[str]) -> str:
-    for state in ("pending", "dead", "delivered"):
-        if state in states:
-            return state
-    return "off"
 
 
 @dataclass(frozen=True)
@@ -116,38 +109,24 @@ class Outbox:
     def remove(self, message_id: str) -> None:
         files.unlink(self.path(message_id))
 
-    def _move_to_dead(self, pending: Pending) -> None:
-        """Keep what no retry will deliver where `notify list` shows it."""
-        files.make_folders(self.logs.path("outbox", "dead"))
-        files.write_json(self.dead_path(pending.id), to_json(pending))
-        self.remove(pending.id)
-
     def send(self, pending: Pending, clock: Callable[[], float], budget: float, *, due_only: bool = False) -> Pending:
         """Try the pending targets within `budget` seconds in all; the caller holds the run's lock."""
         targets = []
         left = budget
         for target in pending.targets:
             began = clock()
-            if target.state == "pending" and left > _MIN_TIME and _is_due(target, pending, began, due_only=due_only):
-                targets.append(self._try(target, pending.message, clock, left))
-            else:
-                targets.append(target)
+            due = target.state == "pending" and _is_due(target, pending, began, due_only=due_only)
+            targets.append(self._try(target, pending.message, clock, left) if due and left > _MIN_TIME else target)
             left -= max(0.0, clock() - began)
         return replace(pending, targets=tuple(targets))
 
     def _try(self, target: Target, message: Message, clock: Callable[[], float], limit: float) -> Target:
         result = send_by(target.settings["kind"], target.settings, message, self.environ, limit)
         now, attempts = clock(), target.attempts + 1
-        if isinstance(result, Sent):
-            return replace(
-                target,
-                state="delivered",
-                attempts=attempts,
-                last_error=None,
-                delivered_at=now,
-                server_id=result.server_id,
-            )
-        return _failed(target, result, attempts, now)
+        if isinstance(result, Failed):
+            return _failed(target, result, attempts, now)
+        sent = replace(target, state="delivered", attempts=attempts, last_error=None)
+        return replace(sent, delivered_at=now, server_id=result.server_id)
 
     def record_result(self, pending: Pending) -> None:
         """Write what the last try showed to the folder and to the run's record."""
@@ -156,9 +135,10 @@ class Outbox:
             self.write(pending)
         if pending.run_dir is not None:
             store.set_notification(self.logs.path(pending.run_dir), notification)
-        if notification["state"] == "dead":
-            self._move_to_dead(pending)
-        elif notification["state"] != "pending":
+        if notification["state"] == "dead":  # no retry will deliver it: `notify list` shows it
+            files.make_folders(self.logs.path("outbox", "dead"))
+            files.write_json(self.dead_path(pending.id), to_json(pending))
+        if notification["state"] != "pending":
             self.remove(pending.id)
 
 

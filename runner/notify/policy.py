@@ -102,12 +102,9 @@ def _rendered(value: Any, variables: Mapping[str, Any]) -> Any:
 def _quiet(section: JsonObject | None) -> Quiet | None:
     if not section:
         return None
-    return Quiet(_minutes(section["from"]), _minutes(section["to"]), section.get("timezone"))
-
-
-def _minutes(clock: str) -> int:
-    hours, minutes = clock.split(":")
-    return int(hours) * 60 + int(minutes)
+    ends = (section[key].split(":") for key in ("from", "to"))
+    begin, end = (int(hours) * 60 + int(minutes) for hours, minutes in ends)
+    return Quiet(begin, end, section.get("timezone"))
 
 
 @dataclass(frozen=True)
@@ -139,11 +136,8 @@ def route(policy: Policy, record: Record, before: Streak, now: float) -> Route:
     if not targets:
         return Route()
     recovered = before.count > 0 and not failed
-    note = (
-        f"recovered after {before.count} failed run{'s' if before.count > 1 else ''} ({before.reason})"
-        if recovered
-        else None
-    )
+    runs = f"{before.count} failed run{'s' if before.count > 1 else ''}"
+    note = f"recovered after {runs} ({before.reason})" if recovered else None
     if policy.statuses is not None and record["status"] not in policy.statuses and not (recovered and policy.recovery):
         return Route()
     streak = before.after(record)

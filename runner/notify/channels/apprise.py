@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from runner.model import JsonObject
-from runner.notify.channels.base import Delivery, Failed, Message, Sent
-from runner.notify.channels.secret import secret
-from runner.notify.channels.time_limit import OutOfTimeError, within
+from runner.notify.channels.base import Delivery, Failed, Message, Sent, secret
+from runner.notify.channels.http import OutOfTimeError, within
 from runner.notify.channels.truncate import truncate_line, truncate_text
 
 # Services differ in what they take; each of them shows this much.

@@ -59,3 +59,9 @@ class Failed:
 
 
 Delivery = Sent | Failed
+
+
+def secret(name: str, environ: Mapping[str, str]) -> str | Failed:
+    """The value of a variable that the settings name; one that is missing now may be there for the next try."""
+    value = environ.get(name, "").strip()
+    return value or Failed(f"the variable {name} is not set", permanent=False)

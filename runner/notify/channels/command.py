@@ -32,6 +32,14 @@ def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeo
     argv = [str(word) for word in target.get("argv") or ()]
     if not argv:
         return Failed("no argv is configured", permanent=True)
+    # Not RUNNER_RUN_ID: processes with that variable belong to the run, and are killed with it.
+    variables = {
+        "RUNNER_TITLE": message.title,
+        "RUNNER_PRIORITY": str(message.priority),
+        "RUNNER_TAGS": ",".join(message.tags),
+        "RUNNER_MESSAGE_ID": message.message_id,
+        "RUNNER_CLICK": message.click or "",
+    }
     # Files, not pipes: a child that stays behind and holds one open need not be waited for.
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
         stdin.write(message.body.encode(errors="replace"))
@@ -42,24 +50,13 @@ def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeo
                 stdin=stdin,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                env={**environ, **_variables(message)},
+                env={**environ, **variables},
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
             return _not_started(argv[0], error)
         with process:
             return _wait(process, stderr, timeout)
-
-
-def _variables(message: Message) -> dict[str, str]:
-    # Not RUNNER_RUN_ID: processes with that variable belong to the run, and are killed with it.
-    return {
-        "RUNNER_TITLE": message.title,
-        "RUNNER_PRIORITY": str(message.priority),
-        "RUNNER_TAGS": ",".join(message.tags),
-        "RUNNER_MESSAGE_ID": message.message_id,
-        "RUNNER_CLICK": message.click or "",
-    }
 
 
 def _not_started(name: str, error: OSError | ValueError) -> Failed:

@@ -1,4 +1,4 @@
-"""One HTTP request within a time limit, and what its answer means for a message."""
+"""One HTTP request within a time limit, what its answer means for a message, and the report to a dead man's switch."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 
 from runner import __version__
 from runner.notify.channels.base import Failed
-from runner.notify.channels.time_limit import OutOfTimeError, within
 from runner.text import one_line
 from runner.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
 
 ANSWER_LIMIT = 64 * 1024
 MAX_RETRY_AFTER = 24 * 3600.0
@@ -39,12 +44,57 @@ def exchange(request: Request, environ: Mapping[str, str], timeout: float) -> by
     if host is None:
         return Failed("its url is not an http or https address", permanent=True)
     try:
-        answer = within(timeout, lambda given_up: _exchange(request, environ, timeout, given_up))
+        return within(timeout, lambda given_up: _exchange(request, environ, timeout, given_up))
     except OutOfTimeError:
         return Failed(f"`{host}` gave no answer within {timeout:g} s", permanent=False)
     except Exception as error:  # libraries below raise more than they document
         return Failed(f"cannot reach `{host}`: {_plain(error)}", permanent=False)
-    return answer
+
+
+class OutOfTimeError(Exception):
+    """The work did not end in time; it may still go on, and its result is ignored."""
+
+
+def within(seconds: float, work: Callable[[threading.Event], Result]) -> Result:
+    """Return or raise what `work` does, or raise OutOfTimeError after `seconds`.
+
+    The timeouts of an HTTP library count for one read each: a server that sends a byte a second outlives them all, and
+    a name server that hangs is under no timeout. So the work is done in a daemon thread, which is left behind when time
+    is up. It gets an event that says so, for it must not send anything from then on.
+    """
+    given_up = threading.Event()
+    results: list[Result] = []
+    errors: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            results.append(work(given_up))
+        except BaseException as error:  # raised again by the caller
+            errors.append(error)
+
+    thread = threading.Thread(target=body, name="channel", daemon=True)
+    thread.start()
+    thread.join(max(0.0, seconds))
+    # Set before the results are read: work that ends later finds it set, and is not counted.
+    given_up.set()
+    if errors:
+        raise errors[0]
+    if not results:
+        raise OutOfTimeError
+    return results[0]
+
+
+def ping(address: str, signal: str, text: str, environ: Mapping[str, str], timeout: float) -> str | None:
+    """Report to a service that raises the alarm when no report comes; return what went wrong. Never raises.
+
+    As healthchecks.io and its like have it: ADDRESS when all is well, ADDRESS/start, ADDRESS/fail, ADDRESS/<exit code>.
+    """
+    if signal and _host(address) is not None:
+        parts = urlsplit(address)
+        address = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{signal}"))
+    request = Request("POST", address, text.encode(errors="replace"), {"Content-Type": "text/plain"})
+    answer = exchange(request, environ, timeout)
+    return answer.error if isinstance(answer, Failed) else None
 
 
 class _Body:

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from runner.model import JsonObject
-from runner.notify.channels.base import Delivery, Failed, Message, Sent
+from runner.notify.channels.base import Delivery, Failed, Message, Sent, secret
 from runner.notify.channels.http import Request, exchange
-from runner.notify.channels.secret import secret
 from runner.notify.channels.truncate import truncate_line, truncate_text
 from runner.values import replace
 

@@ -15,9 +15,8 @@ import time
 from collections.abc import Mapping
 
 from runner.model import JsonObject
-from runner.notify.channels.base import Delivery, Failed, Message, Sent
+from runner.notify.channels.base import Delivery, Failed, Message, Sent, secret
 from runner.notify.channels.http import Request, exchange
-from runner.notify.channels.secret import secret
 
 
 def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeout: float) -> Delivery:
@@ -25,17 +24,7 @@ def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeo
     url = secret(target["url_env"], environ) if target.get("url_env") else target.get("url")
     if isinstance(url, Failed):
         return url
-    body = json.dumps(_fields(message), ensure_ascii=False).encode(errors="replace")
-    signature = _signature(target, body, environ)
-    if isinstance(signature, Failed):
-        return signature
-    headers = {**(target.get("headers") or {}), "Content-Type": "application/json", **signature}
-    answer = exchange(Request("POST", str(url or ""), body, headers), environ, timeout)
-    return answer if isinstance(answer, Failed) else Sent(None)
-
-
-def _fields(message: Message) -> JsonObject:
-    return {
+    fields = {
         "message_id": message.message_id,
         "title": message.title,
         "body": message.body,
@@ -44,6 +33,13 @@ def _fields(message: Message) -> JsonObject:
         "click": message.click,
         "record": message.record,
     }
+    body = json.dumps(fields, ensure_ascii=False).encode(errors="replace")
+    signature = _signature(target, body, environ)
+    if isinstance(signature, Failed):
+        return signature
+    headers = {**(target.get("headers") or {}), "Content-Type": "application/json", **signature}
+    answer = exchange(Request("POST", str(url or ""), body, headers), environ, timeout)
+    return answer if isinstance(answer, Failed) else Sent(None)
 
 
 def _signature(target: JsonObject, body: bytes, environ: Mapping[str, str]) -> dict[str, str] | Failed:
