@@ -12,6 +12,7 @@ from runner import files
 from runner.commands.open import Opened, Watch
 from runner.errors import EXIT_INTERNAL, ConfigError, RunnerError
 from runner.files import make_folders
+from runner.notify.channels import ping
 from runner.notify.delivery import flush
 from runner.process.detached import start_detached
 from runner.records.folder import Logs
@@ -204,9 +205,6 @@ class _Heartbeat:
         address = self.opened.config.settings.get("heartbeat_url")
         if not address:
             return None
-        # requests, for those who use such a service.
-        from runner.notify.channels.http import ping  # noqa: PLC0415
-
         return ping(address, signal, text, self.opened.environ, _PING_BUDGET)
 
 

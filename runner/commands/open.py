@@ -9,11 +9,12 @@ from runner.config import Config, find_project, load
 from runner.config.project import state_home
 from runner.errors import ConfigError, Problem, RunnerError, UsageError
 from runner.notify import config_alert, last_good
+from runner.notify.channels.settings import rendered
 from runner.notify.delivery import flush
 from runner.notify.last_good import LastGoodConfig, LastGoodFile, logs_of, nearest
 from runner.notify.notifier import Notifier
 from runner.notify.outbox import Outbox
-from runner.notify.policy import Policy, read_policy, rendered
+from runner.notify.policy import Policy, read_policy
 from runner.records.folder import Logs
 from runner.run import recovery
 from runner.template import TemplateError

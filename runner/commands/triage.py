@@ -16,6 +16,7 @@ from runner.history.findings import Finding
 from runner.history.index import Index
 from runner.history.queries import Filter, entries, running
 from runner.history.tables import Entry
+from runner.notify.channels import poll
 from runner.notify.last_good import missing_files
 from runner.notify.outbox import YOUNG, Outbox
 from runner.reasons import NOT_BEGUN
@@ -191,12 +192,9 @@ def _missing_at_server(opened: Opened, logs: Logs, recent: list[Entry], began: f
     delivered = [run_id for run_id, state in _states(logs, recent).items() if state == "delivered"] if targets else []
     if not delivered:
         return []
-    # Imports requests, which only users of such a server need.
-    from runner.notify.channels import ntfy  # noqa: PLC0415
-
     held = ""
     for target in targets:
-        answer = ntfy.poll(target, str(int(began)), opened.environ, _BUDGET)
+        answer = poll("ntfy", target, str(int(began)), opened.environ, _BUDGET)
         if not isinstance(answer, list):
             return []  # no answer is not a finding: what was not delivered is in the outbox
         held += json_text(answer)

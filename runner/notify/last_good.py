@@ -17,7 +17,8 @@ from runner.config import Config
 from runner.config.project import TASKS
 from runner.errors import ConfigError, Problem
 from runner.model import JsonObject
-from runner.notify.policy import Policy, read_policy, rendered
+from runner.notify.channels.settings import rendered
+from runner.notify.policy import Policy, read_policy
 from runner.records.folder import Logs
 from runner.template import TemplateError
 from runner.values import dataclass, field, replace

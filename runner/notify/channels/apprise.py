@@ -17,6 +17,12 @@ from runner.notify.channels.truncate import truncate_line, truncate_text
 _MAX_BODY, _MAX_TITLE = 2000, 250
 
 
+def fault(target: JsonObject, environ: Mapping[str, str]) -> Failed | None:
+    """What is wrong with the settings."""
+    url = secret(str(target.get("url_env") or ""), environ)
+    return url if isinstance(url, Failed) else None
+
+
 def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeout: float) -> Delivery:
     """Send by apprise, which only says whether it went."""
     url = secret(str(target.get("url_env") or ""), environ)
