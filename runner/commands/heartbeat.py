@@ -183,7 +183,7 @@ class _Heartbeat:
         self.counts["lost"] = len(recovery.close_lost(self.opened.logs, self.opened.notifier_of))
 
     def _messages(self) -> None:
-        delivered, waiting = flush(self.opened.logs, self.opened.notifier({}), _BUDGET, due_only=True)
+        delivered, waiting = flush(self.opened.notifier({}), _BUDGET, due_only=True)
         self.counts |= {"delivered": delivered, "waiting": waiting}
 
     def _prune(self) -> None:

@@ -65,7 +65,7 @@ def flush(project: str | None) -> int:
     opened = open_project(project)
     for lost in recovery.close_lost(opened.logs, opened.notifier_of):
         print(f"lost: {lost['agent']} {lost['task']} {lost['run_id']}")
-    delivered, remaining = delivery.flush(opened.logs, opened.notifier({}), _FLUSH_BUDGET, due_only=True)
+    delivered, remaining = delivery.flush(opened.notifier({}), _FLUSH_BUDGET, due_only=False)
     dead = len(opened.notifier({}).outbox.dead_ids())
     print(f"{delivered} delivered, {remaining} waiting" + (f", {dead} dead (`runner notify list`)" if dead else ""))
     return 1 if remaining else 0

@@ -103,7 +103,7 @@ class Watch:
         logs = logs_of(known.logs, file.root, self._environ)
         notifier = Notifier(logs, Outbox(logs, self._environ), last_good.policy_of(known, self._environ))
         lost = recovery.close_lost(logs, lambda _: notifier)
-        return (len(lost), *flush(logs, notifier, budget, due_only=True))
+        return (len(lost), *flush(notifier, budget, due_only=True))
 
     def __enter__(self) -> Watch:
         return self

@@ -18,7 +18,7 @@ from runner.history.queries import Filter, entries, running
 from runner.history.tables import Entry
 from runner.notify.channels import poll
 from runner.notify.last_good import missing_files
-from runner.notify.outbox import YOUNG, Outbox
+from runner.notify.outbox import Outbox, is_young
 from runner.reasons import NOT_BEGUN
 from runner.records import store
 from runner.records.folder import Logs
@@ -150,8 +150,8 @@ def _undelivered(logs: Logs, recent: list[Entry], now: float) -> list[Finding]:
         text = f"{len(dead)} dead letter{'' if len(dead) == 1 else 's'}, no retry will deliver them{why}"
         found.append(Finding("messages", text, True, "`runner notify list` shows them", len(dead), run_id=dead[-1]))
     waiting = [pending for name in outbox.ids() if (pending := outbox.read(name)) is not None]
-    late = [pending for pending in waiting if pending.final and now - pending.created_at > YOUNG]
-    young = [pending for pending in waiting if pending.final and now - pending.created_at <= YOUNG]
+    late = [pending for pending in waiting if pending.final and not is_young(pending, now)]
+    young = [pending for pending in waiting if pending.final and is_young(pending, now)]
     for group, person in ((late, True), (young, False)):
         if group:
             text = f"{len(group)} in the outbox since {rfc3339(group[0].created_at)}"

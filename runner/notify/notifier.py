@@ -50,32 +50,8 @@ class Notifier:
 
     def notify_finished(self, final: Record, folder: str | None) -> Notification:
         """Send the message of a closed or skipped run; return the record's `notification`. The run's lock is held."""
-        path = self.logs.path("state", "streaks", f"{final['task']}.{final['agent']}.json")
-        before = _read_streak(path)
-        found = route(self.policy, final, before, time.time())
-        if self.policy.all_targets:
-            _write(path, to_json(before.after(final)))
-        run_id = final["run_id"]
-        if not found.targets:
-            for target in self._dead_man_targets():
-                cancel(target["kind"], target, run_id, self.outbox.environ, _DEAD_MAN_BUDGET)
-            self.outbox.remove(run_id)
-            return off(None if self.policy.all_targets else NO_CHANNEL)
-        message = run_message(final, folder, shaping(found.targets), (found.note,) if found.note else ())
-        message = replace(message, priority=found.priority or message.priority)
-        run_dir = _run_dir(final) if folder is not None else None
-        pending = Pending(message, time.time(), _targets(found.targets), run_dir=run_dir)
-        try:
-            self.outbox.write(pending)
-        except OSError:
-            pass  # on a full disk it is sent all the same
-        sent = self.outbox.send(pending, time.time, self.policy.budget)
-        try:
-            self.outbox.record_result(sent)
-        except OSError as error:
-            what = f"cannot note what became of the message of run {run_id}"
-            self.logs.note(f"{what}: {files.reason(error)}", time.time())
-        return sent.notification()
+        pending = self._queue(final, folder)
+        return off(None if self.policy.all_targets else NO_CHANNEL) if pending is None else self._send(pending)
 
     def notify_skipped(self, line: Record) -> Notification:
         """Send the message of a skipped run, where its reason has one, once until a run begins or the skip changes.
@@ -88,9 +64,41 @@ class Notifier:
         path = self._skip_path(line)
         if silent or not self.policy.all_targets or _read(path) == skip:
             return off()
-        notification = self.notify_finished(line, None)
+        pending = self._queue(line, None)
+        # Before it is sent: whatever goes wrong afterwards, it is not sent again.
         _write(path, skip)
-        return notification
+        return off() if pending is None else self._send(pending)
+
+    def _queue(self, final: Record, folder: str | None) -> Pending | None:
+        """Write the message of a run to the outbox; None where none is to be sent."""
+        path = self.logs.path("state", "streaks", f"{final['task']}.{final['agent']}.json")
+        before = _read_streak(path)
+        found = route(self.policy, final, before, time.time())
+        if self.policy.all_targets:
+            _write(path, to_json(before.after(final)))
+        if not found.targets:
+            for target in self._dead_man_targets():
+                cancel(target["kind"], target, final["run_id"], self.outbox.environ, _DEAD_MAN_BUDGET)
+            self.outbox.remove(final["run_id"])
+            return None
+        message = run_message(final, folder, shaping(found.targets), (found.note,) if found.note else ())
+        message = replace(message, priority=found.priority or message.priority)
+        run_dir = _run_dir(final) if folder is not None else None
+        pending = Pending(message, time.time(), _targets(found.targets), run_dir=run_dir)
+        try:
+            self.outbox.write(pending)
+        except OSError:
+            pass  # on a full disk it is sent all the same
+        return pending
+
+    def _send(self, pending: Pending) -> Notification:
+        sent = self.outbox.send(pending, time.time, self.policy.budget)
+        try:
+            self.outbox.record_result(sent)
+        except OSError as error:
+            what = f"cannot note what became of the message of run {pending.id}"
+            self.logs.note(f"{what}: {files.reason(error)}", time.time())
+        return sent.notification()
 
     def _skip_path(self, record: Record) -> str:
         return self.logs.path("state", "skips", f"{record['task']}.{record['agent']}.json")
@@ -118,7 +126,7 @@ def _read_streak(path: str) -> Streak:
 def _write(path: str, state: JsonObject) -> None:
     """Keep what improves later messages; a failure is ignored."""
     try:
-        files.make_folders(os.path.dirname(path))
+        files.own_folder(os.path.dirname(path))
         files.write_json(path, state, sync=False)
     except OSError:
         pass

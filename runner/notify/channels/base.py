@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from runner.model import JsonObject
 from runner.values import dataclass, field
 
+MAX_RETRY_AFTER = 24 * 3600.0  # seconds for which a server is believed
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 
 from runner import __version__
-from runner.notify.channels.base import Failed
+from runner.notify.channels.base import MAX_RETRY_AFTER, Failed
 from runner.notify.channels.settings import text_fault
 from runner.text import one_line
 from runner.values import dataclass
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 ANSWER_LIMIT = 64 * 1024
 _MAX_TEXT = 20_000  # characters: it is cut when what is secret in it is masked
-MAX_RETRY_AFTER = 24 * 3600.0
 # With any other 4xx the same request will fail again. 407 comes from a proxy, 425 means too early.
 _TEMPORARY = frozenset((407, 408, 425, 429))
 
