@@ -155,7 +155,7 @@ class _Heartbeat:
         logs = self.opened.logs
         make_folders(logs.path("heartbeat"))
         log = logs.path("heartbeat", "occurrences.log")
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        output = files.open_file(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             argv = [*runner_argv(self.opened.config.project.root), "occurrence", name]
             start_detached(argv, self.opened.environ, output, kept=held)
@@ -219,8 +219,7 @@ def runner_argv(root: str) -> list[str]:
 
 def _pruned_at(logs: Logs) -> float:
     try:
-        with open(logs.path("state", "pruned"), encoding="utf-8") as file:
-            return float(file.readline())
+        return float(files.read_bytes(logs.path("state", "pruned"), 1000).split(b"\n")[0])
     except (OSError, ValueError):
         return 0.0
 
@@ -228,7 +227,7 @@ def _pruned_at(logs: Logs) -> float:
 def _write_line(logs: Logs, line: str) -> None:
     path = logs.path(*_LOG)
     try:
-        if os.stat(path).st_size > _MAX_LOG:
+        if os.lstat(path).st_size > _MAX_LOG:
             os.replace(path, f"{path}.1")
     except FileNotFoundError:
         pass

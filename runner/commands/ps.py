@@ -10,6 +10,7 @@ import time
 from runner.commands._table import table
 from runner.commands.open import open_project
 from runner.errors import RunnerError, UsageError, did_you_mean
+from runner.files import open_file
 from runner.process import procfs
 from runner.records import store
 from runner.records.folder import Logs
@@ -63,7 +64,7 @@ def _described(logs: Logs, run_id: str, now: float) -> JsonObject | None:
 def _last_output(path: str) -> tuple[float | None, str | None]:
     """When the agent last printed something, and its last line, fit for a terminal."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+        with open(open_file(path), "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _TAIL))
             lines = file.read().decode(errors="replace").split("\n")

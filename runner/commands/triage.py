@@ -11,6 +11,7 @@ from runner.commands.open_logs import open_logs
 from runner.commands.runs import read_moment
 from runner.config.project import state_home
 from runner.errors import ConfigError, Problem, RunnerError
+from runner.files import open_file
 from runner.history import findings
 from runner.history.findings import Finding
 from runner.history.index import Index
@@ -124,7 +125,7 @@ def _fixed(logs: Logs, began: float) -> list[Finding]:
 def _log_lines(logs: Logs, began: float) -> list[str]:
     """The entries of runner.log since then, each with the time in front."""
     try:
-        with open(logs.path("runner.log"), "rb") as file:
+        with open(open_file(logs.path("runner.log")), "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_TAIL))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:

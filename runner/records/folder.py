@@ -214,7 +214,7 @@ class Logs:
 
     def append_line(self, place: tuple[str, ...], text: str) -> None:
         """Append a line to a log for people."""
-        self.check_place(*place)
+        self.check_place(*place[:-1])
         path = self.path(*place)
         make_folders(os.path.dirname(path))
         append(path, (text + "\n").encode(errors="replace"), sync=False)
