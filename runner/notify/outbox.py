@@ -186,11 +186,9 @@ def _failed(target: Target, result: Failed, attempts: int, now: float) -> Target
 
 
 def _is_due(target: Target, pending: Pending, now: float, *, due_only: bool) -> bool:
-    if not due_only:
-        return True
     if _waits(target.not_before, now, MAX_RETRY_AFTER):
         return False
-    return is_young(pending, now) or not _waits(target.next_at, now, _MAX_WAIT * (1 + _JITTER))
+    return not due_only or is_young(pending, now) or not _waits(target.next_at, now, _MAX_WAIT * (1 + _JITTER))
 
 
 def _waits(until: float, now: float, longest: float) -> bool:
