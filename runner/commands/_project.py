@@ -10,11 +10,12 @@ from runner.config.project import state_home
 from runner.errors import ConfigError, Problem, RunnerError, UsageError
 from runner.model import JsonObject
 from runner.notify import config_alert, last_good
+from runner.notify.channels.settings import rendered
 from runner.notify.delivery import flush
 from runner.notify.last_good import LastGoodConfig, LastGoodFile, logs_of, nearest
 from runner.notify.notifier import Notifier
 from runner.notify.outbox import Outbox
-from runner.notify.policy import Policy, read_policy, rendered
+from runner.notify.policy import Policy, read_policy
 from runner.records.folder import Logs
 from runner.records.metadata import Record
 from runner.run import recovery
@@ -103,7 +104,7 @@ class Watch:
         logs = logs_of(known.logs, file.root, self._environ)
         notifier = Notifier(logs, Outbox(logs, self._environ), last_good.policy_of(known, self._environ))
         lost = recovery.close_lost(logs, lambda _: notifier)
-        return (len(lost), *flush(logs, notifier, budget, due_only=True))
+        return (len(lost), *flush(notifier, budget, due_only=True))
 
     def __enter__(self) -> Watch:
         return self

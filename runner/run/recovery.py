@@ -180,6 +180,8 @@ def _notify_again(notifier: Notifier, folder: str, found: Record) -> Notificatio
 
 def _notify(notifier: Notifier, folder: str, found: Record) -> Notification:
     """Send what the outbox holds of a run, brought up to its record; to the channels as they were at its start."""
+    if found["notification"]["state"] == "delivered":
+        return found["notification"]  # while nothing could close the run, a flush said that it did not end
     pending = notifier.outbox.read(found["run_id"])
     if pending is None or not pending.targets:
         return notifier.notify_finished(found, folder)
