@@ -21,8 +21,7 @@ from runner.config import (
 )
 from runner.config.display import show_file
 from runner.config.load import cache_path
-from runner.config.project import Project, project_at
-from runner.config.sources import UnreadableError, read_file
+from runner.config.project import Project, UnreadableError, project_at, read_file
 from runner.errors import ConfigError, UsageError
 from tests.helpers import ROOT
 
@@ -307,7 +306,7 @@ def test_files_are_read_up_to_the_limit(tmp_path: Path) -> None:
         read_file(str(path), 9)
     with pytest.raises(UnreadableError, match="is a device, expected a file"):
         read_file("/dev/zero", 9)
-    with pytest.raises(UnreadableError, match="is no file name"):
+    with pytest.raises(UnreadableError, match="is not a file name"):
         read_file("a\0b", 9)
 
 
