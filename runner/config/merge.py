@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from runner.config.display import near
-from runner.config.sources import Source
+from runner.config.display import Path, near
+from runner.config.project import Source
 from runner.config.yaml_reader import Document, Fault
 from runner.values import dataclass, field
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.config.display import Path
 
 NAMED = ("agents", "tasks", "parsers", "sandboxes")
 SHARED = ("defaults", "notify", "settings")
