@@ -51,12 +51,9 @@ def _report(args: list[str], error: RunnerError) -> None:
         return
     # All that sends messages.
     from runner.commands._project import Watch  # noqa: PLC0415
-    from runner.notify.last_good import digest_of  # noqa: PLC0415
 
-    # Only as a digest: they may hold a secret.
-    cause = f"words {digest_of(os.fsencode(' '.join(words)))}"
     try:
-        with Watch(project, report=True, cause=cause):
+        with Watch(project, report=True, words=" ".join(words)):
             raise error
     except (RunnerError, OSError):
         pass  # it was printed
