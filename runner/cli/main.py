@@ -6,8 +6,8 @@ import os
 import sys
 
 from runner.cli.reader import COMMANDS, call, implied_run, read, take_project
-from runner.cli.streams import EXIT_IO, OutputError, open_standard_streams
-from runner.errors import DISK_ERRORS, EXIT_INTERNAL, RunnerError, UsageError
+from runner.cli.streams import OutputError, open_standard_streams
+from runner.errors import DISK_ERRORS, EXIT_INTERNAL, EXIT_IO, RunnerError, UsageError
 from runner.text import printable
 
 _EXIT_INTERRUPTED = 130
