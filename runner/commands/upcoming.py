@@ -10,6 +10,8 @@ from itertools import islice
 
 from runner.commands._table import table
 from runner.commands.open import open_project
+from runner.config.checks import schedule_problems
+from runner.errors import ConfigError
 from runner.model import JsonObject
 from runner.schedule import due
 from runner.schedule.due import Schedule
@@ -19,7 +21,11 @@ from runner.units import format_duration
 
 def upcoming(project: str | None, count: int, *, as_json: bool) -> int:
     """Print the next starts of all schedules together, soonest first."""
-    schedules = due.schedules_of(open_project(project).config.tasks)
+    config = open_project(project).config
+    problems = [problem for task in config.tasks for problem in schedule_problems(config, task)]
+    if any(problem.severity == "error" for problem in problems):
+        raise ConfigError(problems)
+    schedules = due.schedules_of(config.tasks)
     now = time.time()
     starts = list(islice(_merged(schedules, now, count), count))
     if as_json:

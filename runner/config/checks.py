@@ -55,7 +55,7 @@ def check_all(config: Config) -> list[Problem]:
             prompt_problems(config, name, None),
             _task_choices(config, name),
             named_agents(config, name),
-            _schedule_problems(config, name),
+            schedule_problems(config, name),
         )
     )
     shared = chain(unused_sandboxes(config), shared_problems(config), _quiet_zone(config, config.notify, ("notify",)))
@@ -142,7 +142,7 @@ def _listed(names: list[str], path: Path) -> Iterator[tuple[Path, str, bool]]:
     return (((*path, at), name, False) for at, name in enumerate(names))
 
 
-def _schedule_problems(config: Config, name: str) -> Iterator[Problem]:
+def schedule_problems(config: Config, name: str) -> Iterator[Problem]:
     task, path = config.tasks[name], ("tasks", name)
     for schedule, where in _schedules(task, path):
         yield from _cron(config, schedule["cron"], (*where, "cron"))
