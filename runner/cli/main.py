@@ -18,7 +18,12 @@ def main() -> None:
     """The console script; leaves by os._exit, because an interpreter takes longer to shut down than a run to close."""
     open_standard_streams()
     _find_home()
-    os._exit(dispatch(sys.argv[1:]))
+    code = dispatch(sys.argv[1:])
+    try:
+        sys.stdout.flush()  # what was printed before an error
+    except OutputError:
+        pass
+    os._exit(code)
 
 
 def dispatch(args: list[str]) -> int:

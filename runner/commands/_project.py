@@ -10,11 +10,12 @@ from runner.config.project import state_home
 from runner.errors import ConfigError, Problem, RunnerError, UsageError
 from runner.model import JsonObject
 from runner.notify import config_alert, last_good
+from runner.notify.channels.settings import rendered
 from runner.notify.delivery import flush
 from runner.notify.last_good import LastGoodConfig, LastGoodFile, logs_of, nearest
 from runner.notify.notifier import Notifier
 from runner.notify.outbox import Outbox
-from runner.notify.policy import Policy, read_policy, rendered
+from runner.notify.policy import Policy, read_policy
 from runner.records.folder import Logs
 from runner.records.metadata import Record
 from runner.run import recovery
@@ -68,6 +69,8 @@ class Watch:
         self._log_always = log_always
         self._project = project
         self._environ = dict(os.environ)
+        # Asked once: a run may move or remove the current folder.
+        self._where = _whereabouts(project, self._environ)
         self._cause = last_good.LOADING
         # Only as a digest: they may hold a secret.
         self._words = f"words {last_good.digest_of(os.fsencode(words))}"
@@ -78,7 +81,7 @@ class Watch:
         opened = open_project(self._project, close_lost=close_lost)
         self._is_open = True
         self._cause = pair or self._cause
-        start, root = _whereabouts(self._project, self._environ)
+        start, root = self._where
         found = last_good.missing_files(state_home(self._environ), start, root)
         if found is not None and self._report:
             file, error = found
@@ -94,7 +97,7 @@ class Watch:
 
     def _last_good(self) -> tuple[LastGoodFile, LastGoodConfig]:
         state = state_home(self._environ)
-        start, root = _whereabouts(self._project, self._environ)
+        start, root = self._where
         return nearest(state, start, root) or (LastGoodFile(state or os.devnull, root), LastGoodConfig())
 
     def look_after(self, budget: float = _BUDGET) -> tuple[int, int, int]:
@@ -103,7 +106,7 @@ class Watch:
         logs = logs_of(known.logs, file.root, self._environ)
         notifier = Notifier(logs, Outbox(logs, self._environ), last_good.policy_of(known, self._environ))
         lost = recovery.close_lost(logs, lambda _: notifier)
-        return (len(lost), *flush(logs, notifier, budget, due_only=True))
+        return (len(lost), *flush(notifier, budget, due_only=True))
 
     def __enter__(self) -> Watch:
         return self

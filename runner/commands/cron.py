@@ -17,7 +17,7 @@ from runner.config import find_project
 from runner.config.checks import schedule_problems
 from runner.config.project import state_home
 from runner.crontab import crontab, crontab_io, environment, systemd
-from runner.crontab.command import HeartbeatCommand
+from runner.crontab.crontab import HeartbeatCommand
 from runner.errors import ConfigError, UsageError
 from runner.model import JsonObject
 from runner.schedule import due

@@ -15,6 +15,7 @@ from runner import files
 from runner.commands._project import Opened, Watch, open_project
 from runner.errors import EXIT_INTERNAL, ConfigError, RunnerError
 from runner.files import make_folders
+from runner.notify.channels import ping
 from runner.notify.delivery import flush
 from runner.process.detached import start_detached
 from runner.records.folder import Logs
@@ -195,7 +196,7 @@ class _Heartbeat:
         self.counts["lost"] = len(recovery.close_lost(self.opened.logs, self.opened.notifier_of))
 
     def _messages(self) -> None:
-        delivered, waiting = flush(self.opened.logs, self.opened.notifier({}), _BUDGET, due_only=True)
+        delivered, waiting = flush(self.opened.notifier({}), _BUDGET, due_only=True)
         self.counts |= {"delivered": delivered, "waiting": waiting}
 
     def _prune(self) -> None:
@@ -217,9 +218,6 @@ class _Heartbeat:
         address = self.opened.config.settings.get("heartbeat_url")
         if not address:
             return None
-        # requests, for those who use such a service.
-        from runner.notify.channels.ping import ping  # noqa: PLC0415
-
         return ping(address, signal, text, self.opened.environ, _PING_BUDGET)
 
 

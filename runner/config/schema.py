@@ -12,15 +12,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from runner.config.display import MAX_SHOWN, listed, near, quoted, show_value
+from runner.config.display import MAX_SHOWN, Path, listed, near, quoted, show_value
 from runner.config.project import stock_dir
 from runner.config.yaml_reader import Document, Fault
+from runner.model import JsonObject
 from runner.units import is_too_long
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.config.display import Path
-    from runner.model import JsonObject
 
 # Words that people use for a key of another name.
 _SYNONYMS = {
