@@ -73,11 +73,11 @@ class Reader:
         self._stdout_rules = dispatch.lines("stdout").reads_lines
         self._scanners = {"stderr": LineScanner(self._on_stderr_line)}
         if rules.format == "jsonl":
-            # Rules on stdout's plain lines concern lines without a needle, too.
-            # While the agent retries, every line counts: the first event that is not a retry ends the stall, whether it
-            # holds a needle or not, so the reply is the same with needles and without.
-            needles = () if self._stdout_rules else rules.needles
-            self._scanners["stdout"] = LineScanner(self._on_json_line, needles, self._is_stalled)
+            # Rules on stdout's plain lines concern every line.
+            # While the agent retries, every line counts: the first event that is not a retry ends the stall, whether a
+            # rule wants it or not, so the reply is the same with the prefilter and without.
+            groups = () if self._stdout_rules else rules.groups
+            self._scanners["stdout"] = LineScanner(self._on_json_line, groups, self._is_stalled)
         elif rules.format == "text" and (self._stdout_rules or rules.watches):
             self._scanners["stdout"] = LineScanner(self._on_text_line)
         self._kept = {source: HeadAndTail(room) for source, room in _rooms(rules).items()}
@@ -100,6 +100,7 @@ class Reader:
         """Return the reply; call it once, after the last byte. `files`: path template → content."""
         for scanner in self._scanners.values():
             scanner.close()
+        self._findings.output_ended()
         if self._document is not None:
             for event, line in self._document.events():
                 self._findings.event(event, line)
