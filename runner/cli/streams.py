@@ -12,14 +12,13 @@ import os
 import select
 import sys
 
+from runner.errors import EXIT_IO, EXIT_PIPE
 from runner.text import for_a_stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-EXIT_IO = 74
-EXIT_PIPE = 141
 _PATIENCE_MS = 50  # for a terminal or pipe that takes nothing while a run goes on
 
 

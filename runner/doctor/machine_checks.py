@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping
 
 from runner import __version__, git
 from runner.config import Config
+from runner.config.checks import schedule_problems
 from runner.doctor.check import Check
 from runner.doctor.cron_check import cron_check
 from runner.errors import UsageError
 from runner.files import reason
 from runner.history.findings import silence
+from runner.notify.channels import examine as channels_examine
 from runner.notify.outbox import Outbox
 from runner.notify.policy import read_policy
 from runner.process.containment import CONTAINMENT_VARIABLE, Containment, check_rung
@@ -137,6 +139,9 @@ def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Ite
             "set RUNNER_NTFY_TOPIC, or see `notify` in tasks.yaml",
         )
     for target in targets:
+        fault = channels_examine(target["kind"], target, environ)
+        if fault is not None and fault.permanent:
+            yield Check("messages", "fail", f"{target['kind']}: {fault.error}", "no message by it can be sent")
         variable = target.get("token_env")
         if variable:
             there = "is set" if environ.get(variable) else "is not set: fine for a topic without a login"
@@ -149,7 +154,10 @@ def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Ite
 
 
 def _heartbeat(config: Config, logs: Logs, now: float) -> Iterator[Check]:
-    """Check the heartbeat, where there are schedules."""
+    """Check the schedules, and the heartbeat where there are some."""
+    for task in config.tasks:
+        for problem in schedule_problems(config, task):
+            yield Check("schedule", "fail", str(problem), "`runner validate` says what is expected")
     number = len(schedules_of(config.tasks))
     if number:
         schedules = f"{number} schedule{'s' if number > 1 else ''}"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from math import inf
 
 from runner.model import JsonObject
-from runner.parsers.scalars import decoded
+from runner.parsers.scalars import decoded, without_escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ MAX_DOCUMENT = 16 * 1024 * 1024
 
 _LEADING = b" \t\r\xef\xbb\xbf"
 _LEADING_TEXT = " \t\r\ufeff"
+_BLANKS = " \t"  # no carriage return: what stands behind one was printed over the line
 _OPENING = re.compile(r"^\ufeff?(?=[{\[])", re.MULTILINE)
 _NESTING_REACH = 100_000
 
@@ -158,17 +159,35 @@ _DECODER = json.JSONDecoder(strict=False)
 _DECODER_OF_HUGE = json.JSONDecoder(strict=False, parse_int=_short_integer)
 
 
-def event_in(line: bytes) -> JsonObject | None:
-    """Return the JSON object on a line; None when the line holds anything else."""
+def events_on(line: bytes) -> list[JsonObject]:
+    """Return the JSON objects on a line, as a rule one; none when the line holds anything else, too.
+
+    Terminal escapes around them do not count: a CLI that puts back the cursor does so on the line of an event.
+    """
     if not looks_like_object(line):
-        return None
-    text = decoded(line).lstrip(_LEADING_TEXT)
-    value, end = _value_at(text, 0)
-    return value if isinstance(value, dict) and not text[end:].strip() else None
+        return []
+    text = _bare(decoded(line).lstrip(_LEADING_TEXT))
+    found = []
+    while text.strip():
+        value, end = _value_at(text, 0)
+        if not isinstance(value, dict):
+            return []
+        found.append(value)
+        text = _bare(text[end:])
+    return found
+
+
+def _bare(text: str) -> str:
+    """Without the escapes and blanks at its beginning."""
+    text = text.lstrip(_BLANKS)
+    while text.startswith("\x1b") and (rest := without_escape(text)) != text:
+        text = rest.lstrip(_BLANKS)
+    return text
 
 
 def looks_like_object(line: bytes) -> bool:
-    return line[:64].lstrip(_LEADING).startswith(b"{")
+    beginning = line[:64].lstrip(_LEADING)
+    return beginning.startswith(b"{") or (beginning.startswith(b"\x1b") and _bare(decoded(line[:1024])).startswith("{"))
 
 
 def events_in(content: bytes) -> Iterator[tuple[JsonObject, int]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from runner.model import Evidence, Fault, JsonObject, Reply
 from runner.parsers.faults import EXCERPT_BYTES, Line
 from runner.parsers.findings import Findings
-from runner.parsers.lines import MAX_DOCUMENT, HeadAndTail, LineScanner, event_in, events_in, looks_like_object
+from runner.parsers.lines import MAX_DOCUMENT, HeadAndTail, LineScanner, events_in, events_on, looks_like_object
 from runner.parsers.rules import Dispatch, Rules, Trail
 from runner.parsers.scalars import PATTERN_REACH
 
@@ -119,11 +119,11 @@ class Reader:
         return self._findings.faults.stalled is not None
 
     def _on_json_line(self, raw: bytes, offset: int) -> None:
-        event = event_in(raw)
-        if event is not None:
+        events = events_on(raw)
+        for event in events:
             self.live.saw(event)
             self._findings.event(event, Line("stdout", raw[:EXCERPT_BYTES], offset))
-        elif raw.strip():
+        if not events and raw.strip():
             self._skipped += 1
             # Never on a line that was meant as an event: a broken one may hold the model's words.
             if self._stdout_rules and not looks_like_object(raw):

@@ -37,6 +37,12 @@ def plain(text: str) -> str:
     return re.sub(_ANSI, "", text) if "\x1b" in text else text
 
 
+def without_escape(text: str) -> str:
+    """Remove the escape sequence that `text` begins with."""
+    found = re.match(_ANSI, text)
+    return text[found.end() :] if found else text
+
+
 def collapsed(text: str) -> str:
     """Return a text source as patterns see it: no ANSI, blanks collapsed, no empty lines."""
     return re.sub(_LINE_ENDS, "\n", re.sub(_BLANKS, " ", plain(text))).strip()
