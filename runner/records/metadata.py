@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         usage: TokenUsage
         cost_usd: float | None
         tool_calls: int | None
+        denials: JsonObject | None
         commits: list[CommitEntry]
         left: list[JsonObject]
         notes: list[str]
@@ -117,6 +118,7 @@ def running(invocation: Invocation, started_at: float, *, messages: bool) -> Rec
         "usage": _usage(None),
         "cost_usd": None,
         "tool_calls": None,
+        "denials": None,
         "commits": [],
         "left": [],
         "notes": [],
@@ -166,6 +168,7 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
         "usage": _usage(reply.usage),
         "cost_usd": reply.cost_usd,
         "tool_calls": reply.tool_calls,
+        "denials": reply.denials,
         "commits": [{"sha": commit.sha, "subject": commit.subject} for commit in result.changes.commits],
         "left": list(result.changes.left),
         "notes": [*verdict.notes, *_output_notes(outcome)],
