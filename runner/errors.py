@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 EXIT_USAGE = 2
 EXIT_CONFIG = 3
 EXIT_INTERNAL = 70
+EXIT_IO = 74  # what a command prints cannot be written
+EXIT_PIPE = 141  # … because nobody reads it
 # What a disk says that takes nothing more: no defect of ours, whatever we meant to write.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
@@ -26,6 +28,7 @@ class RunnerError(Exception):
     """An error for the user: a message, an optional hint on what to do, and the exit code it ends with."""
 
     exit_code = 1
+    reported = False  # whether a message was sent, or need not be
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

@@ -1,4 +1,7 @@
-"""`runner heartbeat`, started by cron each minute: starts what is due, closes lost runs and sends what waits."""
+"""`runner heartbeat`, started by cron each minute: starts what is due, closes lost runs and sends what waits.
+
+And `runner occurrence`, which only the heartbeat starts: it runs the agents of a schedule that is due.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 from runner import files
-from runner.commands.open import Opened, Watch
+from runner.commands._project import Opened, Watch, open_project
 from runner.errors import EXIT_INTERNAL, ConfigError, RunnerError
 from runner.files import make_folders
 from runner.notify.channels import ping
@@ -60,6 +63,16 @@ def heartbeat(project: str | None) -> int:
     finally:
         if held is not None:
             os.close(held)
+
+
+def occurrence(project: str | None, name: str) -> int:
+    """Raises UsageError for a process that the heartbeat did not start."""
+    # The heartbeat itself does without it.
+    from runner.schedule.occurrence import run_occurrence  # noqa: PLC0415
+
+    opened = open_project(project, close_lost=False)
+    run_occurrence(opened.logs, name, runner_argv(opened.config.project.root), opened.environ, time.time)
+    return 0
 
 
 def _lock(logs: Logs) -> int | None:

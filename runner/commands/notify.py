@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from runner.commands.open import Opened, open_project
+from runner.commands._project import Opened, open_project
 from runner.errors import RunnerError
 from runner.model import JsonObject
 from runner.notify import delivery

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from runner.commands.open import Opened, open_project
+from runner.commands._project import Opened, open_project
 from runner.errors import RunnerError
 from runner.files import write_text
 from runner.history import retention

@@ -6,8 +6,8 @@ import os
 import re
 import time
 
-from runner.commands.open import Opened, open_project
-from runner.commands.open_logs import open_logs
+from runner.commands._logs import open_logs
+from runner.commands._project import Opened, open_project
 from runner.commands.runs import read_moment
 from runner.config.checks import schedule_problems
 from runner.config.project import state_home

@@ -8,6 +8,7 @@ import time
 from runner.config import Config, find_project, load
 from runner.config.project import state_home
 from runner.errors import ConfigError, Problem, RunnerError, UsageError
+from runner.model import JsonObject
 from runner.notify import config_alert, last_good
 from runner.notify.channels.settings import rendered
 from runner.notify.delivery import flush
@@ -16,15 +17,10 @@ from runner.notify.notifier import Notifier
 from runner.notify.outbox import Outbox
 from runner.notify.policy import Policy, read_policy
 from runner.records.folder import Logs
+from runner.records.metadata import Record
 from runner.run import recovery
 from runner.template import TemplateError
 from runner.values import dataclass, replace
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.model import JsonObject
-    from runner.records.metadata import Record
-
 
 _BUDGET = 20.0  # seconds for messages that wait
 _REFUSED_BUDGET = 5.0  # of a run that is refused
@@ -64,21 +60,28 @@ class Watch:
     """Around a command that may run while nobody watches: logs and reports what is wrong with the configuration.
 
     `report`: send a message, as nobody sees it at a terminal. `log_always`: log it each time, not only when it is new.
+    What is wrong is sent once: the same words, or the same agent and task, say it again each minute.
     """
 
-    def __init__(self, project: str | None, *, report: bool, log_always: bool = True) -> None:
+    def __init__(self, project: str | None, *, report: bool, log_always: bool = True, words: str = "") -> None:
         self.is_new = True
         self._report = report
         self._log_always = log_always
         self._project = project
         self._environ = dict(os.environ)
+        # Asked once: a run may move or remove the current folder.
+        self._where = _whereabouts(project, self._environ)
         self._cause = last_good.LOADING
+        # Only as a digest: they may hold a secret.
+        self._words = f"words {last_good.digest_of(os.fsencode(words))}"
+        self._is_open = False
 
     def open(self, pair: str | None = None, *, close_lost: bool = True) -> Opened:
         """As open_project. What goes wrong from then on is about `pair`, the agent and task."""
         opened = open_project(self._project, close_lost=close_lost)
+        self._is_open = True
         self._cause = pair or self._cause
-        start, root = _whereabouts(self._project, self._environ)
+        start, root = self._where
         found = last_good.missing_files(state_home(self._environ), start, root)
         if found is not None and self._report:
             file, error = found
@@ -102,7 +105,7 @@ class Watch:
 
     def _last_good(self) -> tuple[LastGoodFile, LastGoodConfig]:
         state = state_home(self._environ)
-        start, root = _whereabouts(self._project, self._environ)
+        start, root = self._where
         return nearest(state, start, root) or (LastGoodFile(state or os.devnull, root), LastGoodConfig())
 
     def look_after(self, budget: float = _BUDGET) -> tuple[int, int, int]:
@@ -119,6 +122,11 @@ class Watch:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None and not isinstance(error, (ConfigError, UsageError)):
             return
+        if error is not None:
+            error.reported = True
+            if isinstance(error, UsageError) and not self._is_open:
+                self._cause = self._words
+                self._remember_channels()
         file, known = self._last_good()
         if error is None:
             last_good.resolve(file, known, self._cause)
@@ -128,6 +136,14 @@ class Watch:
                 self._try_to_look_after()
         elif isinstance(error, ConfigError):
             config_alert.note(self.logs(), error.lines(), time.time())
+
+    def _remember_channels(self) -> None:
+        """The first words ever may be the wrong ones."""
+        try:
+            if self._report:
+                open_project(self._project, close_lost=False)
+        except (RunnerError, OSError):
+            pass  # by the last that were valid, then
 
     def _try_to_look_after(self) -> None:
         logs = self.logs()
