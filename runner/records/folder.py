@@ -45,8 +45,6 @@ class Signature:
 
 
 class Logs:
-    """The log folder of a project."""
-
     def __init__(self, root: str) -> None:
         self.root = root
 
@@ -171,7 +169,6 @@ class Logs:
         return None
 
     def signed(self, run_id: str) -> Signature:
-        """Read what the runner wrote about itself into the live file."""
         try:
             with open(self.path("live", run_id), encoding="utf-8", errors="surrogateescape") as file:
                 words, cgroup = (file.read(8192) + "\n\n").split("\n")[:2]
@@ -181,7 +178,6 @@ class Logs:
         return Signature(int(pid) if pid.isdecimal() else None, boot or None, cgroup or None)
 
     def has_line(self, run_id: str) -> bool:
-        """Whether the journal has a line of the run."""
         try:
             with open(self.path("runs.jsonl"), "rb") as file:
                 return any(f'"run_id": "{run_id}"'.encode() in line for line in file)
