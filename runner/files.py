@@ -1,7 +1,12 @@
-"""Small files, written so that a reader finds them whole, and nobody but their owner reads them."""
+"""Small files, written so that a reader finds them whole, and nobody but their owner reads them.
+
+An agent can put anything where the runner reads or writes: a FIFO on which an open waits for ever, a folder, a link to
+an endless device. So there is one way to open a file, `open_file`.
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -12,8 +17,54 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FILE = os.O_WRONLY | os.O_CREAT
+_WRONG_KIND = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV)
+MAX_SIZE = 64 << 20  # bytes read of a file whose size nothing else bounds
+_moved: list[str] = []
+
+
+def open_file(path: str, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file, without following a link and without waiting; its owner alone may read what is created.
+
+    Something else that stands there is moved aside first, to `PATH.damaged`. Raises OSError.
+    """
+    for _ in range(2):
+        try:
+            fd = os.open(path, flags | _SAFELY, 0o600)
+        except OSError as error:
+            if error.errno not in _WRONG_KIND:
+                raise
+        else:
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                return fd
+            os.close(fd)
+        move_aside(path)
+    raise OSError(errno.EEXIST, "is not a regular file, and comes again", path)
+
+
+def move_aside(path: str) -> None:
+    """Rename what has the wrong kind, or is damaged, to the first free `PATH.damaged`, `PATH.damaged2` …."""
+    for number in range(1, 1000):
+        aside = f"{path}.damaged{'' if number == 1 else number}"
+        if not os.path.lexists(aside):
+            os.rename(path, aside)
+            _moved.append(aside)
+            return
+    raise OSError(errno.EEXIST, "there are too many damaged ones", path)
+
+
+def take_moved() -> list[str]:
+    """Where what this process moved aside is now, since the last call: for a note."""
+    found = list(_moved)
+    _moved.clear()
+    return found
+
+
+def read_bytes(path: str, limit: int = MAX_SIZE) -> bytes:
+    """The beginning of a file, at most `limit` bytes. Raises OSError."""
+    with open(open_file(path), "rb") as file:
+        return file.read(limit)
 
 
 def make_folders(path: str) -> None:
@@ -37,12 +88,10 @@ def try_folders(paths: Iterable[str]) -> None:
             continue
 
 
-def read_json(path: str, limit: int = -1) -> Any:
+def read_json(path: str, limit: int = MAX_SIZE) -> Any:
     """The data of a file, of which at most `limit` bytes are read. Raises OSError, and ValueError for a damaged one."""
-    with open(path, "rb", opener=lambda name, _: os.open(name, _READ)) as file:
-        text = file.read(limit).decode()
     try:
-        return json.loads(text)
+        return json.loads(read_bytes(path, limit))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -52,14 +101,14 @@ def write_json(path: str, data: Mapping[str, Any], *, sync: bool = True) -> None
     staging = f"{path}.new"
     text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
     try:
-        fd = os.open(staging, _FILE | os.O_TRUNC, 0o600)
+        fd = open_file(staging, _FILE | os.O_TRUNC)
         try:
             write_all(fd, text.encode(errors="replace"))
             if sync:
                 os.fsync(fd)
         finally:
             os.close(fd)
-        os.rename(staging, path)
+        _rename(staging, path)
     except OSError:
         # On a full disk half a file would take the room of what may still come.
         unlink(staging)
@@ -72,9 +121,17 @@ def write_json(path: str, data: Mapping[str, Any], *, sync: bool = True) -> None
             os.close(folder)
 
 
+def _rename(staging: str, path: str) -> None:
+    try:
+        os.rename(staging, path)
+    except IsADirectoryError:
+        move_aside(path)
+        os.rename(staging, path)
+
+
 def write_text(path: str, text: str) -> None:
     """A small file for its owner alone."""
-    fd = os.open(path, _FILE | os.O_TRUNC, 0o600)
+    fd = open_file(path, _FILE | os.O_TRUNC)
     try:
         write_all(fd, text.encode(errors="replace"))
     finally:
@@ -83,7 +140,7 @@ def write_text(path: str, text: str) -> None:
 
 def write_new(path: str, data: bytes) -> None:
     """Raises FileExistsError when it is there."""
-    fd = os.open(path, _FILE | os.O_EXCL, 0o600)
+    fd = os.open(path, _FILE | os.O_EXCL | _SAFELY, 0o600)
     try:
         write_all(fd, data)
     finally:
@@ -92,7 +149,7 @@ def write_new(path: str, data: bytes) -> None:
 
 def append(path: str, data: bytes, *, sync: bool = True) -> None:
     """One write: lines of several runners do not mix."""
-    fd = os.open(path, _FILE | os.O_APPEND, 0o600)
+    fd = open_file(path, _FILE | os.O_APPEND)
     try:
         write_all(fd, data)
         if sync:
@@ -104,15 +161,15 @@ def append(path: str, data: bytes, *, sync: bool = True) -> None:
 def read_own(path: str) -> bytes | None:
     """A file that nobody but us can have written; None for any other, and where there is none."""
     try:
-        fd = os.open(path, _READ)
+        fd = open_file(path)
     except OSError:
         return None
     try:
         facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
+        if facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
             return None
         with open(fd, "rb", closefd=False) as file:
-            return file.read()
+            return file.read(MAX_SIZE)
     except OSError:
         return None
     finally:
@@ -132,7 +189,7 @@ def lock(path: str, *, make: bool = True) -> int | None:
     Raises FileNotFoundError without `make` when there is no such file, and OSError.
     """
     while True:
-        fd = os.open(path, os.O_RDWR | (os.O_CREAT if make else 0) | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = open_file(path, os.O_RDWR | (os.O_CREAT if make else 0))
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # The holder before us may have unlinked the file between our open and our lock.
@@ -150,11 +207,13 @@ def lock(path: str, *, make: bool = True) -> int | None:
 
 
 def unlink(path: str) -> None:
-    """Gone is gone."""
+    """Remove a file that may be gone already; a folder in its place is moved aside."""
     try:
         os.unlink(path)
     except FileNotFoundError:
         pass
+    except IsADirectoryError:
+        move_aside(path)
 
 
 def reason(error: OSError) -> str:

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from runner.template import TemplateError, check, is_plain, render
 from runner.template.jinja import render_jinja
 
-VALUES = {"task": "build", "model": None, "vars": {"path": "src", "list": ["a", "b"]}, "number": 7, "flag": True}
+VALUES = {
+    "task": "build",
+    "model": None,
+    "vars": {"path": "src", "list": ["a", "b"]},
+    "number": 7,
+    "flag": True,
+    "data": "{{ task }}",
+}
 
 
 @pytest.mark.parametrize(
@@ -38,6 +45,8 @@ VALUES = {"task": "build", "model": None, "vars": {"path": "src", "list": ["a", 
         ("{# a comment #}x", "x"),
         ("{{ '{{' }} {% raw %}{{ raw }}{% endraw %}", "{{ {{ raw }}"),
         ("{{ number + 1 }} {{ number % 2 }} {{ 2 * number }}", "8 1 14"),
+        ("{{ data }}", "{{ task }}"),
+        ("{{ data or '' }}", "{{ task }}"),
     ],
 )
 def test_render(text: str, expected: str) -> None:
@@ -92,6 +101,10 @@ def test_check_is_silent_on_what_is_right() -> None:
         ("{{ task * 1000 }}", "takes numbers here"),
         ("{{ '%1000000000d' % 1 }}", "takes numbers here"),
         ("{{ vars.list * 2 }}", "takes numbers here"),
+        ("{{ 'a' * 1000000000 }}", "takes numbers here"),
+        ("{{ 'a' * 10**9 }}", "`pow` is not available"),
+        ("{{ '{:>1000000000}'.format(1) }}", "can be called in a template"),
+        ("{{ vars.list.append(1) }}", "can be called in a template"),
         ("{% set x = 1 %}", "`set` is not available"),
     ],
 )
@@ -109,7 +122,9 @@ BIG = {"big": "x" * 1_000_000}
     "text",
     [
         "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{% for a in big %}{% for b in big %}{% endfor %}{% endfor %}",
         "{{ range(100000000)|list }}",
+        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
         "{{ big|replace('x', big) }}",
         "{{ big }}" * 40,
         "{{ big ~ " + " ~ ".join(["big"] * 40) + " }}",

@@ -43,7 +43,7 @@ RUN_COMMANDS = (
     ),
     Command(
         "ps",
-        "commands.live:ps",
+        "commands.ps:ps",
         "docs/operations.md",
         "List the running runs: their processes, how long they have run, and what they printed last.",
         ("runner ps",),
@@ -51,7 +51,7 @@ RUN_COMMANDS = (
     ),
     Command(
         "stop",
-        "commands.live:stop",
+        "commands.ps:stop",
         "docs/operations.md",
         "End a run as SIGTERM to its runner would, and wait until its record is closed.",
         ("runner stop 20260219_175043", "runner stop 20260219_175043 --now"),

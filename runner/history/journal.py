@@ -7,6 +7,7 @@ import os
 from _blake2 import blake2b  # hashlib is 5 ms of import
 from collections.abc import Iterator
 
+from runner.files import open_file
 from runner.reasons import NOT_BEGUN
 from runner.records.migrate import upgrade
 from runner.values import dataclass
@@ -51,7 +52,7 @@ def _digest(line: bytes) -> str:
 def end_position(path: str) -> Position:
     """The position behind the last whole line of the journal."""
     try:
-        with open(path, "rb") as file:
+        with open(open_file(path), "rb") as file:
             status = os.fstat(file.fileno())
             size = _TAIL
             while True:
@@ -69,7 +70,7 @@ def end_position(path: str) -> Position:
 def read_from(path: str, position: Position) -> bytes | None:
     """Read the whole lines behind the position; None when the journal is not the one that was read."""
     try:
-        with open(path, "rb") as file:
+        with open(open_file(path), "rb") as file:
             if os.fstat(file.fileno()).st_ino != position.inode:
                 return None
             file.seek(position.begin)
@@ -93,7 +94,7 @@ def decoded_lines(data: bytes) -> Iterator[JsonObject]:
 def lines_without_folder(path: str, end: int) -> Iterator[JsonObject]:
     """The journal's lines up to `end` of runs without a folder, and those that say that a run was pruned."""
     try:
-        with open(path, "rb") as file:
+        with open(open_file(path), "rb") as file:
             for line in file:
                 end -= len(line)
                 if end < 0:
@@ -128,7 +129,7 @@ def _folders(path: str) -> list[os.DirEntry[str]]:
 def _record(folder: str) -> JsonObject | None:
     """Read a record without the layers of a text file: there may be a hundred thousand of them."""
     try:
-        fd = os.open(folder + "/metadata.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = open_file(folder + "/metadata.json")
         try:
             text = os.read(fd, _CHUNK)
             while len(text) % _CHUNK == 0 and (more := os.read(fd, _CHUNK)):

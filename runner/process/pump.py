@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from runner.files import make_folders, write_all
+from runner.files import make_folders, open_file, write_all
 from runner.mask import Masker
 from runner.values import dataclass
 
@@ -34,7 +34,7 @@ class Log:
 
     def __init__(self, path: str, limit: int | None = None) -> None:
         self.path = path
-        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self.fd = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.size = 0
         self.error: str | None = None
         self._keep = 0 if limit is None else min(_TAIL, limit // 2)

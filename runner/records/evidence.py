@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from runner.files import open_file
+
 _CHUNK = 1024 * 1024
 _MAX_LINE = 4096  # bytes of a line that are shown
 
@@ -11,7 +13,7 @@ _MAX_LINE = 4096  # bytes of a line that are shown
 def line_number(path: str, offset: int) -> int:
     """Return the number, from 1, of the line with the byte at `offset` of a file. Raises OSError."""
     line = 1
-    with open(path, "rb") as file:
+    with open(open_file(path), "rb") as file:
         while offset > 0:
             chunk = file.read(min(_CHUNK, offset))
             if not chunk:
@@ -27,7 +29,7 @@ def line_at(folder: str, place: str) -> str | None:
     if not colon or not number.isdecimal() or name != os.path.basename(name):
         return None
     try:
-        fd = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = open_file(os.path.join(folder, name))
     except OSError:
         return None
     with open(fd, "rb") as file:

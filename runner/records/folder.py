@@ -137,7 +137,7 @@ class Logs:
     def is_live(self, run_id: str) -> bool:
         """Whether a process holds the run's lock. To find out, a shared lock is taken for a moment."""
         try:
-            fd = os.open(self.path("live", run_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fd = files.open_file(self.path("live", run_id))
         except OSError:
             return False
         try:
@@ -155,8 +155,7 @@ class Logs:
     def place_of(self, run_id: str) -> str | None:
         """`task/agent/run_id` of a claimed id; when its file is damaged, by where its record is."""
         try:
-            with open(self.path("ids", run_id), encoding="utf-8", errors="replace") as file:
-                owner = file.read(300).strip()
+            owner = files.read_bytes(self.path("ids", run_id), 300).decode(errors="replace").strip()
         except OSError:
             return None
         return os.path.join(owner, run_id) if _OWNER.fullmatch(owner) else self._search(run_id)
@@ -170,8 +169,8 @@ class Logs:
 
     def signed(self, run_id: str) -> Signature:
         try:
-            with open(self.path("live", run_id), encoding="utf-8", errors="surrogateescape") as file:
-                words, cgroup = (file.read(8192) + "\n\n").split("\n")[:2]
+            text = os.fsdecode(files.read_bytes(self.path("live", run_id), 8192))
+            words, cgroup = (text + "\n\n").split("\n")[:2]
         except OSError:
             return Signature()
         pid, _, boot = words.partition(" ")
@@ -179,7 +178,7 @@ class Logs:
 
     def has_line(self, run_id: str) -> bool:
         try:
-            with open(self.path("runs.jsonl"), "rb") as file:
+            with open(files.open_file(self.path("runs.jsonl")), "rb") as file:
                 return any(f'"run_id": "{run_id}"'.encode() in line for line in file)
         except OSError:
             return False

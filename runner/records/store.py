@@ -5,12 +5,13 @@ A run has begun when its first metadata.json is renamed into place.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 
 from runner.files import (
     make_folders,
+    open_file,
+    read_json,
     reason,
     unlink,
     write_all,
@@ -42,7 +43,7 @@ def open_run(run_dir: str, metadata: Record, prompt: str) -> None:
 
 def reserve(run_dir: str) -> None:
     """Reserve room for the final record, in case the disk is full by then. Raises OSError."""
-    fd = os.open(os.path.join(run_dir, _RESERVE), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    fd = open_file(os.path.join(run_dir, _RESERVE), os.O_WRONLY | os.O_CREAT)
     try:
         os.posix_fallocate(fd, 0, _RESERVED)
     finally:
@@ -104,9 +105,8 @@ def write_metadata(run_dir: str, metadata: Record) -> None:
 def read_metadata(run_dir: str) -> Record | None:
     """Read the run's record in the current form of the schema; None when it is missing or damaged."""
     try:
-        with open(os.path.join(run_dir, "metadata.json"), encoding="utf-8") as file:
-            found = json.load(file)
-    except (OSError, ValueError, RecursionError):
+        found = read_json(os.path.join(run_dir, "metadata.json"))
+    except (OSError, ValueError):
         return None
     whole = upgrade(found) if isinstance(found, dict) else {}
     return whole if is_whole(whole) else None

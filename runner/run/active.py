@@ -29,6 +29,8 @@ _WRITTEN_BY_OTHERS = ("argv", "text", "notes", "error", "commits")
 class ActiveRun:
     """`record` is the one that says `running`; `began` is the wall clock then; `notes` are for the closed record.
 
+    `shown_folder` is the run's folder, relative to the current one where it lies below it.
+
     As a context it sends its guardian away at the end.
     """
 
@@ -40,6 +42,7 @@ class ActiveRun:
     began: float
     secrets: tuple[bytes, ...]
     notes: tuple[str, ...]
+    shown_folder: str
     guardians: list[Guardian]
 
     def __enter__(self) -> ActiveRun:
@@ -50,11 +53,6 @@ class ActiveRun:
     ) -> None:
         for guardian in self.guardians:
             guardian.dismiss()
-
-    @property
-    def shown_folder(self) -> str:
-        """The run's folder, relative to the current one where it lies below it."""
-        return self.invocation.run_dir.removeprefix(os.getcwd() + os.sep)
 
     def mask(self, text: str) -> str:
         return mask_text(text, self.secrets)
@@ -75,7 +73,9 @@ def open_run(site: Site, claim: Claim, invocation: Invocation, start: Start) -> 
     except RecordError as error:
         store.discard(invocation.run_dir)
         raise Skipped("disk_full", error.message) from None
-    return ActiveRun(site, claim, invocation, start.before, record, began, secrets, start.notes, [])
+    # Asked now: an agent may move or remove the current folder.
+    shown = invocation.run_dir.removeprefix(os.getcwd() + os.sep)
+    return ActiveRun(site, claim, invocation, start.before, record, began, secrets, start.notes, shown, [])
 
 
 def masked(record: Record, secrets: tuple[bytes, ...]) -> Record:

@@ -78,7 +78,10 @@ class Closing:
         """The steps that follow a written record."""
         recorded, reported = self.report(closed)
         if reported["notification"]["state"] == "off" != closed["notification"]["state"]:
-            store.set_notification(self.folder, reported["notification"])
+            try:
+                store.set_notification(self.folder, reported["notification"])
+            except OSError:
+                pass  # the message is no less sent for it
         store.tidy(self.folder)
         if recorded:
             self.logs.release(self.claim, keep_id=True)
@@ -125,15 +128,15 @@ def note_failure(active: ActiveRun, error: Exception, now: float) -> None:
 
 def close(active: ActiveRun, ending: Ending) -> Finished:
     """Close a run from within; where its record cannot be written, the rest is done and the live file stays."""
-    site, invocation, final = active.site, active.invocation, ending.record
-    closing = Closing(
-        site.logs, active.claim, invocation.run_dir, lambda record: site.notifier.notify_finished(record, shown)
-    )
-    shown = active.shown_folder
+    site, invocation, shown = active.site, active.invocation, active.shown_folder
+    notify = partial(site.notifier.notify_finished, folder=shown)
+    closing = Closing(site.logs, active.claim, invocation.run_dir, notify)
     texts = {}
+    notes = [f"moved aside: {path}" for path in files.take_moved()]
     if not os.path.lexists(os.path.join(invocation.run_dir, "metadata.json")):
-        final = {**final, "notes": [*final["notes"], _DELETED]}
+        notes.append(_DELETED)
         texts["prompt.md"] = active.mask(invocation.prompt)
+    final: Record = {**ending.record, "notes": [*ending.record["notes"], *notes]}
     texts["summary.txt"] = summary(final, shown, ending.evidence)
     try:
         site.logs.check_place(invocation.task, invocation.agent, invocation.run_id)
@@ -145,6 +148,8 @@ def close(active: ActiveRun, ending: Ending) -> Finished:
         os.close(active.claim.lock)  # the next runner process that finds room closes it
     else:
         final = closing.resume(final)
+    for path in files.take_moved():
+        site.logs.note(f"run {invocation.run_id}: moved aside: {path}", time.time())
     return Finished(final, summary(final, shown, ending.evidence), final["exit_code"] or 0)
 
 
@@ -181,4 +186,7 @@ def no_notes(_: Record) -> list[str]:
 def _place_of(active: ActiveRun, evidence: Evidence) -> str:
     """`stdout.log:57`."""
     name = _LOG_OF.get(evidence.source, os.path.basename(evidence.source))
-    return f"{name}:{line_number(os.path.join(active.invocation.run_dir, name), evidence.offset)}"
+    try:
+        return f"{name}:{line_number(os.path.join(active.invocation.run_dir, name), evidence.offset)}"
+    except OSError:
+        return name  # the agent removed it, or put something else there

@@ -75,8 +75,7 @@ def _report(run_dir: str, path: str) -> bytes | None:
     """A file that the parser asks for and the agent was told to write, if it did."""
     where = os.path.join(run_dir, render(path, {"run_dir": run_dir}))
     try:
-        with open(os.open(where, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            return file.read(_MAX_REPORT)
+        return files.read_bytes(where, _MAX_REPORT)
     except OSError:
         return None
 

@@ -6,7 +6,6 @@ does not begin.
 
 from __future__ import annotations
 
-import json
 import os
 from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseconds
 
@@ -77,15 +76,13 @@ def _is_stale(lock: Lock, found: JsonObject) -> bool:
 def _read(path: str) -> JsonObject:
     nothing: JsonObject = {"run_id": "", "left": []}
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb") as file:
-            found = json.loads(file.read(_MAX_SIZE))
+        found = files.read_json(path, _MAX_SIZE)
         whole = isinstance(found["run_id"], str) and all(
             {"kind", "name", "advice"} <= item.keys()
             and (item["kind"] != "lock" or {"inode", "mtime_ns"} <= item.keys())
             for item in found["left"]
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return nothing
     return found if whole else nothing
 

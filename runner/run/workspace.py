@@ -68,8 +68,7 @@ def holder(repo: str, state: str) -> str:
     """What the holder of the lock said of itself; empty when nothing can be read."""
     for path in _places(repo, state):
         try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                return file.read(300).strip()
+            return files.read_bytes(path, 300).decode(errors="replace").strip()
         except OSError:
             continue
     return ""

@@ -307,7 +307,7 @@ def test_files_are_read_up_to_the_limit(tmp_path: Path) -> None:
         read_file(str(path), 9)
     with pytest.raises(UnreadableError, match="is a device, expected a file"):
         read_file("/dev/zero", 9)
-    with pytest.raises(UnreadableError, match="is no file name"):
+    with pytest.raises(UnreadableError, match="is not a file name"):
         read_file("a\0b", 9)
 
 
