@@ -7,6 +7,7 @@ import sys
 
 from runner.cli.reader import call, implied_run, read
 from runner.errors import DISK_ERRORS, EXIT_INTERNAL, RunnerError
+from runner.mask import masked_streams
 from runner.text import printable
 
 _EXIT_INTERRUPTED = 130
@@ -84,6 +85,7 @@ def _open_standard_streams() -> None:
     # Python makes the stream of a closed descriptor None; its replacement stays open until the process ends.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stdout, sys.stderr = masked_streams(sys.stdout, sys.stderr, os.environ)
 
 
 def _find_home() -> None:

@@ -11,6 +11,7 @@ from runner.commands.open_logs import open_logs
 from runner.commands.show import read_record
 from runner.errors import RunnerError
 from runner.history.queries import find
+from runner.mask import masked_pieces
 from runner.text import one_line, printable
 
 _SHA = re.compile(r"[0-9a-f]{7,64}")
@@ -31,5 +32,5 @@ def diff(project: str | None, name: str) -> int:
     if sys.stdout.isatty():
         print(printable(result.out.decode(errors="replace")), end="")
     else:
-        sys.stdout.buffer.write(result.out)
+        sys.stdout.buffer.writelines(masked_pieces([result.out], os.environ))
     return 0

@@ -25,9 +25,13 @@ class Masker:
 
     def __init__(self, secrets: Iterable[bytes], *, keep_length: bool = False) -> None:
         self._keep_length = keep_length
-        self._groups, self._with_byte = _compiled(tuple(secrets))
+        self.only(secrets)
         self._held = b""
         self._covered = 0  # this many bytes at the beginning of what is held belong to a secret that was written
+
+    def only(self, secrets: Iterable[bytes]) -> None:
+        """From here on look for these alone."""
+        self._groups, self._with_byte = _compiled(tuple(secrets))
 
     @property
     def held(self) -> int:
@@ -112,13 +116,18 @@ def _compiled(secrets: tuple[bytes, ...]) -> tuple[list[tuple[bytes, list[bytes]
     return list(groups.items()), with_byte
 
 
+def mask_bytes(data: bytes, secrets: Sequence[bytes], *, keep_length: bool = False) -> bytes:
+    """Mask the secrets in a whole."""
+    masker = Masker(secrets, keep_length=keep_length)
+    return b"".join((masker.feed(memoryview(data)), masker.flush()))
+
+
 def mask_text(text: str, secrets: Sequence[bytes]) -> str:
     """Mask the secrets in a whole text."""
     if not secrets:
         return text
     data = text.encode(errors="surrogatepass")
-    masker = Masker(secrets)
-    masked = b"".join((masker.feed(memoryview(data)), masker.flush()))
+    masked = mask_bytes(data, secrets)
     return text if masked == data else masked.decode(errors="replace")
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from binascii import b2a_base64
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 SHORTEST = 8  # bytes; anything shorter occurs in ordinary text
 _WORDS = frozenset(("KEY", "KEYS", "TOKEN", "TOKENS", "SECRET", "SECRETS", "PASSWORD", "PASSWORDS", "CREDENTIALS"))
@@ -19,7 +20,6 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _IN_QUOTES = re.compile(r'(["\\$`])')
 _SHELL_SPECIAL = re.compile(r"([^\w@%+=:,./-])", re.ASCII)
 _QUOTED_BYTE = re.compile(rb"%[0-9A-F]{2}")
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 _WRAPPED = 76  # characters in a line of base64(1)
 
 
@@ -47,8 +47,7 @@ def secrets_of(environ: Mapping[str, str]) -> list[bytes]:
     """
     found = set(plain_forms(environ))
     for value in _values(environ):
-        for whole in {value, value.strip()}:
-            found |= {form for form in _encoded(_bytes(whole)) if len(form) >= SHORTEST}
+        found |= _encodings(value)
     return sorted(found, key=lambda secret: (-len(secret), secret))
 
 
@@ -56,9 +55,7 @@ def plain_forms(environ: Mapping[str, str]) -> list[bytes]:
     """The same without base64 and hex: what is cheap to look for in a long stream."""
     found: set[bytes] = set()
     for value in _values(environ):
-        for part in {value, value.strip(), *(line.strip() for line in value.splitlines())}:
-            if len(_bytes(part)) >= SHORTEST:
-                found |= {_bytes(form) for form in _written(part)}
+        found |= _readable(value)
     return sorted(found, key=lambda secret: (-len(secret), secret))
 
 
@@ -73,16 +70,24 @@ def _values(environ: Mapping[str, str]) -> set[str]:
     return {value for value in found if len(_bytes(value)) >= SHORTEST}
 
 
+@lru_cache(maxsize=256)
+def _readable(value: str) -> frozenset[bytes]:
+    parts = {value, value.strip(), *(line.strip() for line in value.splitlines())}
+    long = [part for part in parts if len(_bytes(part)) >= SHORTEST]
+    return frozenset(_bytes(form) for part in long for form in _written(part))
+
+
+@lru_cache(maxsize=256)
+def _encodings(value: str) -> frozenset[bytes]:
+    return frozenset(
+        form for whole in {value, value.strip()} for form in _encoded(_bytes(whole)) if len(form) >= SHORTEST
+    )
+
+
 def _written(value: str) -> set[str]:
-    """Write it as programs do, readable: JSON (non-ASCII as it is or as \\uXXXX in either case, `/` or `<>&` escaped or
-    not), addresses, shells, HTML."""
+    """Write it as programs do: in JSON, addresses, shells, HTML."""
     if _bytes(value).isalnum():
         return {value}
-    plain, ascii_only = _json(value), _json(value, ascii_only=True)
-    upper = re.sub(r"\\u[0-9a-f]{4}", lambda found: "\\u" + found[0][2:].upper(), ascii_only)
-    html = plain.translate({ord(character): f"\\u{ord(character):04x}" for character in "<>&"})
-    twice = {_json(once, ascii_only=escaped) for once in (plain, ascii_only) for escaped in (False, True)}
-    once = {value, plain, ascii_only, upper, html, plain.replace("/", "\\/"), ascii_only.replace("/", "\\/"), *twice}
     shell = {
         value.replace("'", "'\"'\"'"),
         value.replace("'", "'\\''"),
@@ -90,9 +95,28 @@ def _written(value: str) -> set[str]:
         _IN_QUOTES.sub(r"\\\1", value),
         _SHELL_SPECIAL.sub(r"\\\1", value),
     }
-    quoted = set(_percent(_bytes(value)))
-    entities = value.translate(str.maketrans(_ENTITIES))
-    return once | shell | {_json(form) for form in shell} | quoted | {entities, entities.replace("&#x27;", "&#39;")}
+    entities = _entities(value)
+    texts = {value, *shell, *_percent(_bytes(value)), entities, entities.replace("&#x27;", "&#39;")}
+    return {form for text in texts for form in _in_json(text)} | {
+        form for once in _in_json(value) for form in (_json(once), _json(once, ascii_only=True))
+    }
+
+
+def _in_json(text: str) -> set[str]:
+    """Non-ASCII as it is or as \\uXXXX in either case, `/` or `<>&` escaped or not."""
+    plain, ascii_only = _json(text), _json(text, ascii_only=True)
+    upper = re.sub(r"\\u[0-9a-f]{4}", lambda found: "\\u" + found[0][2:].upper(), ascii_only)
+    html = plain.translate({ord(character): f"\\u{ord(character):04x}" for character in "<>&"})
+    return {text, plain, ascii_only, upper, html, plain.replace("/", "\\/"), ascii_only.replace("/", "\\/")}
+
+
+def _entities(value: str) -> str:
+    if "&" in value or not {"<", ">", '"', "'"}.isdisjoint(value):
+        # 1 ms of import, for the few values that need it.
+        from html import escape  # noqa: PLC0415
+
+        return escape(value)
+    return value
 
 
 def _json(value: str, *, ascii_only: bool = False) -> str:
@@ -111,11 +135,10 @@ def _percent(data: bytes) -> Iterator[str]:
 
 
 def _encoded(data: bytes) -> Iterator[bytes]:
-    """In hex, and in base64 of both alphabets at any place of a longer text, also in an address or in JSON."""
+    """In hex, UTF-16, and in base64 of both alphabets at any place of a longer text, also in an address or in JSON."""
     yield data.hex().encode()
     yield data.hex().upper().encode()
-    yield data.hex(" ").encode()
-    yield data.hex(":").encode()
+    yield from (data.decode(errors="replace").encode(kind) for kind in ("utf-16-le", "utf-16-be"))
     for shift in range(3):
         # Without the characters that depend on what stands before and behind.
         whole = b2a_base64(b"\0" * shift + data, newline=False)
