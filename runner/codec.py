@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     Value = TypeVar("Value")
 
+_MAX = 2e11  # as a time, the year 8307: nothing of ours is greater, and not all of Python counts further
 _PLAIN = {"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,), "JsonObject": (dict,)}
 
 
@@ -52,6 +53,8 @@ def _decoded(kind: str, data: Any, where: str, scope: Mapping[str, Any]) -> Any:
         return {key: _decoded(inner.removeprefix("str, "), item, where, scope) for key, item in data.items()}
     elif bare in _PLAIN:
         if type(data) in _PLAIN[bare]:
+            if type(data) in (int, float) and not -_MAX < data < _MAX:  # NaN is neither
+                raise DecodeError(f"{where}: expected a sensible number")
             return float(data) if bare == "float" else data
     elif bare in scope:
         return from_json(scope[bare], data)

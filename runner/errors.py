@@ -26,6 +26,7 @@ class RunnerError(Exception):
     """An error for the user: a message, an optional hint on what to do, and the exit code it ends with."""
 
     exit_code = 1
+    reported = False  # whether a message was sent, or need not be
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

@@ -79,6 +79,13 @@ def make_folders(path: str) -> None:
             raise
 
 
+def own_folder(path: str) -> None:
+    """A folder that nobody but the runner makes: something else that stands there is moved aside. Raises OSError."""
+    if os.path.lexists(path) and (os.path.islink(path) or not os.path.isdir(path)):
+        move_aside(path)
+    make_folders(path)
+
+
 def try_folders(paths: Iterable[str]) -> None:
     """Folders that somebody else may want; whether they do without, they will say."""
     for path in paths:

@@ -142,7 +142,7 @@ REASONS: dict[str, Reason] = {
     ),
     "disk_full": _skipped(
         "there is no room for the record, or it cannot be written",
-        "free some space below the log folder",
+        "see that the log folder can be written (`runner doctor`) and has room",
         priority=3,
         next_agent_helps=False,
     ),

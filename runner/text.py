@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from runner.units import parse_duration
 
@@ -13,23 +13,51 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# C0 except tab and newline, DEL, C1, and what reorders or hides text: bidirectional controls, zero-width marks.
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
+# What acts on a terminal, or hides or reorders text: the categories Cc, Cf, Co, Cs, Zl and Zp but tab and newline, and
+# what Unicode calls ignorable (fillers, tags, variation selectors) but the two that choose an emoji's form.
+_CONTROLS = "\x00-\x08\x0b-\x1f\x7f"
+_UNSAFE_ASCII = re.compile(f"[{_CONTROLS}]")
+# Compiled when it is used: most text is ASCII.
+_UNSAFE = (
+    f"[{_CONTROLS}\x80-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\uf8ff\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb"
+    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\U000f0000-\U0010ffff]"
 )
+# Our own: a status line that is written over, colours.
+_OWN_SEQUENCE = re.compile(r"\r\x1b\[K|\x1b\[(?:0|3[1-6])m")
 _CUT = 50  # characters read for each one shown
 _VOLATILE = r"/\S*tmp\S*|\b0x[0-9a-fA-F]+|\b\d+(?:[.:,]\d+)*"
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
 def printable(text: str) -> str:
-    """Remove terminal escapes; any other control character becomes U+FFFD."""
-    return _UNSAFE.sub("\ufffd", _ANSI.sub("", text.replace("\r\n", "\n")))
+    """Remove terminal escapes; any other character that acts or hides becomes U+FFFD."""
+    return _replaced(_ANSI.sub("", text.replace("\r\n", "\n")), lambda _: "\ufffd")
+
+
+def for_a_stream(text: str) -> str:
+    """The last guard of all that is printed: as `printable`, but what the runner itself writes to a terminal stays."""
+    if _OWN_SEQUENCE.search(text) is None:
+        return _replaced(text, lambda _: "\ufffd")
+    between = _OWN_SEQUENCE.split(text)
+    own = [*_OWN_SEQUENCE.findall(text), ""]
+    return "".join(for_a_stream(part) + sequence for part, sequence in zip(between, own, strict=True))
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """JSON without control characters: these are escaped."""
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False, indent=indent))
+    """JSON without characters that act or hide: these are escaped."""
+    return _replaced(json.dumps(value, ensure_ascii=False, indent=indent), _json_escape)
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    # Beyond the first plane JSON has pairs of surrogates only; DEL it leaves as it is.
+    escaped = json.dumps(found[0])[1:-1]
+    return escaped if escaped != found[0] else f"\\u{ord(found[0]):04x}"
+
+
+def _replaced(text: str, by: Callable[[re.Match[str]], str]) -> str:
+    return _UNSAFE_ASCII.sub(by, text) if text.isascii() else re.sub(_UNSAFE, by, text)
 
 
 def mask_volatile(text: str) -> str:
@@ -82,7 +110,7 @@ def moment(text: str, now: float) -> float | None:
         return None if ago is None else now - ago
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(f"expected a time such as `2h`, `2026-02-19` or `all`, got `{text}`") from None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 

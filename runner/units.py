@@ -12,12 +12,13 @@ _SIZE_UNITS |= {f"{unit}b": factor for unit, factor in _SIZE_UNITS.items() if un
 _SIZE_UNITS |= {f"{unit}ib": 1024**power for power, unit in enumerate("kmgt", 1)}
 _SIZE = r"(\d+(?:\.\d+)?)\s*([a-z]*)"
 
+_LONGEST = 10 * 365.25 * 86400.0  # beyond it a number is a mistake, and sums of times leave what a clock can say
 DURATION_FORM = "a duration such as `15m`, `90s`, `1h30m` or `none`"
 SIZE_FORM = "a size such as `64KiB`, `10MB` or `none`"
 
 
 def parse_duration(value: str | float | None) -> float | None:
-    """Seconds; None for `none`. A bare number counts seconds. Raises ValueError."""
+    """Seconds, ten years at most; None for `none`. A bare number counts seconds. Raises ValueError."""
     if value is None or value == "none":
         return None
     text = str(value).strip().lower()  # a boolean fits no form
@@ -25,6 +26,8 @@ def parse_duration(value: str | float | None) -> float | None:
         seconds = float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else _sum_of_parts(text)
     except ValueError:
         raise ValueError(f"expected {DURATION_FORM}, got `{value}`") from None
+    if seconds > _LONGEST:
+        raise ValueError(f"expected at most ten years, or `none`, got `{value}`")
     return seconds
 
 
@@ -60,6 +63,15 @@ def format_duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes}m{rest:02}s"
     return f"{minutes // 60}h{minutes % 60:02}m"
+
+
+def is_too_long(value: str | float) -> bool:
+    """Whether it has the form of a duration, and is longer than one may be."""
+    try:
+        parse_duration(value)
+    except ValueError as error:
+        return "ten years" in str(error)
+    return False
 
 
 def format_count(number: int) -> str:

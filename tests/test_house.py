@@ -117,6 +117,9 @@ def test_size_and_names(path: Path) -> None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             assert (node.end_lineno or 0) - node.lineno < 50, f"{node.name} does not fit on a screen"
+            arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            names = [argument.arg for argument in arguments if argument.arg not in ("self", "cls")]
+            assert len(names) <= 5, f"{node.name} has {len(names)} parameters: is there a value in them?"
 
 
 HEAVY = """

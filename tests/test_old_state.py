@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.notify.last_good import LOADING, LOGGED, LastGoodConfig, LastGoodFile
-from runner.notify.notifier import Notifier, ReportedSkip, _read
+from runner.notify.notifier import Notifier, _read, _read_streak
 from runner.notify.outbox import Outbox, Pending, Target
 from runner.notify.policy import Policy, Streak
 from runner.records.folder import Logs
@@ -74,11 +74,11 @@ def test_schedules(logs: Logs) -> None:
 
 
 def test_streaks_and_skips(logs: Logs) -> None:
-    assert _read(Streak, logs.path("state", "streaks", "free.double.json")) == Streak("no_output", 3)
-    skip = ReportedSkip("missing_requirement", "KEY is not set")
-    assert _read(ReportedSkip, logs.path("state", "skips", "free.double.json")) == skip
+    assert _read_streak(logs.path("state", "streaks", "free.double.json")) == Streak("no_output", 3)
+    skip = {"reason": "missing_requirement", "message": "KEY is not set"}
+    assert _read(logs.path("state", "skips", "free.double.json")) == skip
     notifier = Notifier(logs, Outbox(logs), Policy((NTFY,)))
-    line = {"task": "free", "agent": "double", "reason": skip.reason, "error": {"message": skip.message}}
+    line = {"task": "free", "agent": "double", "reason": skip["reason"], "error": {"message": skip["message"]}}
     assert notifier.notify_skipped(line)["state"] == "off", "it was reported before"
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from runner import __version__
 from runner.cli.arguments import PROJECT_FLAGS, PROJECT_VARIABLE, Argument, Command, Option, load
 from runner.cli.reader import COMMANDS, call, pairs
 from runner.errors import UsageError, did_you_mean
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from click.shell_completion import CompletionItem
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 _INTERRUPTED = 130
@@ -37,8 +34,20 @@ def main(args: list[str]) -> int:
     except click.exceptions.Abort:
         return _INTERRUPTED
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        raise _WordsError(error) from None
+
+
+class _WordsError(UsageError):
+    """What click says of wrong words: usage, where to find help, the error."""
+
+    def __init__(self, error: click.ClickException) -> None:
+        super().__init__(error.format_message())
+        text = io.StringIO()
+        error.show(text)
+        self._lines = text.getvalue().splitlines()
+
+    def lines(self) -> list[str]:
+        return self._lines
 
 
 class _Group(click.Group):
@@ -64,16 +73,16 @@ def _made(command: Command) -> click.Command:
     examples = "".join(f"\n  {example}" for example in command.examples)
     title = "Example" if len(command.examples) == 1 else "Examples"
     attributes: dict[str, Any] = {
-        "name": command.name,
+        "name": command.words[-1],
         "params": [*map(_option, command.options), *map(_argument, command.arguments)],
         "help": f"{command.help}\n\n\b\n{title}:{examples}" if examples else command.help,
         "epilog": f"See {command.page}.",
         "callback": _callback(command),
         "hidden": command.hidden,
     }
-    if command.subcommands:
-        inner = [_made(subcommand) for subcommand in command.subcommands]
-        return _Group(**attributes, commands=inner, invoke_without_command=bool(command.call))
+    inner = [_made(other) for other in COMMANDS if other.words[:-1] == command.words]
+    if inner:
+        return _Group(**attributes, commands=inner, invoke_without_command=bool(command.function))
     return click.Command(**attributes)
 
 
@@ -118,7 +127,7 @@ def _argument(argument: Argument) -> click.Argument:
 
 def _type(parameter: Option | Argument) -> Any:
     if parameter.choices:
-        return click.Choice(list(load(parameter.choices)))
+        return click.Choice(parameter.choices)
     if isinstance(parameter, Option) and parameter.kind in ("integer", "count"):
         return click.INT if parameter.kind == "integer" else click.IntRange(1)
     return click.STRING
@@ -127,7 +136,7 @@ def _type(parameter: Option | Argument) -> Any:
 def _completer(name: str) -> Callable[..., list[CompletionItem[str]]] | None:
     def complete(*args: Any) -> list[CompletionItem[str]]:
         # Loaded when it is needed: the configuration and the index are a third of the start.
-        found: list[CompletionItem[str]] = load(f"cli.suggestions:{name}")(*args)
+        found: list[CompletionItem[str]] = load(f"cli.complete:{name}")(*args)
         return found
 
     return complete if name else None
@@ -135,7 +144,7 @@ def _completer(name: str) -> Callable[..., list[CompletionItem[str]]] | None:
 
 app = _Group(
     "runner",
-    commands=[_made(command) for command in COMMANDS],
+    commands=[_made(command) for command in COMMANDS if len(command.words) == 1],
     help=_HELP,
     context_settings=_SETTINGS,
     callback=_set_project,

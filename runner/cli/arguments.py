@@ -19,7 +19,7 @@ class Option:
     """An option; one without `metavar` is a flag.
 
     `kind` is text, pairs (KEY=VALUE, repeatable), integer or count (an integer from 1). `name` is the keyword of the
-    command's function, `choices` a reference to a collection of names, `completes` a function of cli/suggestions.py.
+    command's function, `completes` a function of cli/complete.py.
     """
 
     flag: str
@@ -27,7 +27,7 @@ class Option:
     help: str
     name: str = ""
     kind: str = "text"
-    choices: str = ""
+    choices: tuple[str, ...] = ()
     default: str | int | None = None
     completes: str = ""
 
@@ -48,27 +48,36 @@ class Argument:
     name: str
     metavar: str
     many: bool = False
-    choices: str = ""
+    choices: tuple[str, ...] = ()
     completes: str = ""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command, or a group of them: then `call` may be empty.
+    """A command; `agents show` is one of the group `agents`, whose own `call` may be empty.
 
-    `call` refers to a function that takes the values as keywords, `page` is a page of docs/.
+    `page` is one of docs/. `call` refers to a function that takes the values as keywords, by default `show` of
+    commands/agents.py. The exit code of one that `acts` tells what it did, whether or not its output can be written.
     """
 
     name: str
-    call: str
     page: str
     help: str
-    examples: tuple[str, ...]
+    examples: tuple[str, ...] = ()
     arguments: tuple[Argument, ...] = ()
     options: tuple[Option, ...] = ()
-    subcommands: tuple[Command, ...] = ()
+    call: str | None = None
+    acts: bool = False
     hidden: bool = False
     takes_project: bool = True
+
+    @property
+    def words(self) -> list[str]:
+        return self.name.split()
+
+    @property
+    def function(self) -> str:
+        return f"commands.{self.words[0]}:{self.words[-1]}" if self.call is None else self.call
 
 
 def load(reference: str) -> Any:

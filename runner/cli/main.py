@@ -5,45 +5,61 @@ from __future__ import annotations
 import os
 import sys
 
-from runner.cli.reader import call, implied_run, read
-from runner.errors import DISK_ERRORS, EXIT_INTERNAL, RunnerError
-from runner.mask import masked_streams
+from runner.cli.reader import COMMANDS, call, implied_run, read, take_project
+from runner.cli.streams import EXIT_IO, OutputError, open_standard_streams
+from runner.errors import DISK_ERRORS, EXIT_INTERNAL, RunnerError, UsageError
 from runner.text import printable
 
 _EXIT_INTERRUPTED = 130
+_STARTS = ("run", "heartbeat", "occurrence")
 
 
 def main() -> None:
     """The console script; leaves by os._exit, because an interpreter takes longer to shut down than a run to close."""
-    _open_standard_streams()
+    open_standard_streams()
     _find_home()
-    code = dispatch(sys.argv[1:])
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            pass
-    os._exit(code)
+    os._exit(dispatch(sys.argv[1:]))
 
 
 def dispatch(args: list[str]) -> int:
     """Run one command; returns its exit code."""
     try:
         return _call(implied_run(args))
+    except OutputError as error:
+        if error.exit_code == EXIT_IO:
+            print(f"error: {error}", file=sys.stderr)  # noqa: T201  # as below
+        return error.exit_code
     except RunnerError as error:
         # The text may hold names from anywhere. This is the one place that prints errors.
         print(printable("\n".join(error.lines())), file=sys.stderr)  # noqa: T201
+        _report(args, error)
         return error.exit_code
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output is gone; what it read was right.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
     except OSError as error:
         return _no_room(error) if error.errno in DISK_ERRORS else _internal()
     except Exception:
         return _internal()
+
+
+def _report(args: list[str], error: RunnerError) -> None:
+    """Send a message of wrong words that should have started something, where no terminal shows them."""
+    project, words = take_project(implied_run(args))
+    starts = bool(words) and (words[0] in _STARTS or not any(command.words[0] == words[0] for command in COMMANDS))
+    watched = sys.stderr.isatty() and "--unattended" not in words
+    if error.reported or not starts or watched or "--dry-run" in words or not isinstance(error, UsageError):
+        return
+    # All that sends messages.
+    from runner.commands._project import Watch  # noqa: PLC0415
+    from runner.notify.last_good import digest_of  # noqa: PLC0415
+
+    # Only as a digest: they may hold a secret.
+    cause = f"words {digest_of(os.fsencode(' '.join(words)))}"
+    try:
+        with Watch(project, report=True, cause=cause):
+            raise error
+    except (RunnerError, OSError):
+        pass  # it was printed
 
 
 def _no_room(error: OSError) -> int:
@@ -64,28 +80,15 @@ def _internal() -> int:
 
 def _call(args: list[str]) -> int:
     found = read(args)
-    if found is None:
+    if found is not None:
+        code = call(*found)
+    else:
         # click is 35 ms of import, which what the reader understands does without.
         from runner.cli.app import main as run_click  # noqa: PLC0415
 
-        return run_click(args)
-    return call(*found)
-
-
-def _open_standard_streams() -> None:
-    """Replace what the caller closed of 0, 1 and 2: else the next file opened would be written to as the terminal."""
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper unless replaced
-    # Python makes the stream of a closed descriptor None; its replacement stays open until the process ends.
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    sys.stdout, sys.stderr = masked_streams(sys.stdout, sys.stderr, os.environ)
+        code = run_click(args)
+    sys.stdout.flush()
+    return code
 
 
 def _find_home() -> None:

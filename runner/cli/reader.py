@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from runner.cli.arguments import PROJECT_FLAGS, PROJECT_VARIABLE, Command, Option, load
 from runner.cli.project_commands import PROJECT_COMMANDS
 from runner.cli.run_commands import RUN_COMMANDS
+from runner.cli.streams import keep_going
 from runner.errors import UsageError
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     Values: TypeAlias = dict[str, Any]
 
+_DIGITS = 9  # an integer that is longer is for click to refuse
 COMMANDS = (*RUN_COMMANDS, *PROJECT_COMMANDS)
 
 
@@ -25,14 +27,13 @@ def read(args: Sequence[str]) -> tuple[Command, Values] | None:
 
     Raises UsageError for a malformed KEY=VALUE.
     """
-    project, rest = _take_project(args)
-    command = None
-    while rest and (inner := _find(command.subcommands if command else COMMANDS, rest[0])):
-        command, rest = inner, rest[1:]
-    if command is None or not command.call:
+    project, rest = take_project(args)
+    fitting = [command for command in COMMANDS if command.words == list(rest[: len(command.words)])]
+    command = max(fitting, key=lambda command: len(command.words), default=None)
+    if command is None or not command.function:
         return None
     values: Values = {option.keyword: option.initial for option in command.options}
-    positional = _read_options(command, rest, values)
+    positional = _read_options(command, rest[len(command.words) :], values)
     if positional is None or not _place(command, positional, values):
         return None
     return command, {"project": project or os.environ.get(PROJECT_VARIABLE) or None, **values}
@@ -42,7 +43,9 @@ def call(command: Command, values: Values) -> int:
     """Run a command; returns its exit code."""
     if not command.takes_project:
         values = {name: value for name, value in values.items() if name != "project"}
-    function = load(command.call)
+    if command.acts and not values.get("dry_run"):
+        keep_going()
+    function = load(command.function)
     gc.freeze()
     gc.enable()
     code: int = function(**values)
@@ -67,11 +70,7 @@ def pairs(flag: str, values: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _find(commands: Iterable[Command], name: str) -> Command | None:
-    return next((command for command in commands if command.name == name), None)
-
-
-def _take_project(args: Sequence[str]) -> tuple[str | None, Sequence[str]]:
+def take_project(args: Sequence[str]) -> tuple[str | None, Sequence[str]]:
     """The folder that -C or --project names, and the other arguments."""
     if args and args[0].startswith("--project="):
         return args[0].partition("=")[2], args[1:]
@@ -108,9 +107,9 @@ def _put(option: Option, text: str, values: Values) -> bool:
         values[option.keyword] |= pairs(option.flag, [text])
     elif option.kind == "text":
         values[option.keyword] = text
-        return not option.choices or text in load(option.choices)
+        return not option.choices or text in option.choices
     else:
-        if not text.removeprefix("-").isdecimal() or not text.isascii():
+        if not text.removeprefix("-").isdecimal() or not text.isascii() or len(text) > _DIGITS:
             return False
         values[option.keyword] = number = int(text)
         return option.kind == "integer" or number > 0
@@ -127,6 +126,6 @@ def _place(command: Command, positional: Sequence[str], values: Values) -> bool:
             return False
         else:
             values[argument.name] = text = rest.pop(0)
-            if argument.choices and text not in load(argument.choices):
+            if argument.choices and text not in argument.choices:
                 return False
     return not rest

@@ -12,7 +12,6 @@ _JSON = Option("--json", "", "Print JSON.", "as_json")
 RUN_COMMANDS = (
     Command(
         "run",
-        "commands.run:run",
         "docs/tasks.md",
         "Run one agent on one task, and record what happened. With several agents, AGENT,AGENT, the next one tries "
         "where the one before met a limit or could not start; without a list, those under the task's `fallback` do.\n\n"
@@ -40,27 +39,28 @@ RUN_COMMANDS = (
             Option("--dry-run", "", "Print what would run, and start nothing."),
             Option("--json", "", "Print the record as JSON on stdout, everything else on stderr."),
         ),
+        acts=True,
     ),
     Command(
         "ps",
-        "commands.ps:ps",
         "docs/operations.md",
         "List the running runs: their processes, how long they have run, and what they printed last.",
-        ("runner ps",),
+        ("runner ps", "runner ps last"),
+        (Argument("names", "[RUN]...", many=True, completes="runs"),),
         options=(_JSON,),
     ),
     Command(
         "stop",
-        "commands.ps:stop",
         "docs/operations.md",
-        "End a run as SIGTERM to its runner would, and wait until its record is closed.",
+        f"End a run as SIGTERM to its runner would, and wait until its record is closed. {_RUN}",
         ("runner stop 20260219_175043", "runner stop 20260219_175043 --now"),
-        (Argument("run_id", "RUN"),),
+        (_RUN_ID,),
         (Option("--now", "", "Leave the agent no grace time."),),
+        call="commands.ps:stop",
+        acts=True,
     ),
     Command(
         "runs",
-        "commands.runs:runs",
         "docs/history.md",
         "List runs, the newest first.",
         ("runner runs", "runner runs --status failed --since 24h", "runner runs --agent demo --limit 5 --json"),
@@ -78,7 +78,6 @@ RUN_COMMANDS = (
     ),
     Command(
         "show",
-        "commands.show:show",
         "docs/history.md",
         f"Show the record of a run. {_RUN}",
         ("runner show last", "runner show last:demo/debug_hello_simple --json"),
@@ -87,15 +86,14 @@ RUN_COMMANDS = (
     ),
     Command(
         "why",
-        "commands.show:why",
         "docs/history.md",
         f"Say in one paragraph what happened in a run, and what to do. {_RUN}",
         ("runner why last",),
         (_RUN_ID,),
+        call="commands.show:why",
     ),
     Command(
         "logs",
-        "commands.logs:logs",
         "docs/history.md",
         f"Print what the agent did, event by event. {_RUN}",
         ("runner logs last", "runner logs last -f", "runner logs last --prompt"),
@@ -109,15 +107,14 @@ RUN_COMMANDS = (
     ),
     Command(
         "diff",
-        "commands.diff:diff",
         "docs/history.md",
         f"Print the commits of a run. {_RUN}",
         ("runner diff last:demo/debug_smoke_commit",),
         (_RUN_ID,),
+        call="commands.show:diff",
     ),
     Command(
         "triage",
-        "commands.triage:triage",
         "docs/history.md",
         "Say what needs a person, worst first; exit code 1 when something does.",
         ("runner triage", "runner triage --since 2h"),
@@ -125,7 +122,6 @@ RUN_COMMANDS = (
     ),
     Command(
         "stats",
-        "commands.stats:stats",
         "docs/history.md",
         "Add up runs: success, duration, tokens, cost, commits.",
         ("runner stats", "runner stats --by day --since 7d", "runner stats --by model --csv"),
@@ -138,15 +134,14 @@ RUN_COMMANDS = (
     ),
     Command(
         "prune",
-        "commands.prune:prune",
         "docs/history.md",
         "Remove old runs, as `settings.retention` says; never one that runs or was not reported.",
         ("runner prune --dry-run",),
         options=(Option("--dry-run", "", "Say what would go, and remove nothing."), _JSON),
+        acts=True,
     ),
     Command(
         "parse",
-        "commands.parse:parse",
         "docs/parsers.md",
         "Judge a recorded output of AGENT as a run would be judged.",
         (

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
+from runner.config import Config
+from runner.mask import mask_known_tokens, mask_text, mask_tree, secrets_of
+from runner.model import JsonObject
 from runner.text import json_text, printable
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runner.config import Config
-    from runner.model import JsonObject
 
 _INLINE = 56
 _NOTE_COLUMN = 60
@@ -21,6 +18,7 @@ _NOTE_COLUMN = 60
 
 def print_json(config: Config, path: tuple[str, str], entry: JsonObject, more: JsonObject | None = None) -> None:
     """Print the entry as JSON, with `more` beside it; `path` is its section and name."""
+    entry = _masked(entry)
     origins = {".".join(keys): where(config, (*path, *keys)) for keys in _leaves(entry, ())}
     shown = {"name": path[1], "defined": where(config, path), "entry": entry, "origins": origins, **(more or {})}
     print(json_text(shown, 2))
@@ -29,8 +27,16 @@ def print_json(config: Config, path: tuple[str, str], entry: JsonObject, more: J
 def print_yaml(config: Config, path: tuple[str, str], entry: JsonObject) -> None:
     """Print the entry as YAML, a comment at each key."""
     print(_noted(f"{path[1]}:", where(config, path)))
-    for line in _lines(config, entry, path, 1):
+    for line in _lines(config, _masked(entry), path, 1):
         print(printable(line))
+
+
+def _masked(entry: JsonObject) -> JsonObject:
+    """Without what stands for a secret variable, and what looks like a token."""
+    values = {name: value for name, value in (entry.get("env") or {}).get("set", {}).items() if "{{" not in str(value)}
+    secrets = secrets_of({name: str(value) for name, value in values.items()})
+    found: JsonObject = mask_tree(entry, lambda text: mask_known_tokens(mask_text(text, secrets)))
+    return found
 
 
 def where(config: Config, path: tuple[str | int, ...]) -> str:

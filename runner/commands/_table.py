@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from runner.text import one_line
+from collections.abc import Sequence
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from runner.text import one_line
 
 WIDTH = 80
 _GAP = 2

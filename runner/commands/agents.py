@@ -10,21 +10,18 @@ import time
 from collections.abc import Mapping
 
 from runner import template
+from runner.commands._project import open_project
 from runner.commands._show import print_json, print_yaml, short_place, where
 from runner.commands._table import table
-from runner.commands.open import open_project
 from runner.config import Config
 from runner.errors import RunnerError
 from runner.files import reason
+from runner.model import JsonObject
 from runner.records.folder import Logs
 from runner.run import cooldown as cooldowns
 from runner.run.cooldown import Cooldown
 from runner.run.plan import binary_variable
 from runner.text import json_text, rfc3339
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.model import JsonObject
 
 _ENDED_BY = "`runner agents clear {}` ends it"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")

@@ -1,21 +1,32 @@
-"""`runner cron`: the heartbeat's block in this user's crontab, or its systemd timer."""
+"""`runner cron`: the heartbeat's block in this user's crontab or its systemd timer, and what will start."""
 
 from __future__ import annotations
 
 import difflib
+import heapq
 import os
 import shlex
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from itertools import islice
 
-from runner.commands.open import Opened, open_project
+from runner.commands._project import Opened, open_project
+from runner.commands._table import table
 from runner.config import find_project
+from runner.config.checks import schedule_problems
 from runner.config.project import state_home
 from runner.crontab import crontab, crontab_io, environment, systemd
-from runner.crontab.command import HeartbeatCommand
+from runner.crontab.crontab import HeartbeatCommand
+from runner.errors import ConfigError, UsageError
+from runner.model import JsonObject
 from runner.schedule import due
-from runner.text import json_text, printable
+from runner.schedule.due import Schedule
+from runner.text import json_text, printable, rfc3339
+from runner.units import format_duration
 from runner.values import dataclass
 
+_MOST_STARTS = 10_000  # computed before the first is printed
 _ABOVE = "put them into the crontab above the block, as NAME=value (`crontab -e`), or into tasks.yaml"
 _DROP_IN = "put them into ~/.config/environment.d/runner.conf, as NAME=value, or into tasks.yaml"
 
@@ -78,7 +89,7 @@ def remove(project: str | None, *, by_systemd: bool) -> int:
         if gone:
             print(f"next: systemctl --user stop {systemd.unit_name(root)}.timer; systemctl --user daemon-reload")
         return 0
-    before, after = crontab_io.alter(lambda table: crontab.take(table, os.fsencode(root)), environ, state_home(environ))
+    before, after = crontab_io.alter(lambda old: crontab.take(old, os.fsencode(root)), environ, state_home(environ))
     gone_block = crontab.find(before, os.fsencode(root))
     print(f"removed:\n\n{_text(gone_block.text)}" if gone_block and before != after else "nothing to remove\n", end="")
     return 0
@@ -93,9 +104,9 @@ def _state(opened: Opened, *, by_systemd: bool) -> Installation:
     return _block_state(heartbeat, crontab_io.read(opened.environ))
 
 
-def _block_state(heartbeat: HeartbeatCommand, table: bytes) -> Installation:
+def _block_state(heartbeat: HeartbeatCommand, text: bytes) -> Installation:
     new = crontab.block_of(heartbeat)
-    block = crontab.find(table, os.fsencode(heartbeat.project))
+    block = crontab.find(text, os.fsencode(heartbeat.project))
     old = {} if block is None else {"crontab": new if crontab.matches(block, new) else block.text}
     return Installation("crontab", heartbeat, old, {"crontab": new})
 
@@ -103,7 +114,7 @@ def _block_state(heartbeat: HeartbeatCommand, table: bytes) -> Installation:
 def _install_block(opened: Opened) -> Installation:
     heartbeat = environment.heartbeat_command(opened.config, opened.environ)
     block = crontab.block_of(heartbeat)
-    before, _ = crontab_io.alter(lambda table: crontab.put(table, block), opened.environ, opened.state)
+    before, _ = crontab_io.alter(lambda old: crontab.put(old, block), opened.environ, opened.state)
     return _block_state(heartbeat, before)
 
 
@@ -133,8 +144,8 @@ def _print_remarks(opened: Opened, found: Installation) -> None:
         print("next: no task has a `schedule` yet; until then the heartbeat closes lost runs and sends what waits")
 
 
-def _print_others(table: bytes, project: str) -> None:
-    for block in crontab.blocks(table):
+def _print_others(text: bytes, project: str) -> None:
+    for block in crontab.blocks(text):
         name = os.fsdecode(block.project)
         if name != project:
             state = "" if os.path.isdir(name) else f", which is gone (`runner -C {shlex.quote(name)} cron remove`)"
@@ -173,3 +184,56 @@ def _differences(found: Installation) -> str:
 
 def _text(raw: bytes) -> str:
     return printable(raw.decode(errors="replace"))
+
+
+def upcoming(project: str | None, count: int, *, as_json: bool) -> int:
+    """Print the next starts of all schedules together, soonest first. Raises ConfigError for a wrong schedule."""
+    config = open_project(project).config
+    problems = [problem for task in config.tasks for problem in schedule_problems(config, task)]
+    if any(problem.severity == "error" for problem in problems):
+        raise ConfigError(problems)
+    if count > _MOST_STARTS:
+        raise UsageError(f"-n expects at most {_MOST_STARTS}, got {count}")
+    schedules = due.schedules_of(config.tasks)
+    now = time.time()
+    starts = list(islice(_merged(schedules, now, count), count))
+    if as_json:
+        print(json_text([_start_json(when, schedule) for when, schedule in starts], 2))
+    elif starts:
+        print(
+            table(("START", "IN", "TASK", "AGENTS"), [_start_row(when, schedule, now) for when, schedule in starts]),
+            end="",
+        )
+    elif schedules:
+        print("nothing will start: no schedule has a time to come")
+    else:
+        print("nothing will start: no task in tasks.yaml has a `schedule`")
+    return 0
+
+
+def _merged(schedules: Iterable[Schedule], now: float, count: int) -> Iterable[tuple[float, Schedule]]:
+    streams = ([(when, schedule) for when in due.next_times(schedule, now, count)] for schedule in schedules)
+    return heapq.merge(*streams, key=lambda start: start[0])
+
+
+def _start_json(when: float, schedule: Schedule) -> JsonObject:
+    return {
+        "at": rfc3339(when),
+        "local": _local(when).isoformat(),
+        "task": schedule.task,
+        "schedule": schedule.name,
+        "agents": list(schedule.agents),
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "jitter_seconds": schedule.jitter,
+    }
+
+
+def _start_row(when: float, schedule: Schedule, now: float) -> tuple[str, ...]:
+    later = f" +{format_duration(schedule.jitter)}" if schedule.jitter else ""
+    start = _local(when).strftime("%a %Y-%m-%d %H:%M %Z") + later
+    return start, format_duration(when - now), schedule.name, " ".join(schedule.chains)
+
+
+def _local(when: float) -> datetime:
+    return datetime.fromtimestamp(when).astimezone()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from runner import __version__
-from runner.commands.open import Opened, open_project
+from runner.commands._project import Opened, open_project
 from runner.doctor import agent_checks, machine_checks
 from runner.doctor.check import AgentReport, Check, to_json, to_text
 from runner.doctor.live import live as run_live
@@ -20,7 +20,7 @@ from runner.values import replace
 
 
 def doctor(project: str | None, names: Sequence[str], *, as_json: bool, deep: bool, live: bool) -> int:
-    """Print what was found; return 1 when an agent that was named cannot run. Raises UsageError."""
+    """Print what was found; return 1 when a check failed or an agent that was named cannot run. Raises UsageError."""
     opened = open_project(project)
     if (deep or live) and not names:
         flag = "--deep" if deep else "--live"
@@ -40,7 +40,9 @@ def doctor(project: str | None, names: Sequence[str], *, as_json: bool, deep: bo
         print(json_text(to_json(__version__, tried, found), 2))
     else:
         print(to_text(tried, found, colour=sys.stdout.isatty() and not environ.get("NO_COLOR")))
-    return 1 if names and not (all(report.can_run for report in tried) and _fit(found)) else 0
+    checks = [*found, *(check for report in tried for check in report.checks)]
+    failed = any(check.level == "fail" for check in checks)
+    return 1 if failed or (names and not all(report.can_run for report in tried)) else 0
 
 
 def _tried(opened: Opened, report: AgentReport, *, deep: bool, live: bool) -> AgentReport:
@@ -56,7 +58,3 @@ def _tried(opened: Opened, report: AgentReport, *, deep: bool, live: bool) -> Ag
     if live:
         more.append(run_live(opened.config, report.agent, report.binary, opened.environ))
     return replace(report, checks=(*report.checks, *more))
-
-
-def _fit(checks: Sequence[Check]) -> bool:
-    return all(check.level != "fail" for check in checks)

@@ -1,4 +1,7 @@
-"""`runner heartbeat`, started by cron each minute: starts what is due, closes lost runs and sends what waits."""
+"""`runner heartbeat`, started by cron each minute: starts what is due, closes lost runs and sends what waits.
+
+And `runner occurrence`, which only the heartbeat starts: it runs the agents of a schedule that is due.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from collections.abc import Callable
 from functools import partial
 
 from runner import files
-from runner.commands.open import Opened, Watch
+from runner.commands._project import Opened, Watch, open_project
 from runner.errors import EXIT_INTERNAL, ConfigError, RunnerError
 from runner.files import make_folders
+from runner.notify.channels import ping
 from runner.notify.delivery import flush
 from runner.process.detached import start_detached
 from runner.records.folder import Logs
@@ -59,6 +63,16 @@ def heartbeat(project: str | None) -> int:
             work.run()
         finally:
             os.close(held)
+    return 0
+
+
+def occurrence(project: str | None, name: str) -> int:
+    """Raises UsageError for a process that the heartbeat did not start."""
+    # The heartbeat itself does without it.
+    from runner.schedule.occurrence import run_occurrence  # noqa: PLC0415
+
+    opened = open_project(project, close_lost=False)
+    run_occurrence(opened.logs, name, runner_argv(opened.config.project.root), opened.environ, time.time)
     return 0
 
 
@@ -154,7 +168,7 @@ class _Heartbeat:
         logs = self.opened.logs
         make_folders(logs.path("heartbeat"))
         log = logs.path("heartbeat", "occurrences.log")
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        output = files.open_file(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             argv = [*runner_argv(self.opened.config.project.root), "occurrence", name]
             start_detached(argv, self.opened.environ, output, kept=held)
@@ -182,7 +196,7 @@ class _Heartbeat:
         self.counts["lost"] = len(recovery.close_lost(self.opened.logs, self.opened.notifier_of))
 
     def _messages(self) -> None:
-        delivered, waiting = flush(self.opened.logs, self.opened.notifier({}), _BUDGET, due_only=True)
+        delivered, waiting = flush(self.opened.notifier({}), _BUDGET, due_only=True)
         self.counts |= {"delivered": delivered, "waiting": waiting}
 
     def _prune(self) -> None:
@@ -204,9 +218,6 @@ class _Heartbeat:
         address = self.opened.config.settings.get("heartbeat_url")
         if not address:
             return None
-        # requests, for those who use such a service.
-        from runner.notify.channels.ping import ping  # noqa: PLC0415
-
         return ping(address, signal, text, self.opened.environ, _PING_BUDGET)
 
 
@@ -221,8 +232,7 @@ def runner_argv(root: str) -> list[str]:
 
 def _pruned_at(logs: Logs) -> float:
     try:
-        with open(logs.path("state", "pruned"), encoding="utf-8") as file:
-            return float(file.readline())
+        return float(files.read_bytes(logs.path("state", "pruned"), 1000).split(b"\n")[0])
     except (OSError, ValueError):
         return 0.0
 
@@ -230,7 +240,7 @@ def _pruned_at(logs: Logs) -> float:
 def _write_line(logs: Logs, line: str) -> None:
     path = logs.path(*_LOG)
     try:
-        if os.stat(path).st_size > _MAX_LOG:
+        if os.lstat(path).st_size > _MAX_LOG:
             os.replace(path, f"{path}.1")
     except FileNotFoundError:
         pass

@@ -6,9 +6,9 @@ import codecs
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from runner.commands.open_logs import open_logs
+from runner.commands._logs import open_logs
 from runner.errors import RunnerError, UsageError
 from runner.history.queries import find
 from runner.mask import masked_pieces
@@ -16,11 +16,7 @@ from runner.records.folder import Logs
 from runner.records.transcript import Events
 from runner.text import printable
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Renderer = Callable[[bytes | None], None]
+Renderer = Callable[[bytes | None], None]
 
 _CHUNK = 1 << 18
 _POLL_SECONDS = 0.25

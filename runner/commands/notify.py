@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from runner.commands.open import Opened, open_project
+from runner.commands._project import Opened, open_project
 from runner.errors import RunnerError
 from runner.model import JsonObject
 from runner.notify import delivery
-from runner.notify.channels import send
+from runner.notify.channels import poll, send
 from runner.notify.channels.base import Message, Sent
 from runner.notify.notifier import NO_CHANNEL
 from runner.notify.outbox import Pending
@@ -65,7 +65,7 @@ def flush(project: str | None) -> int:
     opened = open_project(project)
     for lost in recovery.close_lost(opened.logs, opened.notifier_of):
         print(f"lost: {lost['agent']} {lost['task']} {lost['run_id']}")
-    delivered, remaining = delivery.flush(opened.logs, opened.notifier({}), _FLUSH_BUDGET, due_only=True)
+    delivered, remaining = delivery.flush(opened.notifier({}), _FLUSH_BUDGET, due_only=False)
     dead = len(opened.notifier({}).outbox.dead_ids())
     print(f"{delivered} delivered, {remaining} waiting" + (f", {dead} dead (`runner notify list`)" if dead else ""))
     return 1 if remaining else 0
@@ -73,16 +73,13 @@ def flush(project: str | None) -> int:
 
 def history(project: str | None, since: str, *, as_json: bool) -> int:
     """List the messages that the ntfy server still holds."""
-    # requests, for this command alone.
-    from runner.notify.channels import ntfy  # noqa: PLC0415
-
     opened = open_project(project)
     messages: list[JsonObject] = []
     targets = [target for target in _targets(opened) if target["kind"] == "ntfy"]
     if not targets:
         raise RunnerError("no ntfy topic is configured", hint="set RUNNER_NTFY_TOPIC, or `notify.ntfy` in tasks.yaml")
     for target in targets:
-        found = ntfy.poll(target, since, opened.environ, _TEST_BUDGET)
+        found = poll("ntfy", target, since, opened.environ, _TEST_BUDGET)
         if not isinstance(found, list):
             raise RunnerError(f"{_shown(target)}: {one_line(found.error)}")
         messages += found

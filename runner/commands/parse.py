@@ -3,51 +3,36 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
+from runner.commands._project import open_project
 from runner.commands._show import short_place
 from runner.commands._table import table
-from runner.commands.open import open_project
 from runner.config import Config
 from runner.errors import ConfigError, Problem, UsageError
-from runner.model import Changes, Evidence, Expectations, Outcome, Reply, Verdict
+from runner.model import Changes, Evidence, Expectations, JsonObject, Outcome, Reply, Verdict
 from runner.parsers import Parser, Reader, RuleError, compile_parser
 from runner.records.evidence import line_number
 from runner.run.judge import judge
-from runner.text import json_text, one_line, printable, rfc3339
+from runner.text import json_text, moment, one_line, printable, rfc3339
 from runner.values import asdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal, TypedDict, Unpack
-
-    from runner.model import JsonObject
     from runner.parsers.rules import Trail
-
-    Source = Literal["stdout", "stderr"]
-
-    class Options(TypedDict):
-        """Without an exit code the run counts as ended by its timeout; a negative one is a signal.
-
-        `at` is when the output was printed, RFC 3339; by default the time at which `stdout` was last written.
-        """
-
-        stderr: str | None
-        exit_code: int | None
-        at: str | None
-        parser: str | None
-        as_json: bool
-        explain: bool
-
 
 _CHUNK = 1024 * 1024
 _WIDTH = 120
 
 
-def parse(project: str | None, agent: str, stdout: str, **options: Unpack[Options]) -> int:
+def parse(project: str | None, agent: str, stdout: str, **options: Any) -> int:
     """Print what the files of one run say; no postcondition is checked.
 
+    Without `exit_code` the run counts as ended by its timeout; a negative one is a signal. `at` is when the output was
+    printed, RFC 3339; by default the time at which `stdout` was last written.
     Raises UsageError for unknown names and unreadable files.
     """
     config = open_project(project).config
@@ -81,9 +66,12 @@ def _compiled(config: Config, name: str) -> Parser:
         raise ConfigError(problems) from None
 
 
-def _feed(reader: Reader, source: Source, path: str) -> None:
+def _feed(reader: Reader, source: Literal["stdout", "stderr"], path: str) -> None:
     position = 0
     try:
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise UsageError(f"cannot read `{path}`: it is no regular file", hint="save what it gives in a file first")
         with open(path, "rb") as file:
             while chunk := file.read(_CHUNK):
                 reader.feed(source, chunk, position)
@@ -100,13 +88,13 @@ def _written_at(path: str) -> float:
 
 
 def _time(text: str) -> float:
-    from datetime import UTC, datetime  # noqa: PLC0415 - slow to import, and only a given time needs it
-
     try:
-        when = datetime.fromisoformat(text)
+        when = moment(text, 0.0) if "-" in text else None
     except ValueError:
-        raise UsageError(f"expected a time such as `2026-02-19T17:50:43Z`, got `{text}`") from None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        when = None
+    if when is None:
+        raise UsageError(f"expected a time such as `2026-02-19T17:50:43Z`, got `{text}`")
+    return when
 
 
 def _outcome(exit_code: int | None, at: float) -> Outcome:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from runner.commands.open import Opened, open_project
+from runner.commands._project import Opened, open_project
 from runner.errors import RunnerError
+from runner.files import write_text
 from runner.history import retention
 from runner.history.index import Index
 from runner.history.retention import OldRun
@@ -33,8 +34,7 @@ def prune_daily(opened: Opened, now: float) -> int:
     except (OSError, RunnerError) as error:
         opened.logs.note(f"cannot prune: {error}", now)
         gone = []
-    with open(opened.logs.path("state", "pruned"), "w", encoding="utf-8") as file:
-        file.write(f"{now}\n{rfc3339(now)} {len(gone)}\n")
+    write_text(opened.logs.path("state", "pruned"), f"{now}\n{rfc3339(now)} {len(gone)}\n")
     return len(gone)
 
 

@@ -6,10 +6,14 @@ import os
 import select
 import signal
 import time
+from collections.abc import Sequence
 
+from runner.commands._project import open_project
 from runner.commands._table import table
-from runner.commands.open import open_project
-from runner.errors import RunnerError, UsageError, did_you_mean
+from runner.errors import RunnerError
+from runner.files import open_file
+from runner.history.queries import find_living
+from runner.model import JsonObject
 from runner.process import procfs
 from runner.records import store
 from runner.records.folder import Logs
@@ -17,17 +21,15 @@ from runner.records.summary import facts
 from runner.text import from_rfc3339, json_text, one_line
 from runner.units import format_duration
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.model import JsonObject
-
 _TAIL = 4096  # bytes at the end of a transcript in which the last line is searched
 _POLL_SECONDS = 0.05
 
 
-def ps(project: str | None, *, as_json: bool) -> int:
+def ps(project: str | None, names: Sequence[str], *, as_json: bool) -> int:
+    """Print those of `names`, by default all. Raises UsageError for what names no run that lives."""
     logs = open_project(project).logs
-    runs = [run for run_id in logs.live_ids() if (run := _described(logs, run_id, time.time())) is not None]
+    wanted = [find_living(logs, name).run_id for name in names] or logs.live_ids()
+    runs = [run for run_id in dict.fromkeys(wanted) if (run := _described(logs, run_id, time.time())) is not None]
     if as_json:
         print(json_text(runs, 2))
     elif runs:
@@ -63,7 +65,7 @@ def _described(logs: Logs, run_id: str, now: float) -> JsonObject | None:
 def _last_output(path: str) -> tuple[float | None, str | None]:
     """When the agent last printed something, and its last line, fit for a terminal."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+        with open(open_file(path), "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _TAIL))
             lines = file.read().decode(errors="replace").split("\n")
@@ -88,14 +90,11 @@ def _row(run: JsonObject) -> tuple[str, ...]:
     )
 
 
-def stop(project: str | None, run_id: str, *, now: bool) -> int:
+def stop(project: str | None, name: str, *, now: bool) -> int:
     """End a run as by SIGTERM, and wait for it; `now` leaves the agent no grace time. Raises UsageError."""
     logs = open_project(project).logs
-    live = logs.live_ids()
-    place = logs.place_of(run_id)
-    if run_id not in live or place is None:
-        hint = did_you_mean(run_id, live) or ("`runner ps` lists the runs that live" if live else "no run lives")
-        raise UsageError(f"no run `{one_line(run_id, 60)}` lives", hint=hint)
+    run = find_living(logs, name)
+    run_id = run.run_id
     pid = logs.signed(run_id).pid
     # When the runner is gone, the guardian is closing the run already.
     if pid is not None and procfs.has_open(pid, logs.path("live", run_id)):
@@ -111,6 +110,6 @@ def stop(project: str | None, run_id: str, *, now: bool) -> int:
         select.select([], [], [], _POLL_SECONDS)
     if claim is not None:
         os.close(claim.lock)
-    found = store.read_metadata(logs.path(place))
+    found = store.read_metadata(run.folder) if run.folder else None
     print(facts(found).headline if found else f"run {run_id} is over")
     return 0

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 from runner import git
-from runner.commands.candidates import candidates
-from runner.commands.open import Watch
-from runner.commands.run_arguments import RunArguments, agents_of, run_arguments
+from runner.commands._project import Watch
+from runner.commands._request import Candidates, RunArguments, agents_of, candidates, run_arguments
+from runner.config import Config
 from runner.errors import ConfigError, Problem, UsageError
-from runner.model import Request, Skipped
+from runner.model import Invocation, Request, Skipped
 from runner.process.containment import CONTAINMENT_VARIABLE, check_rung
-from runner.records.folder import candidate_ids
+from runner.records.folder import Logs, candidate_ids
 from runner.records.summary import facts
 from runner.run import cooldown
-from runner.run.plan import PROMPT_TASK, TemplateFaultError, plan
+from runner.run.closing import Finished
+from runner.run.plan import PROMPT_TASK, Entries, TemplateFaultError, plan
 from runner.run.run import run as run_steps
 from runner.run.site import Site, World
 from runner.text import json_text, printable
@@ -26,15 +28,7 @@ from runner.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
-
-    from runner.commands.candidates import Candidates
-    from runner.config import Config
-    from runner.model import Invocation, JsonObject
-    from runner.records.folder import Logs
-    from runner.run.closing import Finished
-    from runner.run.plan import Entries
 
 
 def run(names: tuple[str, ...], **values: Any) -> int:
@@ -68,7 +62,7 @@ def _runs(args: RunArguments, watch: Watch) -> int:
     except TemplateFaultError as fault:
         raise _located(fault, config, request) from None
     if args.json:
-        _print(json_text(finished[-1].record, 2))
+        print(json_text(finished[-1].record, 2))
     return code
 
 
@@ -109,7 +103,7 @@ def _report(before: list[Finished], finished: Finished, *, as_json: bool) -> Non
     if as_json:
         print(facts(finished.record).headline, file=sys.stderr)
     else:
-        _print(("\n" if before else "") + finished.summary.rstrip("\n"))
+        print(("\n" if before else "") + finished.summary.rstrip("\n"))
     before.append(finished)
 
 
@@ -119,6 +113,8 @@ def _asked(args: RunArguments) -> tuple[tuple[str, ...], Request]:
     if agent is None or task is None:
         what = "an agent and a task" if agent is None else "a task"
         raise UsageError(f"`runner run` needs {what}", hint="for example: runner run demo debug_hello_simple")
+    if args.prompt is not None and not args.prompt.strip():
+        raise UsageError("--prompt is empty", hint='for example: runner run demo --prompt "Say hello."')
     names = agents_of(agent)
     request = Request(
         agent=names[0],
@@ -169,19 +165,12 @@ def _dry_run(entries: Entries, request: Request, world: World, *, as_json: bool)
         skip = skipped.skip
         found = {"status": "skipped", "reason": skip.reason, "message": skip.message}
         text = f"would be skipped ({skip.reason}): {skip.message}"
-        _print(json_text(found, 2) if as_json else printable(text))
+        print(json_text(found, 2) if as_json else printable(text))
         return 12
-    _print(json_text(_described(planned), 2) if as_json else printable(_shown(planned)))
+    env = sorted(planned.env)
+    shown = {"argv": list(planned.argv), "stdin": planned.stdin, "env": env, "cwd": planned.cwd}
+    print(json_text(shown, 2) if as_json else printable(_shown(planned)))
     return 0
-
-
-def _described(planned: Invocation) -> JsonObject:
-    return {
-        "argv": list(planned.argv),
-        "stdin": planned.stdin,
-        "env": sorted(planned.env),
-        "cwd": planned.cwd,
-    }
 
 
 def _shown(planned: Invocation) -> str:
@@ -193,11 +182,3 @@ def _shown(planned: Invocation) -> str:
     )
     names = "\n".join(f"  {name}" for name in sorted(planned.env))
     return f"argv: {shlex.join(planned.argv)}\ncwd: {planned.cwd}\nenv:\n{names}\nstdin: {stdin}"
-
-
-def _print(text: str) -> None:
-    """A reader that went away must not change the run's exit code."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

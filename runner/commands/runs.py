@@ -6,8 +6,8 @@ import os
 import sys
 import time
 
+from runner.commands._logs import open_logs
 from runner.commands._table import WIDTH, table
-from runner.commands.open_logs import open_logs
 from runner.errors import UsageError, did_you_mean
 from runner.history.index import Index
 from runner.history.queries import Filter, entries, entry_of_live, running
@@ -19,6 +19,7 @@ from runner.text import json_text, moment, one_line, printable
 from runner.units import format_duration
 
 _LIMIT = 20
+_DIGITS = 9  # with more, the limit is none
 _HEAD = ("RUN", "AGENT", "TASK", "RESULT", "TOOK", "COMMITS")
 _STATUSES = sorted({"running", SUCCESS.status, *(row.status for row in REASONS.values())})
 
@@ -79,9 +80,9 @@ def terminal_width() -> int:
 def _limit(text: str | None) -> int | None:
     if text == "all":
         return None
-    if text is not None and (not text.isdecimal() or int(text) == 0):
+    if text is not None and (not text.isdecimal() or not text.strip("0")):
         raise UsageError(f"--limit expects a number or `all`, got `{text}`")
-    return _LIMIT if text is None else int(text)
+    return _LIMIT if text is None else int(text) if len(text) <= _DIGITS else None
 
 
 def _live(logs: Logs, wanted: Filter) -> list[Entry]:

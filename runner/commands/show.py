@@ -1,24 +1,26 @@
-"""`runner show` and `runner why`: one run."""
+"""`runner show`, `runner why` and `runner diff`: one run."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
+from typing import Any
 
-from runner.commands.open_logs import open_logs
+from runner import git
+from runner.commands._logs import open_logs
 from runner.errors import RunnerError
 from runner.history.index import Index
 from runner.history.queries import FoundRun, entry, find
+from runner.mask import masked_pieces
 from runner.reasons import reason_of
 from runner.records import store, summary
 from runner.records.evidence import line_at
 from runner.records.folder import Logs
 from runner.records.metadata import Record
-from runner.text import json_text, wrapped
+from runner.text import json_text, one_line, printable, wrapped
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+_SHA = re.compile(r"[0-9a-f]{7,64}")
 
 
 def show(project: str | None, name: str, *, as_json: bool) -> int:
@@ -37,6 +39,25 @@ def why(project: str | None, name: str) -> int:
     _, record, evidence = _read(project, name)
     text = summary.why(record, evidence)
     print("\n".join(wrapped(text, summary.WIDTH - 2)) if sys.stdout.isatty() else text)
+    return 0
+
+
+def diff(project: str | None, name: str) -> int:
+    """Raises UsageError for what names no run, RunnerError when git cannot show them."""
+    logs = open_logs(project)
+    record = read_record(logs, find(logs, name))
+    shas = [commit["sha"] for commit in reversed(record["commits"]) if _SHA.fullmatch(str(commit.get("sha")))]
+    if not shas:
+        print(f"run {record['run_id']} made no commits")
+        return 0
+    result = git.show(str(record["cwd"]), shas, dict(os.environ))
+    if result.code != 0:
+        error = one_line(result.err.decode(errors="replace"))
+        raise RunnerError(f"git cannot show the commits in `{printable(str(record['cwd']))}`: {error}")
+    if sys.stdout.isatty():
+        print(printable(result.out.decode(errors="replace")), end="")
+    else:
+        sys.stdout.buffer.writelines(masked_pieces([result.out], os.environ))
     return 0
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import sys
 import time
 
+from runner.commands._logs import open_logs
 from runner.commands._table import table
-from runner.commands.open_logs import open_logs
 from runner.commands.runs import known, read_moment, terminal_width
 from runner.errors import UsageError
 from runner.history.index import Index
 from runner.history.queries import statistics
+from runner.model import JsonObject
 from runner.text import json_text, one_line
 from runner.units import format_count, format_duration
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.model import JsonObject
 
 _KINDS = ["agent", "day", "model", "task"]
 _HEAD = ("RUNS", "OK", "MEDIAN", "P95", "TOKENS", "COST", "COMMITS", "")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 
+from runner.commands._project import open_project
 from runner.commands._show import print_json, print_yaml, short_place, where
 from runner.commands._table import table
-from runner.commands.open import open_project
 from runner.config import Config
+from runner.model import JsonObject
 from runner.text import json_text
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.model import JsonObject
 
 
 def tasks(project: str | None, *, as_json: bool) -> int:

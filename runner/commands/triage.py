@@ -6,18 +6,20 @@ import os
 import re
 import time
 
-from runner.commands.open import Opened, open_project
-from runner.commands.open_logs import open_logs
+from runner.commands._logs import open_logs
+from runner.commands._project import Opened, open_project
 from runner.commands.runs import read_moment
 from runner.config.project import state_home
 from runner.errors import ConfigError, Problem, RunnerError
+from runner.files import open_file
 from runner.history import findings
 from runner.history.findings import Finding
 from runner.history.index import Index
 from runner.history.queries import Filter, entries, running
 from runner.history.tables import Entry
+from runner.notify.channels import poll
 from runner.notify.last_good import missing_files
-from runner.notify.outbox import YOUNG, Outbox
+from runner.notify.outbox import Outbox, is_young
 from runner.reasons import NOT_BEGUN
 from runner.records import store
 from runner.records.folder import Logs
@@ -123,7 +125,7 @@ def _fixed(logs: Logs, began: float) -> list[Finding]:
 def _log_lines(logs: Logs, began: float) -> list[str]:
     """The entries of runner.log since then, each with the time in front."""
     try:
-        with open(logs.path("runner.log"), "rb") as file:
+        with open(open_file(logs.path("runner.log")), "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_TAIL))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
@@ -149,8 +151,8 @@ def _undelivered(logs: Logs, recent: list[Entry], now: float) -> list[Finding]:
         text = f"{len(dead)} dead letter{'' if len(dead) == 1 else 's'}, no retry will deliver them{why}"
         found.append(Finding("messages", text, True, "`runner notify list` shows them", len(dead), run_id=dead[-1]))
     waiting = [pending for name in outbox.ids() if (pending := outbox.read(name)) is not None]
-    late = [pending for pending in waiting if pending.final and now - pending.created_at > YOUNG]
-    young = [pending for pending in waiting if pending.final and now - pending.created_at <= YOUNG]
+    late = [pending for pending in waiting if pending.final and not is_young(pending, now)]
+    young = [pending for pending in waiting if pending.final and is_young(pending, now)]
     for group, person in ((late, True), (young, False)):
         if group:
             text = f"{len(group)} in the outbox since {rfc3339(group[0].created_at)}"
@@ -191,12 +193,9 @@ def _missing_at_server(opened: Opened, logs: Logs, recent: list[Entry], began: f
     delivered = [run_id for run_id, state in _states(logs, recent).items() if state == "delivered"] if targets else []
     if not delivered:
         return []
-    # Imports requests, which only users of such a server need.
-    from runner.notify.channels import ntfy  # noqa: PLC0415
-
     held = ""
     for target in targets:
-        answer = ntfy.poll(target, str(int(began)), opened.environ, _BUDGET)
+        answer = poll("ntfy", target, str(int(began)), opened.environ, _BUDGET)
         if not isinstance(answer, list):
             return []  # no answer is not a finding: what was not delivered is in the outbox
         held += json_text(answer)

@@ -7,21 +7,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
-from runner.config.display import listed, near, show_file, show_path
+from runner.config.display import Path, listed, near, show_file, show_path
 from runner.config.merge import BUILT_IN_PARSER, Layer, Merged, TooLargeError, merge
 from runner.config.normalise import normalise
 from runner.config.positions import Positions, problem
+from runner.config.project import Source
 from runner.config.schema import check_data, schema_of
-from runner.config.sources import Source
 from runner.config.yaml_reader import Document, Fault, parse
 from runner.errors import Problem
+from runner.model import JsonObject
 from runner.parsers import RuleError, compile_parser
 from runner.text import position
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.config.display import Path
-    from runner.model import JsonObject
 
 MAX_PROBLEMS = 100
 MAX_EXPRESSIONS = 64 * 1024

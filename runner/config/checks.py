@@ -16,22 +16,19 @@ from cronsim import CronSim, CronSimError
 
 from runner.config.build import MAX_PROBLEMS
 from runner.config.config import Config
-from runner.config.display import listed, near, quoted, show_value
+from runner.config.display import Path, listed, near, quoted, show_value
 from runner.config.templates import (
     agent_problems,
     deep_problems,
     prompt_problems,
     shared_problems,
     task_problems,
+    texts_below,
     unused_sandboxes,
 )
 from runner.crontimes import ALIASES
 from runner.errors import Problem
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.config.display import Path
-    from runner.model import JsonObject
+from runner.model import JsonObject
 
 _PROMPT = re.compile(r"\{\{-?\s*prompt\b(?!_)")
 _PROMPT_OR_FILE = re.compile(r"\{[{%][^{}]*\bprompt(_file)?\b")
@@ -55,7 +52,7 @@ def check_all(config: Config) -> list[Problem]:
             prompt_problems(config, name, None),
             _task_choices(config, name),
             named_agents(config, name),
-            _schedule_problems(config, name),
+            schedule_problems(config, name),
         )
     )
     shared = chain(unused_sandboxes(config), shared_problems(config), _quiet_zone(config, config.notify, ("notify",)))
@@ -142,7 +139,7 @@ def _listed(names: list[str], path: Path) -> Iterator[tuple[Path, str, bool]]:
     return (((*path, at), name, False) for at, name in enumerate(names))
 
 
-def _schedule_problems(config: Config, name: str) -> Iterator[Problem]:
+def schedule_problems(config: Config, name: str) -> Iterator[Problem]:
     task, path = config.tasks[name], ("tasks", name)
     for schedule, where in _schedules(task, path):
         yield from _cron(config, schedule["cron"], (*where, "cron"))
@@ -195,13 +192,11 @@ def _zone(config: Config, zone: str, path: Path) -> Iterator[Problem]:
 
 def _agent_warnings(config: Config, name: str) -> Iterator[Problem]:
     agent, path = config.agents[name], ("agents", name)
-    for at, item in enumerate(agent["argv"]):
-        words = [((*path, "argv", at), item)] if isinstance(item, str) else _args(item, (*path, "argv", at, "args"))
-        for where, word in words:
-            if _PROMPT.search(word):
-                hint = 'give it as `stdin: "{{ prompt }}"`, or name `{{ prompt_file }}`'
-                message = "a prompt in argv is seen by every user of the machine, and fails above 128 KiB"
-                yield _warning(config, where, message, hint)
+    for where, word in texts_below(agent["argv"], (*path, "argv")):
+        if _PROMPT.search(word):
+            hint = 'give it as `stdin: "{{ prompt }}"`, or name `{{ prompt_file }}`'
+            message = "a prompt in argv is seen by every user of the machine, and fails above 128 KiB"
+            yield _warning(config, where, message, hint)
     if not _hands_over(agent):
         hint = 'add `stdin: "{{ prompt }}"`'
         yield _warning(config, path, "nothing hands the prompt to this agent", hint, at_key=True)
@@ -211,21 +206,9 @@ def _agent_warnings(config: Config, name: str) -> Iterator[Problem]:
         yield _warning(config, where, f"makes sense for jsonl parsers only, this one is `{form}`", None, at_key=True)
 
 
-def _args(item: JsonObject, path: Path) -> list[tuple[Path, str]]:
-    return [((*path, at), word) for at, word in enumerate(item["args"])]
-
-
 def _hands_over(agent: JsonObject) -> bool:
     places = (agent["argv"], agent.get("stdin"), agent.get("files"), (agent.get("env") or {}).get("set"))
-    return any(_PROMPT_OR_FILE.search(text) for text in _texts(list(places)))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)
+    return any(_PROMPT_OR_FILE.search(text) for _, text in texts_below(list(places), ()))
 
 
 def _warning(config: Config, path: Path, message: str, hint: str | None, *, at_key: bool = False) -> Problem:

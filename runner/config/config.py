@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from runner.config.display import show_path
+from runner.config.display import Path, show_path
 from runner.config.project import Project
 from runner.errors import Problem, UsageError, did_you_mean
+from runner.model import JsonObject
 from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    from runner.config.display import Path
-    from runner.model import JsonObject
+    from runner.config.positions import Positions
 
 SECTIONS = ("agents", "tasks", "parsers", "sandboxes", "notify", "settings", "defaults")
 _LISTED_BY = {"agent": "`runner agents` lists them", "task": "`runner tasks` lists them"}
@@ -35,29 +33,26 @@ class Config:
     settings: JsonObject
     defaults: JsonObject
     # Positions are needed for messages only, so they are made from the files' bytes when one is asked for.
-    positions: Callable[[], Any]
+    positions: Callable[[], Positions]
+
+    # One entry by its name. Raises UsageError with the nearest one.
 
     def agent(self, name: str) -> JsonObject:
-        """Return one entry. Raise UsageError with the nearest name."""
         return _entry("agent", name, self.agents)
 
     def task(self, name: str) -> JsonObject:
-        """Return one entry. Raise UsageError with the nearest name."""
         return _entry("task", name, self.tasks)
 
     def parser(self, name: str) -> JsonObject:
-        """Return one entry. Raise UsageError with the nearest name."""
         return _entry("parser", name, self.parsers)
 
     def locate(self, *path: str | int) -> tuple[str, int, int]:
         """Return file, line and column of a value, or of what stands nearest around it."""
-        place: tuple[str, int, int] = self.positions().locate(path)
-        return place
+        return self.positions().locate(path)
 
     def inside(self, path: Path, line: int, column: int) -> tuple[str, int, int]:
         """Return file, line and column of a place within a text value."""
-        place: tuple[str, int, int] = self.positions().inside(path, line, column)
-        return place
+        return self.positions().inside(path, line, column)
 
     def show(self, *path: str | int) -> str:
         """Return a path as messages show it."""
@@ -65,8 +60,7 @@ class Config:
 
     def origin(self, *path: str | int) -> tuple[str, int, int]:
         """Return file, line and column of a key."""
-        place: tuple[str, int, int] = self.positions().origin(path)
-        return place
+        return self.positions().origin(path)
 
 
 def _entry(kind: str, name: str, known: Mapping[str, JsonObject]) -> JsonObject:

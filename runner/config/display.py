@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Path: TypeAlias = tuple[str | int, ...]
+else:
+    Path = tuple  # so that an import of it need not be hidden
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 MAX_SHOWN = 60

@@ -13,16 +13,16 @@ from functools import lru_cache
 
 from runner import __version__
 from runner.config.config import SECTIONS, Config
-from runner.config.project import Project, stock_dir
-from runner.config.sources import Source, digest, read_sources
+from runner.config.project import Project, Source, digest, read_sources, stock_dir
 from runner.errors import ConfigError, Problem
 from runner.files import make_folders, read_own
+from runner.model import JsonObject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from runner.model import JsonObject
+    from runner.config.positions import Positions
 
 _VERSIONS = [__version__, ".".join(map(str, sys.version_info[:3])), 1]
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -70,7 +70,7 @@ def _config(
     project: Project, hashed: str, sources: list[Source], sections: JsonObject, warnings: list[Problem]
 ) -> Config:
     @lru_cache(maxsize=1)
-    def positions() -> object:
+    def positions() -> Positions:
         from runner.config import build  # noqa: PLC0415 - brings yaml, which a run without an error does not need
 
         return build.positions(sources, project.root)

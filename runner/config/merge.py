@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from runner.config.display import near
-from runner.config.sources import Source
+from runner.config.display import Path, near
+from runner.config.project import Source
 from runner.config.yaml_reader import Document, Fault
 from runner.values import dataclass, field
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.config.display import Path
 
 NAMED = ("agents", "tasks", "parsers", "sandboxes")
 SHARED = ("defaults", "notify", "settings")
@@ -66,6 +62,22 @@ class Merged:
         if self.values > MAX_MERGED:
             raise TooLargeError(f"more than {MAX_MERGED:,} values after inheritance")
 
+    def overlay(
+        self, target: dict[str, Any], path: Path, over: dict[str, Any], origin: Origin, *, deep: bool = False
+    ) -> None:
+        """Put the keys of `over` into `target`; mappings under MERGED_KEYS (all when `deep`) merge key by key."""
+        for key, value in over.items():
+            here, there = (*path, key), Origin(origin.layer, (*origin.path, key))
+            self.spend(_size(value))
+            if isinstance(value, dict) and (deep or key in MERGED_KEYS or _inside(path)):
+                kept = target.get(key)
+                target[key] = dict(kept) if isinstance(kept, dict) else {}
+                self.origins.setdefault(here, there)
+                self.overlay(target[key], here, value, there, deep=deep)
+            else:
+                target[key] = value
+                self.origins[here] = there
+
 
 def merge(layers: Sequence[Layer]) -> Merged:
     """Merge layers from the lowest (stock) to the highest (project). Raise TooLargeError."""
@@ -73,7 +85,7 @@ def merge(layers: Sequence[Layer]) -> Merged:
     for section in SHARED:
         target = merged.sections[section] = {}
         for layer in _used(layers, section):
-            _overlay(merged, target, (section,), layer.data.get(section) or {}, Origin(layer, (section,)), deep=True)
+            merged.overlay(target, (section,), layer.data.get(section) or {}, Origin(layer, (section,)), deep=True)
     for section in NAMED:
         _Section(merged, section, _used(layers, section)).resolve_all()
     merged.sections["parsers"].setdefault(BUILT_IN_PARSER, {"format": "text"})
@@ -124,7 +136,7 @@ class _Section:
         for level, base in reversed(self._chain(at, name)):
             origin = Origin(self.layers[level], (self.section, base))
             own = {key: value for key, value in self.entries[level][base].items() if key != "extends"}
-            _overlay(self.merged, result, path, own, origin, deep=False)
+            self.merged.overlay(result, path, own, origin)
         self.merged.origins[path] = Origin(self.layers[at], path)
         return result
 
@@ -164,23 +176,6 @@ class _Section:
         layer, path = self.layers[at], (self.section, name, "extends")
         fault = Fault(*layer.document.values.get(path, (1, 1)), message, path, hint)
         self.merged.faults[fault] = layer
-
-
-def _overlay(
-    merged: Merged, target: dict[str, Any], path: Path, over: dict[str, Any], origin: Origin, *, deep: bool
-) -> None:
-    """Put the keys of `over` into `target`; mappings under MERGED_KEYS (all when `deep`) merge key by key."""
-    for key, value in over.items():
-        here, there = (*path, key), Origin(origin.layer, (*origin.path, key))
-        merged.spend(_size(value))
-        if isinstance(value, dict) and (deep or key in MERGED_KEYS or _inside(path)):
-            kept = target.get(key)
-            target[key] = dict(kept) if isinstance(kept, dict) else {}
-            merged.origins.setdefault(here, there)
-            _overlay(merged, target[key], here, value, there, deep=deep)
-        else:
-            target[key] = value
-            merged.origins[here] = there
 
 
 def _inside(path: Path) -> bool:

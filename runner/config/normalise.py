@@ -6,9 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.model import JsonObject
+from runner.model import JsonObject
 
 
 def normalise(kind: str, data: JsonObject, folder: str, logs_base: str) -> JsonObject:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from runner.config.display import show_file, show_path
+from runner.config.display import Path, show_file, show_path
 from runner.config.merge import Merged, Origin
-from runner.config.sources import Source
+from runner.config.project import Source
 from runner.config.yaml_reader import Document, Fault
 from runner.errors import Problem
 from runner.values import dataclass, replace
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.config.display import Path
 
 
 @dataclass(frozen=True)

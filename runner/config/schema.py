@@ -12,14 +12,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from runner.config.display import MAX_SHOWN, listed, near, quoted, show_value
+from runner.config.display import MAX_SHOWN, Path, listed, near, quoted, show_value
 from runner.config.project import stock_dir
 from runner.config.yaml_reader import Document, Fault
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.config.display import Path
-    from runner.model import JsonObject
+from runner.model import JsonObject
+from runner.units import is_too_long
 
 # Words that people use for a key of another name.
 _SYNONYMS = {
@@ -45,6 +42,7 @@ _TYPES = {
     "array": "a list",
     "object": "a mapping",
 }
+_DURATION = "runner-duration"  # a format, which other readers of the schema pass over
 _TRUE, _FALSE = ("yes", "on", "y", "1"), ("no", "off", "n", "0")
 
 
@@ -144,7 +142,13 @@ class _Walk:
         hint = near(data, [str(word) for word in words]) if isinstance(data, str) else None
         if hint is None and not all(show_value(word).strip("`") in what for word in words):
             hint = f"one of {listed(words)}"
-        hint = hint or _hint_for_boolean(data, schema) or _hint_for_text(data, schema) or _hint_for_list(data, schema)
+        hint = (
+            hint
+            or _hint_for_duration(data, schema)
+            or _hint_for_boolean(data, schema)
+            or _hint_for_text(data, schema)
+            or _hint_for_list(data, schema)
+        )
         got = f"one with {len(data)}" if isinstance(data, list) and "minItems" in schema and data else show_value(data)
         return Fault(*self._place(path), f"expected {what}, got {got}", path, hint)
 
@@ -208,7 +212,8 @@ def _fits(schema: JsonObject, data: Any) -> bool:
         return False
     if isinstance(data, str):
         long_enough: bool = schema.get("minLength", 0) <= len(data) <= schema.get("maxLength", len(data))
-        return long_enough and ("pattern" not in schema or _matches(schema["pattern"], data))
+        fitting = long_enough and ("pattern" not in schema or _matches(schema["pattern"], data))
+        return fitting and not (schema.get("format") == _DURATION and is_too_long(data))
     if isinstance(data, list):
         return bool(schema.get("minItems", 0) <= len(data) <= schema.get("maxItems", len(data)))
     if isinstance(data, dict):
@@ -252,6 +257,11 @@ def _hint_for_text(data: Any, schema: JsonObject) -> str | None:
     if not wants_text or not isinstance(data, bool | int | float):
         return None
     return f"quote it: '{str(data).lower()}'"
+
+
+def _hint_for_duration(data: Any, schema: JsonObject) -> str | None:
+    is_duration = any(rule.get("format") == _DURATION for rule in (schema, *schema.get("anyOf", ())))
+    return "at most ten years" if is_duration and isinstance(data, str | int | float) and is_too_long(data) else None
 
 
 def _hint_for_list(data: Any, schema: JsonObject) -> str | None:

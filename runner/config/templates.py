@@ -9,22 +9,28 @@ from itertools import islice
 
 from runner import template
 from runner.config.config import Config
-from runner.config.display import show_file
-from runner.config.project import stock_dir
-from runner.config.sources import UnreadableError, read_file
-from runner.config.variables import DEEP_VARIABLES, SANDBOX_ITEM, SANDBOX_VARIABLES, SHARED_VARIABLES, VARIABLES
+from runner.config.display import Path, show_file
+from runner.config.project import UnreadableError, read_file, stock_dir
 from runner.errors import ConfigError, Problem
+from runner.model import JsonObject
 from runner.template.error import unknown_variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from runner.config.display import Path
-    from runner.model import JsonObject
-
     Found = Iterator[tuple[Path, str]]
 
+VARIABLES = frozenset(
+    ("agent", "task", "prompt", "prompt_file", "model", "run_id", "repo", "project", "run_dir", "python", "vars")
+)
+SHARED_VARIABLES = frozenset(("env",))
+DEEP_VARIABLES = frozenset(("server",))
+SANDBOX_LISTS = frozenset(("state", "git_dirs", "guarded"))
+"""Variables for `each`: the agent's own state, the checkout's git folders, what in these makes git run programs."""
+SANDBOX_ITEM = "item"
+SANDBOX_VARIABLES = SANDBOX_LISTS | {"home", "logs", "workspace"}
+"""What a sandbox's templates may name beyond what an agent's may."""
 MAX_PROBLEMS = 100
 MAX_PROMPT = 16 * 1024 * 1024
 PROMPT_VARIABLES = VARIABLES - {"prompt", "prompt_file"}
@@ -59,7 +65,7 @@ def agent_problems(config: Config, name: str) -> Iterator[Problem]:
     for at, item in enumerate(agent["argv"]):
         if isinstance(item, dict) and item["when"] not in names:
             yield _problem(config, (*path, "argv", at, "when"), unknown_variable(item["when"], names, 1, 1))
-    yield from _check(config, _listed(agent.get("state") or [], (*path, "state")), names | SHARED_VARIABLES)
+    yield from _check(config, texts_below(agent.get("state"), (*path, "state")), names | SHARED_VARIABLES)
     if agent.get("sandbox"):
         yield from sandbox_problems(config, agent["sandbox"], names)
     yield from _check(config, _files_of_rules(config.parser(agent["parser"]), ("parsers", agent["parser"])), names)
@@ -74,7 +80,7 @@ def sandbox_problems(config: Config, name: str, names: Set[str]) -> Iterator[Pro
             yield from _check(config, [(path, item)], known)
             continue
         more = {SANDBOX_ITEM} if "each" in item else set()
-        yield from _check(config, _listed(item["args"], (*path, "args")), known | more)
+        yield from _check(config, texts_below(item["args"], (*path, "args")), known | more)
         if ("when" in item) == ("each" in item):
             yield Problem(*config.locate(*path), "expected either `when` or `each`", config.show(*path))
         elif item.get("when", "agent") not in known:
@@ -94,7 +100,7 @@ def deep_problems(config: Config, name: str) -> Iterator[Problem]:
     """Check what no run uses, only the doctor."""
     pointing = config.agents[name].get("deep") or {}
     for key in ("env", "files"):
-        yield from _check(config, _texts(pointing.get(key), ("agents", name, "deep", key)), DEEP_VARIABLES)
+        yield from _check(config, texts_below(pointing.get(key), ("agents", name, "deep", key)), DEEP_VARIABLES)
 
 
 def task_problems(config: Config, name: str, agent: str | None) -> Iterator[Problem]:
@@ -105,7 +111,7 @@ def task_problems(config: Config, name: str, agent: str | None) -> Iterator[Prob
     )
     notify = task.get("notify")
     if isinstance(notify, dict):
-        yield from _check(config, _texts(notify, (*path, "notify")), SHARED_VARIABLES)
+        yield from _check(config, texts_below(notify, (*path, "notify")), SHARED_VARIABLES)
 
 
 def prompt_problems(config: Config, name: str, agent: str | None) -> Iterator[Problem]:
@@ -138,8 +144,8 @@ def _below(path: str, folder: str) -> bool:
 
 
 def shared_problems(config: Config) -> Iterator[Problem]:
-    yield from _check(config, _texts(config.notify, ("notify",)), SHARED_VARIABLES)
-    yield from _check(config, _texts(config.settings, ("settings",)), SHARED_VARIABLES)
+    yield from _check(config, texts_below(config.notify, ("notify",)), SHARED_VARIABLES)
+    yield from _check(config, texts_below(config.settings, ("settings",)), SHARED_VARIABLES)
 
 
 def options_of(config: Config, task: str, agent: str | None) -> frozenset[str]:
@@ -155,7 +161,7 @@ def _of_agent(agent: JsonObject, path: Path) -> Found:
         if isinstance(item, str):
             yield (*path, "argv", at), item
         else:
-            yield from _listed(item["args"], (*path, "argv", at, "args"))
+            yield from texts_below(item["args"], (*path, "argv", at, "args"))
     if "stdin" in agent:
         yield (*path, "stdin"), agent["stdin"]
     for where, content in (agent.get("files") or {}).items():
@@ -166,27 +172,22 @@ def _of_agent(agent: JsonObject, path: Path) -> Found:
 
 
 def _environment(entry: JsonObject, path: Path) -> Found:
-    for name, value in ((entry.get("env") or {}).get("set") or {}).items():
-        yield (*path, "env", "set", name), value
+    return texts_below((entry.get("env") or {}).get("set"), (*path, "env", "set"))
 
 
 def _commands(entry: JsonObject, path: Path) -> Found:
     for at, words in enumerate(entry.get("preflight") or []):
-        named = _listed(words, (*path, "preflight", at))
+        named = texts_below(words, (*path, "preflight", at))
         yield from ((where, word) for where, word in named if not is_test_command(word))
 
 
-def _listed(words: list[str], path: Path) -> Found:
-    return (((*path, at), word) for at, word in enumerate(words))
-
-
-def _texts(value: Any, path: Path) -> Found:
+def texts_below(value: Any, path: Path) -> Found:
     """Yield every text below a value."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _texts(inner, (*path, key))
+            yield from texts_below(inner, (*path, key))
 
 
 def _files_of_rules(rules: Any, path: Path) -> Found:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import yaml
+import yaml
 
 # Part of the parser's message → what it means. The C parser and the one in Python word some of them differently.
 _PLAIN = (

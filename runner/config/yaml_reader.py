@@ -12,21 +12,16 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
+from runner.config.display import Path
 from runner.config.yaml_errors import explain
 from runner.text import position
 from runner.values import dataclass, field
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    from runner.config.display import Path
-
-    Place: TypeAlias = tuple[int, int]
+Place: TypeAlias = tuple[int, int]
 
 MAX_DEPTH = 64
 MAX_VALUES = 20_000

@@ -1,4 +1,4 @@
-"""A project's marked block in a user's crontab. Pure, and on bytes: every other line stays as it is."""
+"""The heartbeat's command line, and its marked block in a user's crontab: every other line stays as it is. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 
-from runner.crontab.command import HeartbeatCommand
 from runner.errors import RunnerError
 from runner.text import one_line
 from runner.values import dataclass
@@ -19,6 +18,28 @@ _MAX_COMMAND = 998  # bytes that Debian's cron takes
 _ABOUT = b"# `runner cron install` writes this block anew, and `runner cron remove` takes it out.\n"
 _UNENDED = b"# The line above this block had no newline at its end.\n"
 _OURS = b" -m runner "
+
+
+@dataclass(frozen=True)
+class HeartbeatCommand:
+    """Absolute paths: the interpreter that has the runner, the project's folder, the folders of PATH."""
+
+    python: str
+    project: str
+    path: tuple[str, ...]
+
+    def argv(self) -> list[str]:
+        """Use `env`, because a crontab may name any shell, and keep the current folder out of Python's path.
+
+        Raises RunnerError for a path that no line can hold.
+        """
+        for place in (self.python, self.project, *self.path):
+            if any(mark in place for mark in "\n\r\0"):
+                raise RunnerError(
+                    f"the path `{one_line(place)}` holds a line break", hint="no crontab and no unit can name it"
+                )
+        path = f"PATH={os.pathsep.join(self.path)}"
+        return ["/usr/bin/env", path, self.python, "-P", "-m", "runner", "-C", self.project, "heartbeat"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +130,12 @@ def blocks(table: bytes) -> list[Block]:
             continue
         project = _project_of(mark, at)
         if mark[1] == b">>>":
-            _check_begin(project, at, opened, found)
+            if opened is not None:
+                inside = f"inside that of {_shown(opened[1])}, which begins at line {opened[0] + 1}"
+                raise _damaged(at, f"begins the block of {_shown(project)} {inside}")
+            for block in found:
+                if block.project == project:
+                    raise _damaged(at, f"begins a second block of {_shown(project)}, after that of line {block.at + 1}")
             opened = (at, project)
         elif opened is None:
             raise _damaged(at, f"ends the block of {_shown(project)}, which never began")
@@ -129,15 +155,6 @@ def _project_of(mark: re.Match[bytes], at: int) -> bytes:
     if not named.endswith(tail) or not named.startswith(b"/"):
         raise _damaged(at, f"is not a whole marker: `{_decoded(mark[0])}`")
     return named.removesuffix(tail)
-
-
-def _check_begin(project: bytes, at: int, opened: tuple[int, bytes] | None, found: list[Block]) -> None:
-    if opened is not None:
-        inside = f"inside that of {_shown(opened[1])}, which begins at line {opened[0] + 1}"
-        raise _damaged(at, f"begins the block of {_shown(project)} {inside}")
-    for block in found:
-        if block.project == project:
-            raise _damaged(at, f"begins a second block of {_shown(project)}, after that of line {block.at + 1}")
 
 
 def _check(block: Block) -> None:
@@ -161,8 +178,7 @@ def _damaged(at: int, what: str) -> RunnerError:
 
 def variables(table: bytes) -> set[str]:
     """The names of the environment variables that the crontab sets."""
-    found = (_VARIABLE.match(line) for line in _LINE.findall(table))
-    return {name[1].decode() for name in found if name}
+    return {found[1].decode() for line in _LINE.findall(table) if (found := _VARIABLE.match(line))}
 
 
 def _shown(project: bytes) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from runner import template
 from runner.config import Config
-from runner.crontab.command import HeartbeatCommand
+from runner.crontab.crontab import HeartbeatCommand
 from runner.model import JsonObject
 from runner.process.spawn import LaunchError, find_binary
 from runner.run.plan import binary_variable
@@ -27,9 +27,8 @@ _NAMED = re.compile(r'"\w+_env": "([A-Za-z_]\w*)"')
 
 def heartbeat_command(config: Config, environ: Mapping[str, str]) -> HeartbeatCommand:
     """The heartbeat of this project by this interpreter, with a PATH on which its programs are found."""
-    return HeartbeatCommand(
-        sys.executable, config.project.root, find_on_path(_programs(config, environ), _path(environ))
-    )
+    path = find_on_path(_programs(config, environ), environ.get("PATH", os.defpath))
+    return HeartbeatCommand(sys.executable, config.project.root, path)
 
 
 def find_on_path(programs: Iterable[str], path: str) -> tuple[str, ...]:
@@ -60,15 +59,6 @@ def _interpreters(program: str, path: str) -> set[str]:
     return {os.path.dirname(os.path.abspath(found))} if found else set()
 
 
-def _versioned(folders: Iterable[str]) -> list[str]:
-    """Folders with a version in a part of their name: the next update leaves them behind."""
-    return [folder for folder in folders if any(_VERSION.fullmatch(part) for part in folder.split(os.sep))]
-
-
-def _path(environ: Mapping[str, str]) -> str:
-    return environ.get("PATH", os.defpath)
-
-
 def _programs(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
     """Names to be looked up on PATH, and absolute paths of what is found without it."""
     yield "git"
@@ -97,7 +87,7 @@ def program(config: Config, name: str, environ: Mapping[str, str]) -> str | None
     home = environ.get("HOME", "")
     folders = [home + folder[1:] if folder.startswith("~/") else folder for folder in config.settings.get("path") or ()]
     ours = _found(binary, os.pathsep.join(folders), config.project.root) if folders or "/" in binary else None
-    return ours or (binary if _found(binary, _path(environ), config.project.root) else None)
+    return ours or (binary if _found(binary, environ.get("PATH", os.defpath), config.project.root) else None)
 
 
 def _found(binary: str, path: str, cwd: str) -> str | None:
@@ -123,7 +113,8 @@ def remarks(
     missing = [name for name in sorted(scheduled) if program(config, name, environ) is None]
     if missing:
         lines.append(f"scheduled, but not found on this PATH: {_joined(missing)}")
-    lines += [f"{folder} names a version: install again when that is updated" for folder in _versioned(heartbeat.path)]
+    versioned = [path for path in heartbeat.path if any(_VERSION.fullmatch(part) for part in path.split(os.sep))]
+    lines += [f"{folder} names a version: install again when that is updated" for folder in versioned]
     lacking = sorted(_used(config, environ, scheduled) - set(known))
     if lacking:
         lines.append(f"set in this shell, but not where the heartbeat runs: {_joined(lacking)}")

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from runner.crontab.command import HeartbeatCommand
+from runner.crontab.crontab import HeartbeatCommand
 from runner.errors import RunnerError
 from runner.files import reason, unlink
 from runner.text import one_line

@@ -94,7 +94,10 @@ def _existing(folder: str) -> str:
 
 
 def _disk(logs: Logs) -> Check:
-    facts = os.statvfs(_existing(logs.root))
+    try:
+        facts = os.statvfs(_existing(logs.root))
+    except OSError as error:  # a link that leads nowhere
+        return Check("disk", "fail", f"cannot see what is free: {reason(error)}", "fix it, or set `settings.logs`")
     free = facts.f_bavail * facts.f_frsize
     found = f"{free / 1e9:,.1f} GB free for the logs"
     if facts.f_files and not facts.f_favail:

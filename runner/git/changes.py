@@ -117,8 +117,10 @@ class _Changes:
         form = "--format=%H %ct %s"
         command = ["log", "--ignore-missing", f"--max-count={_MAX_COMMITS}", form, *tips, "--not", *known, "--"]
         (result,) = run_all([command], self._repo, self._env)
-        lines = (line.split(" ", 2) for line in result.out.decode(errors="replace").splitlines())
-        return [_Commit(sha, int(when), *rest) for sha, when, *rest in lines if when.isdecimal() and rest]
+        lines = (line.split(" ", 2) for line in result.out.decode(errors="replace").split("\n"))
+        return [
+            _Commit(words[0], int(words[1]), words[2]) for words in lines if len(words) == 3 and words[1].isdecimal()
+        ]
 
     def _branch_notes(self) -> list[str]:
         """What a maintainer wants to know of the branch that the run began on."""

@@ -66,6 +66,6 @@ def _new_lines(path: str, start: int) -> list[str]:
             size = os.fstat(fd).st_size
             # A reflog that became shorter was rewritten: all of it is new.
             file.seek(max(start if start <= size else 0, size - _MAX_READ))
-            return file.read(_MAX_READ).decode(errors="replace").splitlines()
+            return [line for line in file.read(_MAX_READ).decode(errors="replace").split("\n") if line]
     except OSError:
         return []

@@ -121,7 +121,7 @@ def _parse_status(out: bytes) -> tuple[str | None, str | None, list[str]]:
 
 def _parse_refs(out: str) -> dict[str, str]:
     """Commit by name of the branch."""
-    pairs = [line.split(" ", 1) for line in out.splitlines() if " " in line]
+    pairs = [line.split(" ", 1) for line in out.split("\n") if " " in line]
     return {name: sha for sha, name in pairs}
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from runner.errors import UsageError, nearest
+from runner.errors import UsageError, did_you_mean, nearest
 from runner.history import tables
 from runner.history.index import Index
 from runner.history.tables import ALL_DAYS, BEGUN, SUMS, Entry
 from runner.records import store
 from runner.records.folder import Logs
 from runner.records.metadata import Record
+from runner.text import one_line
 from runner.values import dataclass
 
 TYPE_CHECKING = False
@@ -103,24 +105,44 @@ def find(logs: Logs, name: str) -> FoundRun:
     return FoundRun(run_id, folder if folder is not None and store.read_metadata(folder) is not None else None)
 
 
+def find_living(logs: Logs, name: str) -> FoundRun:
+    """The same among the runs that live. Raises UsageError."""
+    living = [run_id for run_id in logs.live_ids() if logs.place_of(run_id)]
+    word, _, pair = name.partition(":")
+    fitting = _living(logs, pair)[-1:] if word == "last" else [one for one in living if name and one.startswith(name)]
+    if len(fitting) > 1 and name not in fitting:
+        raise UsageError(f"several runs that live begin with `{name}`", hint=_some(fitting))
+    place = logs.place_of(name if name in fitting else fitting[0]) if fitting else None
+    if place is None:
+        hint = did_you_mean(name, living) or ("`runner ps` lists the runs that live" if living else "no run lives")
+        raise UsageError(f"no run `{one_line(name, 60)}` lives", hint=hint)
+    return FoundRun(os.path.basename(place), logs.path(place))
+
+
 def entry(index: Index, run_id: str) -> Entry | None:
     rows = index.rows(f"{_SELECT} WHERE run_id = ?", (run_id,))
     return tables.entry_of(rows[0]) if rows else None
 
 
+def _living(logs: Logs, pair: str) -> list[str]:
+    """The ids of the runs that live, of AGENT/TASK or of all, oldest first."""
+    agent, _, task = pair.partition("/")
+    fits = [found for found in running(logs) if agent in ("", found["agent"]) and task in ("", found["task"])]
+    return sorted(found["run_id"] for found in fits)
+
+
 def _last(logs: Logs, name: str) -> str:
     _, colon, pair = name.partition(":")
     agent, _, task = pair.partition("/")
-    live = [found["run_id"] for found in running(logs) if agent in ("", found["agent"]) and task in ("", found["task"])]
     parts = [f"{key} = ?" for key, value in (("agent", agent), ("task", task)) if value]
     where = " AND ".join([f"status {BEGUN}", *parts])
     sql = f"SELECT run_id FROM runs WHERE {where} ORDER BY run_id DESC LIMIT 1"  # noqa: S608  # values are bound
     closed = [row[0] for row in Index(logs).rows(sql, [value for value in (agent, task) if value])]
-    if not live and not closed:
+    found: list[str] = _living(logs, pair) + closed
+    if not found:
         of = f" of `{pair}`" if colon else ""
         raise UsageError(f"there is no run{of} yet", hint="`runner runs` lists the runs that there are")
-    newest: str = max(live + closed)
-    return newest
+    return max(found)
 
 
 def _by_beginning(logs: Logs, name: str) -> str:
@@ -133,10 +155,13 @@ def _by_beginning(logs: Logs, name: str) -> str:
     if len(fitting) == 1 and name:
         return fitting[0]
     if fitting and name:
-        more = ", …" if len(fitting) > _HINTED else ""
-        raise UsageError(f"several runs begin with `{name}`", hint=f"{', '.join(fitting[:_HINTED])}{more}")
+        raise UsageError(f"several runs begin with `{name}`", hint=_some(fitting))
     near = _similar_ids(index, name)
     raise UsageError(f"there is no run `{name}`", hint=f"the nearest: {', '.join(near)}" if near else "`runner runs`")
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:_HINTED]) + (", …" if len(ids) > _HINTED else "")
 
 
 def _similar_ids(index: Index, name: str) -> list[str]:

@@ -8,10 +8,6 @@ from runner.mask.masker import Masker, mask_text
 from runner.mask.secrets import secrets_of
 from runner.mask.tokens import mask_known_tokens
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, TextIO
-
 _MAX_LINE = 1 << 20  # bytes of a line that wait for its end
 
 
@@ -25,26 +21,8 @@ def masker_of(secrets: tuple[bytes, ...]) -> Callable[[str], str]:
     return lambda text: mask_known_tokens(mask_text(text, secrets))
 
 
-class MaskedStream:
-    """A text stream that masks what is written to it; for all else it is the stream."""
-
-    def __init__(self, stream: TextIO, mask: Callable[[str], str]) -> None:
-        self._stream = stream
-        self._mask = mask
-
-    def write(self, text: str) -> int:
-        return self._stream.write(self._mask(text))
-
-    def writelines(self, lines: Any) -> None:
-        for line in lines:
-            self.write(line)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-def masked_streams(out: TextIO, err: TextIO, environ: Mapping[str, str]) -> tuple[TextIO, TextIO]:
-    """Both with one mask, which is made when the first text comes."""
+def mask_later(environ: Mapping[str, str]) -> Callable[[str], str]:
+    """The same, made when the first text comes."""
     made: list[Callable[[str], str]] = []
 
     def mask(text: str) -> str:
@@ -52,8 +30,7 @@ def masked_streams(out: TextIO, err: TextIO, environ: Mapping[str, str]) -> tupl
             made.append(mask_of(environ))
         return made[0](text)
 
-    masked: Any = (MaskedStream(out, mask), MaskedStream(err, mask))
-    return masked  # type: ignore[no-any-return]
+    return mask
 
 
 def masked_pieces(pieces: Iterable[bytes], environ: Mapping[str, str]) -> Iterator[bytes]:

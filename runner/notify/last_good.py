@@ -9,21 +9,19 @@ from __future__ import annotations
 import json
 import os
 from _blake2 import blake2b  # hashlib brings OpenSSL, which costs two milliseconds
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from runner import files
 from runner.codec import from_json, to_json
+from runner.config import Config
 from runner.config.project import TASKS
 from runner.errors import ConfigError, Problem
 from runner.model import JsonObject
-from runner.notify.policy import Policy, read_policy, rendered
+from runner.notify.channels.settings import rendered
+from runner.notify.policy import Policy, read_policy
 from runner.records.folder import Logs
 from runner.template import TemplateError
 from runner.values import dataclass, field, replace
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.config import Config
 
 # What can be wrong, beside one agent and task: the files as a whole, and files that are no longer there.
 LOADING, MISSING = "configuration", "files"
@@ -81,6 +79,13 @@ class LastGoodFile:
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
         return replace(found, reported={**found.reported, LOGGED: logged}) if isinstance(logged, str) else found
+
+    def update(self, change: Callable[[LastGoodConfig], LastGoodConfig]) -> None:
+        """Replace what is kept, unless another process does; a failure is ignored."""
+        lock = self.lock()
+        if lock is not None:
+            self.write(change(self.read() or LastGoodConfig()))
+            os.close(lock)
 
     def lock(self) -> int | None:
         """A descriptor that holds the lock; None while another process does, or where none can be made."""
@@ -149,12 +154,12 @@ def remember(file: LastGoodFile, config: Config, environ: Mapping[str, str]) -> 
     known = file.read()
     if known is not None and known.digest == config.digest and not _contradicted(known):
         return
-    if not _renders(config, environ):
+    try:
+        read_policy(config.notify, {}, environ)
+        rendered({"logs": config.settings.get("logs")}, environ)
+    except TemplateError:
         return
-    lock = file.lock()
-    if lock is not None:
-        file.write(_updated(file.read() or LastGoodConfig(), config))
-        os.close(lock)
+    file.update(lambda known: _updated(known, config))
 
 
 def _contradicted(known: LastGoodConfig) -> set[str]:
@@ -172,21 +177,10 @@ def _updated(known: LastGoodConfig, config: Config) -> LastGoodConfig:
     return replace(kept, notify=dict(config.notify), logs=config.settings.get("logs"))
 
 
-def _renders(config: Config, environ: Mapping[str, str]) -> bool:
-    try:
-        read_policy(config.notify, {}, environ)
-        rendered({"logs": config.settings.get("logs")}, environ)
-    except TemplateError:
-        return False
-    return True
-
-
 def resolve(file: LastGoodFile, known: LastGoodConfig, cause: str) -> None:
     """Forget what was reported about `cause`, which is over."""
-    lock = file.lock() if cause in known.reported else None
-    if lock is not None:
-        file.write((file.read() or known).resolved(cause))
-        os.close(lock)
+    if cause in known.reported:
+        file.update(lambda known: known.resolved(cause))
 
 
 def missing_files(state: str | None, start: str, root: str) -> tuple[LastGoodFile, ConfigError] | None:

@@ -44,7 +44,8 @@ def run_message(record: Record, folder: str | None, settings: JsonObject, remark
     said = known.message if any(known.message) else (row.meaning,)
     first, *more = [one_line(line, _MAX_LINE) for line in said]
     lines = [*remarks, f"{known.verdict}: {first}", *_verdict(known), *_facts(record, known, folder), *more]
-    reply = _reply(record) if record["status"] == "success" else []
+    text = printable(record.get("text") or "") if record["status"] == "success" else ""
+    reply = first_lines([one_line(line, _MAX_LINE) for line in text.strip().splitlines()], _MAX_REPLY_LINES, " lines")
     return _message(
         f"{known.subject}: {known.verdict}",
         [*lines, *(["", *reply] if reply else [])],
@@ -123,7 +124,6 @@ def _portable(record: Record) -> Record:
 
 
 def _verdict(known: Facts) -> list[str]:
-    """The line that shows what happened, and what to do."""
     lines = [f"evidence: {one_line(known.evidence, _MAX_LINE)}"] if known.evidence else []
     if known.retry_at:
         lines.append(f"resets: {known.retry_at}")
@@ -152,9 +152,3 @@ def _run_lines(record: Record, known: Facts, folder: str | None) -> list[str]:
     model = f", model {known.model}" if known.model else ""
     lines = [f"run: {record['run_id']}, {record['agent']} on {record['task']}{model}"]
     return lines if folder is None else [*lines, f"logs: {one_line(folder, _MAX_LINE)}"]
-
-
-def _reply(record: Record) -> list[str]:
-    """The beginning of the reply."""
-    lines = [one_line(line, _MAX_LINE) for line in printable(record.get("text") or "").strip().splitlines()]
-    return first_lines(lines, _MAX_REPLY_LINES, " lines")

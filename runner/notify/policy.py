@@ -5,18 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from runner import template
 from runner.model import JsonObject
+from runner.notify.channels.settings import ESSENTIAL, kept
 from runner.reasons import reason_of
 from runner.records.metadata import Record
 from runner.values import dataclass
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-# One of these settings each channel needs; where all are empty it is not configured.
-ESSENTIAL = {"ntfy": ("topic",), "webhook": ("url", "url_env"), "command": ("argv",), "apprise": ("url_env",)}
 _QUIET_PRIORITY = 2
 _URGENT = 5  # unchanged in quiet hours
 
@@ -32,7 +26,7 @@ class Quiet:
 
 @dataclass(frozen=True)
 class Policy:
-    """Targets are JSON-able channel settings with their `kind`; of secrets they hold only the variable's name."""
+    """Targets are JSON-able channel settings with their `kind`, as `settings.kept` made them."""
 
     targets: tuple[JsonObject, ...] = ()
     failure_targets: tuple[JsonObject, ...] = ()
@@ -48,23 +42,15 @@ class Policy:
         return (*self.targets, *self.failure_targets)
 
 
-class _Environ(dict[str, str]):
-    """A variable that is not set is null in the templates of this section."""
-
-    def __missing__(self, name: str) -> None:
-        return None
-
-
 def read_policy(section: JsonObject, task: JsonObject, environ: Mapping[str, str]) -> Policy:
     """The global section, overridden key by key by the task's. Raises template.TemplateError."""
     ours = task.get("notify")
     if ours is False:
         return Policy()
     merged = {**section, **(ours or {})}
-    variables = {"env": _Environ(environ)}
     return Policy(
-        targets=_targets(merged, variables),
-        failure_targets=_targets(merged.get("failures") or {}, variables),
+        targets=_targets(merged, environ),
+        failure_targets=_targets(merged.get("failures") or {}, environ),
         statuses=frozenset(merged["on"]) if merged.get("on") else None,
         fold_after=merged.get("fold_after"),
         recovery=merged.get("recovery", True),
@@ -73,41 +59,17 @@ def read_policy(section: JsonObject, task: JsonObject, environ: Mapping[str, str
     )
 
 
-def _targets(section: JsonObject, variables: Mapping[str, Any]) -> tuple[JsonObject, ...]:
-    found = []
-    for kind, essential in ESSENTIAL.items():
-        settings = section.get(kind) or {}
-        # The essential settings first: where they are empty the others' templates are not worth an import of jinja2.
-        if any(_rendered(settings.get(key), variables) for key in essential):
-            found.append({"kind": kind, **{key: _rendered(item, variables) for key, item in settings.items()}})
-    return tuple(found)
-
-
-def rendered(section: JsonObject, environ: Mapping[str, str]) -> JsonObject:
-    """A section with its templates rendered, in which only `env` is defined. Raises template.TemplateError."""
-    variables = {"env": _Environ(environ)}
-    return {key: _rendered(item, variables) for key, item in section.items()}
-
-
-def _rendered(value: Any, variables: Mapping[str, Any]) -> Any:
-    if isinstance(value, str):
-        return template.render(value, variables) or None
-    if isinstance(value, list):
-        return [_rendered(item, variables) for item in value]
-    if isinstance(value, dict):
-        return {key: _rendered(item, variables) for key, item in value.items()}
-    return value
+def _targets(section: JsonObject, environ: Mapping[str, str]) -> tuple[JsonObject, ...]:
+    found = (kept(kind, section.get(kind) or {}, environ) for kind in ESSENTIAL)
+    return tuple(target for target in found if target is not None)
 
 
 def _quiet(section: JsonObject | None) -> Quiet | None:
     if not section:
         return None
-    return Quiet(_minutes(section["from"]), _minutes(section["to"]), section.get("timezone"))
-
-
-def _minutes(clock: str) -> int:
-    hours, minutes = clock.split(":")
-    return int(hours) * 60 + int(minutes)
+    ends = (section[key].split(":") for key in ("from", "to"))
+    begin, end = (int(hours) * 60 + int(minutes) for hours, minutes in ends)
+    return Quiet(begin, end, section.get("timezone"))
 
 
 @dataclass(frozen=True)
@@ -139,11 +101,8 @@ def route(policy: Policy, record: Record, before: Streak, now: float) -> Route:
     if not targets:
         return Route()
     recovered = before.count > 0 and not failed
-    note = (
-        f"recovered after {before.count} failed run{'s' if before.count > 1 else ''} ({before.reason})"
-        if recovered
-        else None
-    )
+    runs = f"{before.count} failed run{'s' if before.count > 1 else ''}"
+    note = f"recovered after {runs} ({before.reason})" if recovered else None
     if policy.statuses is not None and record["status"] not in policy.statuses and not (recovered and policy.recovery):
         return Route()
     streak = before.after(record)

@@ -6,7 +6,6 @@ May import the ground only. The door: the names below.
 from __future__ import annotations
 
 from runner.parsers.compile import RuleError, compile_parser
-from runner.parsers.parser import Parser
-from runner.parsers.reader import Live, Reader
+from runner.parsers.reader import Live, Parser, Reader
 
 __all__ = ["Live", "Parser", "Reader", "RuleError", "compile_parser"]

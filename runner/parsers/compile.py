@@ -9,19 +9,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from runner.errors import did_you_mean
-from runner.parsers.expressions import Expressions
 from runner.parsers.folds import FIELDS
-from runner.parsers.parser import Parser
-from runner.parsers.rules import FaultRule, FieldRule, Probe, Rules, TerminalRule
-from runner.parsers.selectors import When
+from runner.parsers.patterns import Pattern, problem_of
+from runner.parsers.reader import Parser
+from runner.parsers.resets import KINDS
+from runner.parsers.rules import FaultRule, FieldRule, Probe, Rules, TerminalRule, Trail, Where
+from runner.parsers.scalars import scalar_text
+from runner.parsers.selectors import Condition, Path, Pick, When, at, first_of, minus, sum_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
-    from runner.parsers.rules import Trail, Where
-
     Table: TypeAlias = Mapping[str, Any]
+
+GROUPS = (*KINDS, "zone", "value")
 
 
 class RuleError(Exception):
@@ -45,9 +47,11 @@ def compile_parser(table: Table, *, strict: bool = False) -> Parser:
 
 
 class _Compiler:
+    """Adds what is wrong to `problems`; when `strict`, also of regular expressions."""
+
     def __init__(self, *, strict: bool) -> None:
         self.problems: list[tuple[Trail, str]] = []
-        self._expressions = Expressions(self.problems, strict=strict)
+        self._strict = strict
 
     def _add(self, trail: Trail, message: str) -> None:
         self.problems.append((trail, message))
@@ -72,7 +76,7 @@ class _Compiler:
             errors=tuple(self._fault(rule, ("errors", at)) for at, rule in enumerate(table.get("errors", ()))),
             watches=tuple(self._watch(rule, ("watch", at)) for at, rule in enumerate(table.get("watch", ()))),
             exit_classes={int(code): kind for code, kind in table.get("exit", {}).items()},
-            strip=tuple(self._expressions.pattern(source, ("strip", at), groups=False) for at, source in strip),
+            strip=tuple(self._pattern(source, ("strip", at), groups=False) for at, source in strip),
             ignore_exit_code=table.get("ignore_exit_code", False),
         )
 
@@ -95,7 +99,7 @@ class _Compiler:
                 self._add((*trail, key), f"`{key}` and `field` exclude each other")
         if "is" not in rule:
             self._add(trail, "`field` needs an `is`: the value that decides")
-        condition = self._expressions.condition("value", rule.get("is"), (*trail, "is"))
+        condition = self._condition("value", rule.get("is"), (*trail, "is"))
         return TerminalRule(good, Probe("event", None, When(), None, None), (rule["field"], condition), trail)
 
     def _fields(self, table: Table, named: set[str]) -> list[FieldRule]:
@@ -116,7 +120,7 @@ class _Compiler:
     def _field(self, name: str, rule: Table, trail: Trail) -> FieldRule:
         take = rule.get("take", "last")
         probe = self._probe(rule, trail, take=take, whole_text=True)
-        reset = self._expressions.when(rule["reset"]["when"], (*trail, "reset", "when")) if "reset" in rule else None
+        reset = self._when(rule["reset"]["when"], (*trail, "reset", "when")) if "reset" in rule else None
         return FieldRule(name, probe, take, reset, trail)
 
     def _watch(self, rule: Table, trail: Trail) -> FaultRule:
@@ -129,7 +133,7 @@ class _Compiler:
         probe = self._probe(rule, trail)
         reset_at, reset_kind = None, "seconds"
         if "reset" in rule:
-            reset_at = self._expressions.pick(rule["reset"]["at"], (*trail, "reset", "at"))
+            reset_at = self._pick(rule["reset"]["at"], (*trail, "reset", "at"))
             reset_kind = rule["reset"]["kind"]
         return FaultRule(rule["class"], probe, rule.get("fails", False), reset_at, reset_kind, trail)
 
@@ -139,11 +143,11 @@ class _Compiler:
         wanted, wanted_trail = (inner, (*trail, "in")) if inner else (rule, trail)
         when, at, pattern = When(), None, None
         if "when" in wanted:
-            when = self._expressions.when(wanted["when"], (*wanted_trail, "when"))
+            when = self._when(wanted["when"], (*wanted_trail, "when"))
         if "at" in wanted:
-            at = self._expressions.pick(wanted["at"], (*wanted_trail, "at"), containers=take in ("count", "keys"))
+            at = self._pick(wanted["at"], (*wanted_trail, "at"), containers=take in ("count", "keys"))
         if "match" in rule:
-            pattern = self._expressions.pattern(rule["match"], (*trail, "match"))
+            pattern = self._pattern(rule["match"], (*trail, "match"))
         probe = Probe(where, file, when, at, pattern)
         self._check_probe(probe, trail, take=take, whole_text=whole_text)
         return probe
@@ -161,6 +165,53 @@ class _Compiler:
         elif not events and not whole_text and probe.pattern is None:
             self._add(trail, "a rule on text needs `match`")
 
+    def _when(self, given: Mapping[str, Any], trail: Trail) -> When:
+        return When(tuple(self._condition(path, wanted, (*trail, path)) for path, wanted in given.items()))
+
+    def _condition(self, path: str, wanted: Any, trail: Trail) -> Condition:
+        compiled = self._path(path, trail)
+        if not isinstance(wanted, dict):
+            return Condition(compiled, _texts(wanted))
+        if "exists" in wanted:
+            return Condition(compiled, frozenset(), exists=wanted["exists"])
+        return Condition(compiled, _texts(wanted["not"]), negated=True)
+
+    def _pick(self, given: Any, trail: Trail, *, containers: bool = False) -> Pick:
+        if isinstance(given, str):
+            return at(self._path(given, trail), containers=containers)
+        if isinstance(given, list):
+            return first_of(self._picks(given, trail, containers=containers))
+        (name, parts), *_ = given.items()
+        picks = self._picks(parts, (*trail, name), containers=False)
+        return sum_of(picks) if name == "sum" else minus(picks)
+
+    def _pattern(self, source: str, trail: Trail, *, groups: bool = True) -> Pattern:
+        """Compile a regular expression; with `groups`, a named group without a meaning is a problem."""
+        pattern = Pattern(source)
+        if self._strict:
+            problem = problem_of(pattern)
+            if problem:
+                self._add(trail, problem)
+            elif groups:
+                self._check_groups(pattern, trail)
+        return pattern
+
+    def _check_groups(self, pattern: Pattern, trail: Trail) -> None:
+        for name in pattern.compiled.groupindex:
+            if name not in GROUPS:
+                hint = did_you_mean(name, GROUPS) or f"known are {', '.join(f'`{known}`' for known in GROUPS)}"
+                self._add(trail, f"unknown named group `{name}`, {hint}")
+
+    def _picks(self, parts: list[Any], trail: Trail, *, containers: bool) -> tuple[Pick, ...]:
+        return tuple(self._pick(part, (*trail, at), containers=containers) for at, part in enumerate(parts))
+
+    def _path(self, text: str, trail: Trail) -> Path:
+        try:
+            return Path(text)
+        except ValueError as error:
+            self._add(trail, str(error))
+            return Path("unknown")
+
 
 def _source(given: Any) -> tuple[Where, str | None, Table | None]:
     """Return where a rule looks, the file, and the `when` and `at` that stand inside `in`."""
@@ -168,3 +219,8 @@ def _source(given: Any) -> tuple[Where, str | None, Table | None]:
         return given or "event", None, None
     inner = given if "when" in given or "at" in given else None
     return ("file" if "file" in given else "event"), given.get("file"), inner
+
+
+def _texts(wanted: Any) -> frozenset[str]:
+    texts = (scalar_text(value) for value in (wanted if isinstance(wanted, list) else [wanted]))
+    return frozenset(text for text in texts if text is not None)

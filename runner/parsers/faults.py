@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from runner.model import Evidence, Fault
+from runner.model import Evidence, Fault, JsonObject
 from runner.parsers.resets import reset_in, reset_of
-from runner.parsers.rules import FaultRule
+from runner.parsers.rules import FaultRule, Hit
 from runner.parsers.scalars import decoded, scalar_text
 from runner.reasons import REASONS
 from runner.text import one_line
@@ -16,8 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from runner.model import JsonObject
-    from runner.parsers.rules import Hit
 
 MAX_MESSAGE = 2000
 MAX_EXCERPT = 200
@@ -144,6 +142,6 @@ class FaultTracker:
         message = one_line(text[: 4 * MAX_MESSAGE], MAX_MESSAGE) or REASONS[kind].meaning
         reset = reset_in(groups, self._clock(), self._zone)
         if rule.reset_at is not None and event is not None:
-            announced = [scalar_text(value) or "" for value in rule.reset_at.values(event)]
+            announced = [scalar_text(value) or "" for value in rule.reset_at(event)]
             reset = reset_of(rule.reset_kind, announced[0], self._clock(), self._zone) if announced else reset
         return Fault(kind, message, reset, line.evidence)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from runner.model import Evidence, Reply, Usage
-from runner.parsers.decode import events_in
+from runner.model import Evidence, JsonObject, Reply, Usage
 from runner.parsers.faults import EXCERPT_BYTES, FaultTracker, Line
 from runner.parsers.folds import FIELDS, Fold
-from runner.parsers.rules import Dispatch, FieldRule, Rules
+from runner.parsers.lines import events_in
+from runner.parsers.rules import Dispatch, FieldRule, Rules, Trail, Where
 from runner.parsers.scalars import (
     PATTERN_REACH,
     collapsed,
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from typing import Any
 
-    from runner.model import JsonObject, Terminal
-    from runner.parsers.rules import Trail, Where
+    from runner.model import Terminal
 
 
 class Findings:
@@ -197,7 +196,7 @@ def _values(rule: FieldRule, event: Mapping[str, Any]) -> list[Any]:
         return []
     if rule.probe.at is None:
         return [True]  # the event itself, to be counted
-    found = rule.probe.at.values(event)
+    found = rule.probe.at(event)
     if rule.probe.pattern is None:
         return found
     return [value for item in found for value in rule.probe.pattern.values(scalar_text(item) or "")]

@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 MAX_JOIN = 16 * 1024 * 1024
 
 
-def _first(_kept: Any, values: list[Any]) -> Any:
-    return values[0]  # `Fold` adds nothing to a first value
-
-
-def _last(_kept: Any, values: list[Any]) -> Any:
-    return values[-1]
-
-
 def _sum(kept: Any, values: list[Any]) -> Any:
     amounts = _numbers(values)
     return (kept or 0) + sum(amounts) if amounts else kept
@@ -33,10 +25,6 @@ def _sum(kept: Any, values: list[Any]) -> Any:
 def _max(kept: Any, values: list[Any]) -> Any:
     amounts = _numbers(values)
     return max(amounts if kept is None else [kept, *amounts], default=kept)
-
-
-def _count(kept: Any, values: list[Any]) -> Any:
-    return (kept or 0) + len(values)
 
 
 def _join(kept: Any, values: list[Any]) -> Any:
@@ -58,11 +46,11 @@ def _numbers(values: list[Any]) -> list[float]:
 
 
 TAKES: dict[str, Step] = {
-    "last": _last,
-    "first": _first,
+    "last": lambda _kept, values: values[-1],
+    "first": lambda _kept, values: values[0],  # `Fold` adds nothing to a first value
     "sum": _sum,
     "max": _max,
-    "count": _count,
+    "count": lambda kept, values: (kept or 0) + len(values),
     "join": _join,
     "keys": _keys,
 }

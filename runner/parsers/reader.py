@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from runner.model import Evidence, Fault, Reply
-from runner.parsers.decode import MAX_DOCUMENT, event_in, events_in, looks_like_object
+from runner.model import Evidence, Fault, JsonObject, Reply
 from runner.parsers.faults import EXCERPT_BYTES, Line
 from runner.parsers.findings import Findings
-from runner.parsers.lines import HeadAndTail, LineScanner
-from runner.parsers.rules import Dispatch, Rules
+from runner.parsers.lines import MAX_DOCUMENT, HeadAndTail, LineScanner, event_in, events_in, looks_like_object
+from runner.parsers.rules import Dispatch, Rules, Trail
 from runner.parsers.scalars import PATTERN_REACH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import tzinfo
     from typing import Literal, TypeAlias
-
-    from runner.model import JsonObject
-    from runner.parsers.rules import Trail
 
     Source: TypeAlias = Literal["stdout", "stderr"]
 
@@ -171,3 +167,22 @@ def _rooms(rules: Rules) -> dict[Source, int]:
                 room = PATTERN_REACH if rule.probe.pattern else REPLY_ROOM
                 rooms[source] = max(room, rooms.get(source, 0))
     return rooms
+
+
+class Parser:
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._dispatch = Dispatch(rules)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The path templates of the files to read after the run."""
+        return tuple(dict.fromkeys(probe.file for probe in self._rules.probes if probe.file))
+
+    def reader(self, clock: Callable[[], float], zone: tzinfo | None = None) -> Reader:
+        """Return a reader for one run.
+
+        `clock` gives the time of the output in seconds since the epoch; `zone` is the zone of clock times that name
+        none, by default the machine's own.
+        """
+        return Reader(self._rules, self._dispatch, clock, zone)

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from runner.model import JsonObject
 from runner.parsers.patterns import Pattern
 from runner.parsers.scalars import scalar_text
-from runner.parsers.selectors import Condition, When
+from runner.parsers.selectors import Condition, Pick, When
 from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal, TypeAlias
 
-    from runner.model import JsonObject
-    from runner.parsers.selectors import Pick
-
     Trail: TypeAlias = tuple[str | int, ...]
     Where: TypeAlias = Literal["event", "stdout", "stderr", "file"]
     Hit: TypeAlias = tuple[str, Mapping[str, str | None]]
+else:
+    Hit = Trail = Where = object  # so that an import of them need not be hidden
 
 
+# The rules compare by identity and are never shown: without eq and repr their classes are made in a third of the time,
+# and every start of the runner makes them.
+@dataclass(frozen=True, eq=False, repr=False)
 class Probe:
     """Where a rule looks: events (`when`, `at`), lines of a text source, or a file that the agent wrote.
 
     `file` is the template of the file's path, also for events read from it.
     """
 
-    __slots__ = ("at", "file", "pattern", "when", "where")
-
-    def __init__(self, where: Where, file: str | None, when: When, at: Pick | None, pattern: Pattern | None) -> None:
-        self.where = where
-        self.file = file
-        self.when = when
-        self.at = at
-        self.pattern = pattern
+    where: Where
+    file: str | None
+    when: When
+    at: Pick | None
+    pattern: Pattern | None
 
     def reads_lines(self, where: Where, file: str | None = None) -> bool:
         return self.where == where and self.file == file and not self._takes_events
@@ -52,7 +52,7 @@ class Probe:
             return None
         if self.at is None:
             return "", {}
-        for value in self.at.values(event):
+        for value in self.at(event):
             hit = self.in_text(scalar_text(value) or "")
             if hit:
                 return hit
@@ -68,8 +68,6 @@ class Probe:
         return groups.get("value") or text, groups
 
 
-# The rules compare by identity and are never shown: without eq and repr their classes are made in a third of the time,
-# and every start of the runner makes them.
 @dataclass(frozen=True, eq=False, repr=False)
 class TerminalRule:
     """An event, a text or a folded field (`folded`: its name, the values it must have) that says how the run went."""

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 _PATIENCE = 2.0  # seconds for an answer of the other process, which needs a millisecond
 
 
+class NoProcessError(Exception):
+    """The system lets no further process start."""
+
+
 class GuardianLostError(Exception):
     """Somebody ended the guardian."""
 
@@ -56,7 +60,12 @@ class Guardian:
         control, self._control = os.pipe()
         self.report, report = os.pipe()
         os.set_blocking(self.report, False)
-        self.pid = os.fork()
+        try:
+            self.pid = os.fork()
+        except OSError as error:
+            raise NoProcessError(
+                f"cannot start another process ({(error.strerror or '').lower()}): see `ulimit -u`"
+            ) from None
         if self.pid == 0:
             os.close(self._control)
             os.close(self.report)

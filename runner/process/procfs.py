@@ -29,6 +29,17 @@ def has_open(pid: int, path: str) -> bool:
         return False
 
 
+def holders(path: str) -> list[int]:
+    """The other processes that hold a file open, as far as this user may see them."""
+    return [
+        int(name) for name in os.listdir("/proc") if name.isdigit() and _is_other(name) and has_open(int(name), path)
+    ]
+
+
+def _is_other(pid: str) -> bool:
+    return int(pid) != os.getpid()
+
+
 def _same(link: str, wanted: os.stat_result) -> bool:
     try:
         return os.path.samestat(os.stat(link), wanted)

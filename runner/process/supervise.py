@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         def give_up_at(self, now: float, wall: float) -> float | None: ...
 
 
+_LONGEST_POLL = 86400.0  # seconds; poll itself takes 24 days at most
 _PATIENCE = 2.0  # seconds for the guardian to say how a killed agent ended
 _LEFTOVER_GRACE = 0.2  # what an agent leaves behind after a good end: servers, shells in sessions of their own
 
@@ -178,8 +179,8 @@ class _Watch:
 
     def _wait(self, deadline: float | None) -> None:
         """One poll, then move what came; sets `status` when the agent has ended."""
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-        ready = dict(self.poll.poll(None if timeout is None else int(timeout) + 1))
+        left = _LONGEST_POLL if deadline is None else max(0.0, deadline - time.monotonic())
+        ready = dict(self.poll.poll(int(min(left, _LONGEST_POLL) * 1000) + 1))
         for fd in self.pump.open_fds:
             if fd in ready and self.pump.read(fd):
                 self.last_output = time.monotonic()

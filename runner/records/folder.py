@@ -23,6 +23,9 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _OWNER = re.compile(r"[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*")
 
 
+_ENDS_BY = "ends_by "
+
+
 class RecordError(RunnerError):
     """The log folder cannot be written."""
 
@@ -37,11 +40,15 @@ class Claim:
 
 @dataclass(frozen=True)
 class Signature:
-    """The runner's pid, the boot of the machine in which the run began, and the cgroup of its processes."""
+    """What a runner wrote into its live file: its pid, the boot of the machine, and the cgroup of the run's processes.
+
+    `ends_by` is the time of the monotonic clock of that boot at which the run should be over; None: no limit.
+    """
 
     pid: int | None = None
     boot: str | None = None
     cgroup: str | None = None
+    ends_by: float | None = None
 
 
 class Logs:
@@ -103,6 +110,10 @@ class Logs:
         if not self.is_taken(claim.run_id):
             self.prepare()
             write_new(self.path("ids", claim.run_id), f"{task}/{agent}\n".encode())
+
+    def sign_end(self, claim: Claim, ends_by: float) -> None:
+        """Add when the run should be over, by the monotonic clock."""
+        self.sign(claim, f"{_ENDS_BY}{ends_by:.0f}")
 
     def sign(self, claim: Claim, line: str) -> None:
         """Add a line to the live file, for the process that finds it without its runner; errors are ignored."""
@@ -169,12 +180,18 @@ class Logs:
 
     def signed(self, run_id: str) -> Signature:
         try:
-            text = os.fsdecode(files.read_bytes(self.path("live", run_id), 8192))
-            words, cgroup = (text + "\n\n").split("\n")[:2]
+            first, *others = os.fsdecode(files.read_bytes(self.path("live", run_id), 8192)).split("\n")
         except OSError:
             return Signature()
-        pid, _, boot = words.partition(" ")
-        return Signature(int(pid) if pid.isdecimal() else None, boot or None, cgroup or None)
+        pid, _, boot = first.partition(" ")
+        ends_by = next((line.removeprefix(_ENDS_BY) for line in others if line.startswith(_ENDS_BY)), "")
+        cgroup = next((line for line in others if line.startswith("/")), None)
+        return Signature(
+            pid=int(pid) if pid.isdecimal() else None,
+            boot=boot or None,
+            cgroup=cgroup,
+            ends_by=float(ends_by) if ends_by.isdecimal() else None,
+        )
 
     def has_line(self, run_id: str) -> bool:
         try:
@@ -210,7 +227,7 @@ class Logs:
 
     def append_line(self, place: tuple[str, ...], text: str) -> None:
         """Append a line to a log for people."""
-        self.check_place(*place)
+        self.check_place(*place[:-1])
         path = self.path(*place)
         make_folders(os.path.dirname(path))
         append(path, (text + "\n").encode(errors="replace"), sync=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 
 from runner import files, git
@@ -19,6 +20,9 @@ from runner.values import dataclass, replace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+
+
+_DESCRIPTORS = 64  # files open at once: locks, logs, pipes, the guardian's, a connection for the message
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Admission:
 
     def claim(self) -> tuple[Claim, World]:
         """Wait for the checkout and take an id; the machine as it is then. Raises Skipped and WorkspaceError."""
+        _check_descriptors()
         _check_room(self._site.logs)
         world, wait = self._site.world, self._request.wait
         self._lock = workspace.take(world.repo, world.state, wait, self._signals.pause)
@@ -125,6 +130,18 @@ class Admission:
 
         name = f"{invocation.agent} {invocation.task}"
         return check(invocation, self._signals, lambda text: say(self._site.stderr, f"{name}: {text}"))
+
+
+def _check_descriptors() -> None:
+    """Whether enough files can be open at once; the limit is raised as far as it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= _DESCRIPTORS:
+        return
+    if hard == resource.RLIM_INFINITY or hard > soft:
+        soft = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft < _DESCRIPTORS:
+        raise Skipped("missing_requirement", f"a run needs {_DESCRIPTORS} open files, and `ulimit -n` allows {soft}")
 
 
 def _check_room(logs: Logs) -> None:

@@ -16,6 +16,7 @@ from runner import files
 from runner.errors import DISK_ERRORS, EXIT_INTERNAL
 from runner.mask import mask_of
 from runner.model import Evidence, Request, Result, Skip, Verdict
+from runner.process.guardian import NoProcessError
 from runner.records import metadata, store
 from runner.records.evidence import line_number
 from runner.records.folder import Claim, Logs, RecordError
@@ -112,6 +113,8 @@ def failed_record(active: ActiveRun, error: Exception) -> Ending:
     now = time.time()
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         verdict = Verdict("skipped", "disk_full", 12, message=f"cannot begin: {files.reason(error)}")
+    elif isinstance(error, NoProcessError):
+        verdict = Verdict("failed", "launch_failed", 1, message=str(error))
     else:
         note_failure(active, error, now)
         verdict = Verdict("failed", "internal", EXIT_INTERNAL, message=f"internal error: {error!r}")

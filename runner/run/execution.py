@@ -13,6 +13,7 @@ from runner.parsers import compile_parser
 from runner.process import supervise
 from runner.process.containment import CONTAINMENT_VARIABLE, Containment
 from runner.process.guardian import Guardian
+from runner.process.hidden import wipe_environment
 from runner.process.pump import Log, Streams
 from runner.process.signals import Signals
 from runner.records import store
@@ -34,10 +35,14 @@ def execute(active: ActiveRun, signals: Signals) -> tuple[Outcome, Reply]:
     streams = _streams(active)
     forced = site.world.environ.get(CONTAINMENT_VARIABLE)
     containment = Containment(invocation.run_id, forced, partial(site.logs.sign, active.claim))
+    wipe_environment(active.secrets)
     guardian = Guardian(invocation, streams, containment, partial(_close_orphan, active))
     active.guardians.append(guardian)
     try:
-        site.notifier.queue_lost(active.record, active.shown_folder, _longest(invocation.limits))
+        longest = _longest(invocation.limits)
+        if longest is not None:
+            site.logs.sign_end(active.claim, time.monotonic() + longest)
+        site.notifier.queue_lost(active.record, active.shown_folder, longest)
         return _supervise(active, guardian, signals)
     finally:
         containment.close()

@@ -6,11 +6,14 @@ Always the same: take the run's lock without waiting (held means alive), read th
 from __future__ import annotations
 
 import os
+import select
+import signal
 import time
 from functools import partial
 
 from runner.notify.message import run_message
 from runner.process.containment import end_leftovers
+from runner.process.procfs import holders
 from runner.records import metadata, store
 from runner.records.evidence import line_number
 from runner.records.folder import boot_id
@@ -28,6 +31,11 @@ if TYPE_CHECKING:
     from runner.records.folder import Claim, Logs
     from runner.records.metadata import Notification, Record
 
+# Seconds after the time by which a run should be over, its closing included.
+_CONTINUE_AFTER, _END_AFTER = 30.0, 120.0
+_LOOK_AGAIN = 0.1
+_RELEASING = 2.0
+
 
 def close_lost(logs: Logs, notifier_of: Callable[[str], Notifier]) -> list[Record]:
     """Close the runs whose runner is gone; returns the records of those that were still running.
@@ -36,7 +44,7 @@ def close_lost(logs: Logs, notifier_of: Callable[[str], Notifier]) -> list[Recor
     """
     closed = []
     for run_id in logs.live_ids():
-        claim = logs.lock(run_id, make=False)
+        claim = logs.lock(run_id, make=False) or _lock_of_stuck(logs, run_id)
         if claim is None:
             continue
         try:
@@ -49,6 +57,32 @@ def close_lost(logs: Logs, notifier_of: Callable[[str], Notifier]) -> list[Recor
         if lost is not None:
             closed.append(lost)
     return closed
+
+
+def _lock_of_stuck(logs: Logs, run_id: str) -> Claim | None:
+    """The lock of a run that should long be over, and whose two processes do not end it: an agent can stop both.
+
+    They are continued first, which is all that a stopped one needs, and ended later: the lock is free then.
+    """
+    signature = logs.signed(run_id)
+    late = 0.0 if signature.ends_by is None else time.monotonic() - signature.ends_by
+    if late < _CONTINUE_AFTER or signature.boot != boot_id():
+        return None
+    stuck = holders(logs.path("live", run_id))
+    select.select([], [], [], _LOOK_AGAIN)  # a command that only asks whether the run lives holds it for a moment
+    stuck = [pid for pid in holders(logs.path("live", run_id)) if pid in stuck]
+    number = signal.SIGKILL if late >= _END_AFTER else signal.SIGCONT
+    for pid in stuck:
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            continue
+    did = "ended" if number == signal.SIGKILL else "continued"
+    logs.note(f"run {run_id} is {late:.0f} s past its end: {did} its processes {stuck}", time.time())
+    deadline = time.monotonic() + _RELEASING
+    while (claim := logs.lock(run_id, make=False)) is None and time.monotonic() < deadline:
+        select.select([], [], [], _LOOK_AGAIN)
+    return claim
 
 
 def close_orphan(logs: Logs, claim: Claim, notifier: Notifier, survivors: int, containment: str) -> None:
@@ -146,6 +180,8 @@ def _notify_again(notifier: Notifier, folder: str, found: Record) -> Notificatio
 
 def _notify(notifier: Notifier, folder: str, found: Record) -> Notification:
     """Send what the outbox holds of a run, brought up to its record; to the channels as they were at its start."""
+    if found["notification"]["state"] == "delivered":
+        return found["notification"]  # while nothing could close the run, a flush said that it did not end
     pending = notifier.outbox.read(found["run_id"])
     if pending is None or not pending.targets:
         return notifier.notify_finished(found, folder)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from runner.config.variables import SANDBOX_ITEM
+from runner.config.templates import SANDBOX_ITEM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

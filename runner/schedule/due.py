@@ -19,12 +19,6 @@ from runner.model import JsonObject
 from runner.units import parse_duration
 from runner.values import dataclass, replace
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Literal, TypeAlias
-
-    Kind: TypeAlias = Literal["start", "busy", "wait", "missed", "coalesced"]
-
 MISFIRE_GRACE_TIME = 300.0  # seconds after which a start that no heartbeat saw is late
 MAX_TIMES = 10_000  # due times in a row that are looked at; a clock can be wrong by decades
 _MINUTE = 60.0
@@ -81,9 +75,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of the due times from `first` to `last`; a `count` of MAX_TIMES or more is a lower bound."""
+    """What becomes of the due times from `first` to `last`; a `count` of MAX_TIMES or more is a lower bound.
 
-    kind: Kind
+    `kind` is start, busy, wait, missed or coalesced.
+    """
+
+    kind: str
     first: float
     last: float
     count: int = 1
@@ -154,7 +151,7 @@ def decide(schedule: Schedule, state: Progress | None, now: float, *, alive: boo
     if late and not timely and schedule.catch_up == "once":
         timely = [late.pop()]
     if late:
-        kind: Kind = "coalesced" if schedule.catch_up == "once" else "missed"
+        kind = "coalesced" if schedule.catch_up == "once" else "missed"
         decisions.append(Decision(kind, late[0], late[-1], len(late)))
         gaps = (*state.gaps, *_without(state.ahead, (state.handled, late[-1])))
         state = replace(state, gaps=gaps[-_MAX_GAPS:])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from runner.mask import mask_known_tokens
 from runner.model import JsonObject, Skip
 from runner.notify.channels.base import Message
+from runner.notify.notifier import shaping
 from runner.notify.outbox import Outbox, Pending, Target
 from runner.notify.policy import Policy, Streak, route
 from runner.reasons import reason_of
@@ -76,7 +77,7 @@ def _message(name: str, missed: list[Event], priority: int, targets: tuple[JsonO
     tasks = list(dict.fromkeys(event.task for event in missed))
     lines = [f"{event.task} ({', '.join(event.agents)}): {one_line(event.message, _MAX_LINE)}" for event in missed]
     more = [f"… {len(lines) - _MAX_SCHEDULES} more"] if len(lines) > _MAX_SCHEDULES else []
-    settings = next((target for target in targets if target.get("click") or target.get("actions")), {})
+    settings = shaping(targets)
     return Message(
         title=f"{tasks[0]}: missed" if len(tasks) == 1 else f"{len(tasks)} tasks: missed",
         body=mask_known_tokens("\n".join([*lines[:_MAX_SCHEDULES], *more, f"do: {row.advice}"])),

@@ -1,26 +1,29 @@
-"""Templates of any form, rendered by jinja2's sandbox.
+"""Templates of any form, rendered by jinja2's sandbox in a process of its own.
 
-The sandbox keeps templates from Python's internals. What it leaves open is bounded here, for a hostile file must not
-hang the runner or fill its memory: few statements, filters and methods, and a budget for what loops or makes text.
+The sandbox keeps templates from Python's internals, few statements, filters and methods from surprises. What an
+expression costs nobody can tell before: so the process that renders has a limit of time and of memory.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import lru_cache, wraps
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache, partial
 from itertools import chain, islice
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, nodes, pass_context
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes, pass_context
 from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from runner.errors import did_you_mean
+from runner.process.apart import ApartError, apart
 from runner.template.error import MAX_ERRORS, MAX_RESULT, TemplateError, too_large, unknown_variable
 from runner.text import position
 
-MAX_ROUNDS = 100_000
+MAX_SECONDS = 1.5
+MAX_MEMORY = 64 << 20
 # Characters inside `{{ }}` and `{% %}`: reading one of them costs some microseconds.
 MAX_LOGIC = 32 * 1024
 _TRIED_TAGS = 50
@@ -47,70 +50,19 @@ _WORDS = {
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """One rendering, and what it may still do."""
-
-    intercepted_binops = frozenset(["+", "*", "%"])
-
     def __init__(self) -> None:
         super().__init__(
             undefined=StrictUndefined, keep_trailing_newline=True, finalize=_finalize, optimized=False, cache_size=0
         )
-        self.rounds = MAX_ROUNDS
-        self.characters = MAX_RESULT
-        self.globals = {"range": safe_range}
-        self.filters = {name: self.charged(self.filters[name]) for name in _FILTERS}
-        self.filters |= {"join": self.joined, "replace": self.replaced, "counted": self.counted}
-
-    def spend(self, size: int) -> None:
-        self.characters -= size
-        if self.characters < 0:
-            raise too_large()
-
-    def counted(self, values: Iterable[Any]) -> Iterator[Any]:
-        for value in values:
-            self.rounds -= 1
-            if self.rounds < 0:
-                raise TemplateError(f"its loops go round more than {MAX_ROUNDS} times")
-            yield value
-
-    def joined(self, values: Iterable[Any], d: str = "", attribute: str | int | None = None) -> str:
-        pieces = []
-        for value in self.counted(values):
-            piece = str(value if attribute is None else value[attribute])
-            self.spend(len(piece) + len(d))
-            pieces.append(piece)
-        return d.join(pieces)
-
-    def replaced(self, text: Any, old: str, new: str) -> str:
-        whole = str(text)
-        self.spend(len(whole) + whole.count(old) * len(new))
-        return whole.replace(old, new)
-
-    def charged(self, work: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap `work` so that its result is spent; `wraps` keeps the marks by which jinja2 passes its arguments."""
-
-        @wraps(work)
-        def charging(*args: Any, **named: Any) -> Any:
-            result = work(*args, **named)
-            self.spend(len(result) if isinstance(result, str | list | tuple | dict) else 0)
-            return result
-
-        return charging
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        for value in (left, right):
-            if operator == "+" and isinstance(value, str | list | tuple):
-                self.spend(len(value))
-            elif not isinstance(value, int | float):
-                raise SecurityError(f"`{operator}` takes numbers here")
-        return super().call_binop(context, operator, left, right)
+        self.globals = {"range": range}
+        self.filters = {name: self.filters[name] for name in _FILTERS}
 
     def call(self, context: Any, called: Any, /, *args: Any, **named: Any) -> Any:
         owner = getattr(called, "__self__", None)
         text_method = isinstance(owner, str | Mapping) and getattr(called, "__name__", "") in _METHODS
-        if called is not safe_range and not text_method:
+        if called is not range and not text_method:
             raise SecurityError("only simple text and mapping methods and `range` can be called in a template")
-        return self.charged(super().call)(context, called, *args, **named)
+        return super().call(context, called, *args, **named)
 
 
 @pass_context  # with the context as an argument jinja2 cannot evaluate anything before the template runs
@@ -119,33 +71,57 @@ def _finalize(_context: object, value: Any) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _checker() -> _Sandbox:
-    """Return a sandbox for checking alone: nothing is rendered with it, so its budget does not matter."""
+def _sandbox() -> _Sandbox:
     return _Sandbox()
 
 
 def render_jinja(text: str, variables: Mapping[str, object]) -> str:
     """Render as `template.render`, for templates of any form."""
-    sandbox = _Sandbox()
     try:
-        tree = _parsed(text, sandbox)
-        for error in _refused(tree, text):
+        for error in _refused(_parsed(text), text):
             raise error
-        return _collected(sandbox.from_string(_metered(tree)).generate(dict(variables)))
-    except TemplateError:
-        raise
+        template = _sandbox().from_string(text)
     except TemplateSyntaxError as error:
         raise _syntax_error(error, text) from None
     except (RecursionError, MemoryError, SyntaxError):
         raise _too_deep() from None
+    try:
+        told = json.loads(apart(partial(_rendered, template, text, variables), MAX_SECONDS, MAX_MEMORY))
+    except ApartError as limit:
+        used = f"{MAX_SECONDS:g} s" if limit.kind == "time" else f"{MAX_MEMORY >> 20} MiB of memory"
+        frame = re.search(r'File "<template>", line (\d+)', limit.trace)
+        line = template.get_corresponding_lineno(int(frame[1])) if frame else _first_line(text)
+        raise TemplateError(f"takes more than {used} to render", *_opening(text, line)) from None
+    if isinstance(told, str):
+        return told
+    raise TemplateError(*told)
+
+
+def _rendered(template: Template, text: str, variables: Mapping[str, object]) -> bytes:
+    """In a process of its own: the result, or what a TemplateError says, as JSON."""
+    pieces, size = [], 0
+    try:
+        for piece in template.generate(dict(variables)):
+            size += len(piece)
+            if size > MAX_RESULT:
+                raise too_large()
+            pieces.append(piece)
+        return json.dumps("".join(pieces)).encode()
+    except TemplateError as error:
+        told = error.message, error.line, error.column
+    except RecursionError:
+        told = _too_deep().message, 1, 1
+    except MemoryError:
+        raise
     except Exception as error:  # an expression may raise anything: a division by zero, a wrong type
-        raise TemplateError(f"cannot be rendered: {error}", *_place_of(error, text)) from None
+        told = f"cannot be rendered: {str(error)[:1000]}", *_place_of(error, text)
+    return json.dumps(told).encode()
 
 
 def check_jinja(text: str, names: Collection[str]) -> list[TemplateError]:
     """Check as `template.check`, for templates of any form."""
     try:
-        tree = _parsed(text, _checker())
+        tree = _parsed(text)
         errors = list(islice(chain(_refused(tree, text), _unknown(tree, text, frozenset(names))), MAX_ERRORS))
     except TemplateError as error:
         return [error]
@@ -156,36 +132,13 @@ def check_jinja(text: str, names: Collection[str]) -> list[TemplateError]:
     return sorted(errors, key=lambda error: (error.line, error.column))
 
 
-def _parsed(text: str, sandbox: _Sandbox) -> nodes.Template:
+def _parsed(text: str) -> nodes.Template:
     size = 0
     for tag in _WHOLE_TAG.finditer(text):
         size += len(tag[0])
         if size > MAX_LOGIC:
             raise TemplateError(f"more than {MAX_LOGIC:,} characters of expressions", *position(text, tag.start()))
-    return sandbox.parse(text)
-
-
-def _metered(tree: nodes.Template) -> nodes.Template:
-    """Put loops and concatenations, which jinja2 does not intercept, under the budget."""
-    for loop in tree.find_all(nodes.For):
-        loop.iter = _filtered(loop.iter, "counted")
-    for concat in tree.find_all(nodes.Concat):
-        concat.nodes = [_filtered(nodes.List(concat.nodes, lineno=concat.lineno), "join")]
-    return tree
-
-
-def _filtered(node: nodes.Node, name: str) -> nodes.Filter:
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
-
-
-def _collected(chunks: Iterable[str]) -> str:
-    pieces, size = [], 0
-    for chunk in chunks:
-        size += len(chunk)
-        if size > MAX_RESULT:
-            raise too_large()
-        pieces.append(chunk)
-    return "".join(pieces)
+    return _sandbox().parse(text)
 
 
 def _refused(tree: nodes.Template, text: str) -> Iterator[TemplateError]:
@@ -193,7 +146,7 @@ def _refused(tree: nodes.Template, text: str) -> Iterator[TemplateError]:
         if isinstance(node, nodes.Filter):
             yield from _unknown_word("filter", node.name, _FILTERS, text, node.lineno)
         elif isinstance(node, nodes.Test):
-            yield from _unknown_word("test", node.name, _checker().tests, text, node.lineno)
+            yield from _unknown_word("test", node.name, _sandbox().tests, text, node.lineno)
         elif not isinstance(node, _STATEMENTS):
             word = _WORDS.get(type(node).__name__, type(node).__name__.lower())
             yield TemplateError(f"`{word}` is not available in templates", *_place(text, node.lineno, word))
@@ -241,9 +194,20 @@ def _place_of(error: Exception, text: str) -> tuple[int, int]:
         if trace.tb_frame.f_code.co_filename in ("<template>", "<unknown>"):
             line = trace.tb_lineno
         trace = trace.tb_next
+    return _opening(text, line)
+
+
+def _opening(text: str, line: int) -> tuple[int, int]:
+    """The first tag on a line."""
     lines = text.splitlines()
     found = lines[line - 1].find("{") if line <= len(lines) else 0
     return line, max(0, found) + 1
+
+
+def _first_line(text: str) -> int:
+    """The line of the first tag."""
+    found = _TAG.search(text)
+    return text.count("\n", 0, found.start()) + 1 if found else 1
 
 
 def _place(text: str, line: int, word: str) -> tuple[int, int]:
@@ -272,7 +236,7 @@ def _syntax_place(text: str, line: int) -> tuple[int, int]:
 
 def _fails(text: str) -> bool:
     try:
-        _checker().parse(text)
+        _sandbox().parse(text)
     except (TemplateSyntaxError, RecursionError):
         return True
     return False

@@ -15,12 +15,10 @@ from hypothesis import strategies as st
 from runner.cli import app
 from runner.cli.arguments import Command
 from runner.cli.reader import COMMANDS, implied_run, read
-from runner.commands.run_arguments import RunArguments, agents_of, run_arguments
+from runner.commands._request import RunArguments, agents_of, run_arguments
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from tests.helpers import Project
 
 
@@ -156,27 +154,17 @@ def test_the_project_may_come_from_the_environment(monkeypatch: pytest.MonkeyPat
         assert read(args) == read_by_click(args, monkeypatch) == (ROWS["ps"], {"project": project, "as_json": False})
 
 
-def flags(commands: Iterable[Command]) -> Iterator[str]:
-    for command in commands:
-        yield from (option.flag for option in command.options)
-        yield from flags(command.subcommands)
-
-
-def names(commands: Iterable[Command]) -> Iterator[str]:
-    for command in commands:
-        yield command.name
-        yield from names(command.subcommands)
-
-
+FLAGS = {option.flag for command in COMMANDS for option in command.options}
+WORDS = {word for command in COMMANDS for word in command.words}
 ARGS = st.one_of(
-    st.sampled_from(sorted({*flags(COMMANDS), *names(COMMANDS)})),
+    st.sampled_from(sorted(FLAGS | WORDS)),
     st.sampled_from(
         ["-C", "--project=/p", "a", "a=b", "3", "-9", "", "-", "--", "--json=x", "--limit=5", "-n=3", "-fn"]
     ),
 )
 
 
-@given(st.sampled_from(sorted(ROWS)), st.lists(ARGS, max_size=5))
+@given(st.sampled_from(sorted({command.words[0] for command in COMMANDS})), st.lists(ARGS, max_size=5))
 @settings(max_examples=400, deadline=None)
 def test_the_reader_reads_as_click_does(name: str, more: list[str]) -> None:
     """It may leave a command line to click, and never reads one differently."""

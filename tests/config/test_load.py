@@ -21,8 +21,7 @@ from runner.config import (
 )
 from runner.config.display import show_file
 from runner.config.load import cache_path
-from runner.config.project import Project, project_at
-from runner.config.sources import UnreadableError, read_file
+from runner.config.project import Project, UnreadableError, project_at, read_file
 from runner.errors import ConfigError, UsageError
 from tests.helpers import ROOT
 

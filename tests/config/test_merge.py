@@ -8,8 +8,7 @@ import pytest
 
 from runner.config import Config, build, load, merge
 from runner.config.load import examine
-from runner.config.project import Project, project_at
-from runner.config.sources import Source
+from runner.config.project import Project, Source, project_at
 
 if TYPE_CHECKING:
     from pathlib import Path

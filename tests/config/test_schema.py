@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from runner.config.schema import check_data, schema_of, type_words
-from runner.config.variables import VARIABLES
+from runner.config.templates import VARIABLES
 from runner.config.yaml_reader import parse
 from runner.parsers import compile_parser
 from runner.parsers.folds import FIELDS, TAKES

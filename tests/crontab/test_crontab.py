@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.crontab.command import HeartbeatCommand
 from runner.crontab.crontab import (
+    HeartbeatCommand,
     block_of,
     blocks,
     find,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.crontab.command import HeartbeatCommand
+from runner.crontab.crontab import HeartbeatCommand
 from runner.crontab.systemd import unit_name, units_folder, units_of
 from runner.errors import RunnerError
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.cli.arguments import Command, load
 from runner.cli.reader import COMMANDS as TABLE
 from runner.commands.schema import NAMES
 from tests.docs.test_words import ROWS
@@ -22,7 +21,7 @@ from tests.history.test_history import LOOKING, check
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from tests.helpers import Project
 
@@ -41,14 +40,7 @@ tasks:
 NOWHERE = "http://127.0.0.1:9"
 
 
-def walk(commands: Iterable[Command], trail: tuple[str, ...] = ()) -> Iterator[tuple[str, Command]]:
-    for command in commands:
-        if not command.hidden:
-            yield " ".join((*trail, command.name)), command
-        yield from walk(command.subcommands, (*trail, command.name))
-
-
-COMMANDS = dict(walk(TABLE))
+COMMANDS = {command.name: command for command in TABLE if not command.hidden}
 PAGES = {command: f"docs/{page}" for command, page in ROWS} | {
     "cron": "docs/schedules.md",
     "notify": "docs/messages.md",
@@ -179,7 +171,7 @@ def test_no_json_is_without_a_schema() -> None:
         name
         for name, command in COMMANDS.items()
         for option in command.options
-        if option.flag == "--json" or (option.choices and "json" in load(option.choices))
+        if option.flag == "--json" or (option.choices and "json" in option.choices)
     }
     assert {name for name in printing if not any(command.startswith(f"{name} ") for _, command, _ in JSON)} == set()
     assert {schema for schema, _, _ in JSON} == {*NAMES} - {"agents", "tasks", "metadata"}

@@ -41,11 +41,15 @@ ATTACKS = {
     "backspace": b"rm\x08\x08ls\x7f\x00",
     "invalid": b"\xff\xfe\xf0\x28 \xed\xa0\x80 half \xe2\x82",
     "separators": "line\u2028break\u2029and\ufeffmark\u200b".encode(),
+    "hidden": "soft\xad \u061c \u115f \u180e \u3164 \ue000 \ufe00 \U000e0069\U000e0067".encode(),
 }
 ATTACKS["all"] = b" ".join(ATTACKS.values())
 ESCAPED = {name: data.decode(errors="replace") for name, data in ATTACKS.items()}
 # Everything but tab, line feed, and the carriage return that the terminal itself puts before a line feed.
-ACTS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\r(?!\r?\n)")
+ACTS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u115f\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3164"
+    "\ue000-\uf8ff\ufe00\ufeff\U000e0000-\U000e0fff]|\r(?!\r?\n)"
+)
 ATTACK = "the attack itself"
 WORDS = """\
 runs

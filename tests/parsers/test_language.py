@@ -8,7 +8,7 @@ import pytest
 
 from runner.model import Usage
 from runner.parsers import compile_parser
-from runner.parsers.paths import Path
+from runner.parsers.selectors import Path
 from tests.parsing import NOON, lines, read
 
 EVENT = {

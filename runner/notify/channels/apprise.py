@@ -9,13 +9,18 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from runner.model import JsonObject
-from runner.notify.channels.base import Delivery, Failed, Message, Sent
-from runner.notify.channels.secret import secret
-from runner.notify.channels.time_limit import OutOfTimeError, within
+from runner.notify.channels.base import Delivery, Failed, Message, Sent, secret
+from runner.notify.channels.http import OutOfTimeError, within
 from runner.notify.channels.truncate import truncate_line, truncate_text
 
 # Services differ in what they take; each of them shows this much.
 _MAX_BODY, _MAX_TITLE = 2000, 250
+
+
+def fault(target: JsonObject, environ: Mapping[str, str]) -> Failed | None:
+    """What is wrong with the settings."""
+    url = secret(str(target.get("url_env") or ""), environ)
+    return url if isinstance(url, Failed) else None
 
 
 def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeout: float) -> Delivery:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from runner.model import JsonObject
 from runner.values import dataclass, field
 
+MAX_RETRY_AFTER = 24 * 3600.0  # seconds for which a server is believed
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
@@ -59,3 +61,9 @@ class Failed:
 
 
 Delivery = Sent | Failed
+
+
+def secret(name: str, environ: Mapping[str, str]) -> str | Failed:
+    """The value of a variable that the settings name; one that is missing now may be there for the next try."""
+    value = environ.get(name, "").strip()
+    return value or Failed(f"the variable {name} is not set", permanent=False)

@@ -24,14 +24,26 @@ if TYPE_CHECKING:
 
 _PERMANENT = (126, 127)
 _TEMPORARY = frozenset((errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY))
-_MAX_ERROR_BYTES = 4096
+_MAX_ERROR_BYTES = 64 * 1024
+_MAX_SECRET = 8192
+
+
+def fault(target: JsonObject, environ: Mapping[str, str]) -> Failed | None:  # noqa: ARG001  # as the others have it
+    """What is wrong with the settings."""
+    return None if target.get("argv") else Failed("no argv is configured", permanent=True)
 
 
 def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeout: float) -> Delivery:
     """Run the command; its group is killed when time is up."""
-    argv = [str(word) for word in target.get("argv") or ()]
-    if not argv:
-        return Failed("no argv is configured", permanent=True)
+    argv = ["" if word is None else str(word) for word in target["argv"]]
+    # Not RUNNER_RUN_ID: processes with that variable belong to the run, and are killed with it.
+    variables = {
+        "RUNNER_TITLE": message.title,
+        "RUNNER_PRIORITY": str(message.priority),
+        "RUNNER_TAGS": ",".join(message.tags),
+        "RUNNER_MESSAGE_ID": message.message_id,
+        "RUNNER_CLICK": message.click or "",
+    }
     # Files, not pipes: a child that stays behind and holds one open need not be waited for.
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
         stdin.write(message.body.encode(errors="replace"))
@@ -42,24 +54,13 @@ def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeo
                 stdin=stdin,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                env={**environ, **_variables(message)},
+                env={**environ, **variables},
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
             return _not_started(argv[0], error)
         with process:
             return _wait(process, stderr, timeout)
-
-
-def _variables(message: Message) -> dict[str, str]:
-    # Not RUNNER_RUN_ID: processes with that variable belong to the run, and are killed with it.
-    return {
-        "RUNNER_TITLE": message.title,
-        "RUNNER_PRIORITY": str(message.priority),
-        "RUNNER_TAGS": ",".join(message.tags),
-        "RUNNER_MESSAGE_ID": message.message_id,
-        "RUNNER_CLICK": message.click or "",
-    }
 
 
 def _not_started(name: str, error: OSError | ValueError) -> Failed:
@@ -83,7 +84,9 @@ def _wait(process: subprocess.Popen[bytes], stderr: IO[bytes], timeout: float) -
 
 
 def _last_line(stderr: IO[bytes]) -> str:
-    size = stderr.seek(0, os.SEEK_END)
-    stderr.seek(max(0, size - _MAX_ERROR_BYTES))
-    lines = stderr.read(_MAX_ERROR_BYTES).decode(errors="replace").strip().splitlines()
-    return one_line(lines[-1]) if lines else ""
+    """Not cut, as a secret in it is still to be masked; without what could be the second half of one."""
+    start = max(0, stderr.seek(0, os.SEEK_END) - _MAX_ERROR_BYTES)
+    stderr.seek(start)
+    text = stderr.read(_MAX_ERROR_BYTES).decode(errors="replace")
+    lines = (text[_MAX_SECRET:] if start else text).strip().splitlines()
+    return lines[-1] if lines else ""

@@ -1,4 +1,4 @@
-"""One HTTP request within a time limit, and what its answer means for a message."""
+"""One HTTP request within a time limit, what its answer means for a message, and the report to a dead man's switch."""
 
 from __future__ import annotations
 
@@ -6,20 +6,27 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from http.client import responses
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 
 from runner import __version__
-from runner.notify.channels.base import Failed
-from runner.notify.channels.time_limit import OutOfTimeError, within
+from runner.notify.channels.base import MAX_RETRY_AFTER, Failed
+from runner.notify.channels.settings import text_fault
 from runner.text import one_line
 from runner.values import dataclass
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+
 ANSWER_LIMIT = 64 * 1024
-MAX_RETRY_AFTER = 24 * 3600.0
+_MAX_TEXT = 20_000  # characters: it is cut when what is secret in it is masked
 # With any other 4xx the same request will fail again. 407 comes from a proxy, 425 means too early.
 _TEMPORARY = frozenset((407, 408, 425, 429))
 
@@ -35,16 +42,71 @@ class Request:
 
 def exchange(request: Request, environ: Mapping[str, str], timeout: float) -> bytes | Failed:
     """The body of a 2xx answer, at most `answer_limit` bytes of it. Never raises."""
+    fault = address_fault(request.url)
+    if fault is not None:
+        return fault
     host = _host(request.url)
-    if host is None:
-        return Failed("its url is not an http or https address", permanent=True)
     try:
-        answer = within(timeout, lambda given_up: _exchange(request, environ, timeout, given_up))
+        return within(timeout, lambda given_up: _exchange(request, environ, timeout, given_up))
     except OutOfTimeError:
         return Failed(f"`{host}` gave no answer within {timeout:g} s", permanent=False)
     except Exception as error:  # libraries below raise more than they document
         return Failed(f"cannot reach `{host}`: {_plain(error)}", permanent=False)
-    return answer
+
+
+def address_fault(url: object) -> Failed | None:
+    """What is wrong with an address."""
+    text = str(url or "")
+    fault = text_fault("its url", text)
+    if fault is None and _host(text) is None:
+        return Failed("its url is not an http or https address", permanent=True)
+    return fault
+
+
+class OutOfTimeError(Exception):
+    """The work did not end in time; it may still go on, and its result is ignored."""
+
+
+def within(seconds: float, work: Callable[[threading.Event], Result]) -> Result:
+    """Return or raise what `work` does, or raise OutOfTimeError after `seconds`.
+
+    The timeouts of an HTTP library count for one read each: a server that sends a byte a second outlives them all, and
+    a name server that hangs is under no timeout. So the work is done in a daemon thread, which is left behind when time
+    is up. It gets an event that says so, for it must not send anything from then on.
+    """
+    given_up = threading.Event()
+    results: list[Result] = []
+    errors: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            results.append(work(given_up))
+        except BaseException as error:  # raised again by the caller
+            errors.append(error)
+
+    thread = threading.Thread(target=body, name="channel", daemon=True)
+    thread.start()
+    thread.join(max(0.0, seconds))
+    # Set before the results are read: work that ends later finds it set, and is not counted.
+    given_up.set()
+    if errors:
+        raise errors[0]
+    if not results:
+        raise OutOfTimeError
+    return results[0]
+
+
+def ping(address: str, signal: str, text: str, environ: Mapping[str, str], timeout: float) -> str | None:
+    """Report to a service that raises the alarm when no report comes; return what went wrong. Never raises.
+
+    As healthchecks.io and its like have it: ADDRESS when all is well, ADDRESS/start, ADDRESS/fail, ADDRESS/<exit code>.
+    """
+    if signal and _host(address) is not None:
+        parts = urlsplit(address)
+        address = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{signal}"))
+    request = Request("POST", address, text.encode(errors="replace"), {"Content-Type": "text/plain"})
+    answer = exchange(request, environ, timeout)
+    return answer.error if isinstance(answer, Failed) else None
 
 
 class _Body:
@@ -87,10 +149,12 @@ def _exchange(
 
 def _refused(response: requests.Response, body: bytes) -> Failed:
     status = response.status_code
-    error = f"{status} {one_line(response.reason or '', 60).lower()}".rstrip()
+    error = f"{status} {responses.get(status, '').lower()}".rstrip()  # the server's own words could hold anything
     if 300 <= status < 400:
         # A captive portal does that, too, and goes away: so it is not permanent.
-        place = _host(response.headers.get("Location", "")) or "another path"
+        location = response.headers.get("Location", "")
+        # As the server spells it, for what is secret in it is masked as it is spelled.
+        place = urlsplit(location).netloc.rpartition("@")[2] if _host(location) else "another path"
         return Failed(f"{error}: it redirects to {place}, which is not followed", permanent=False)
     text = _error_text(body)
     return Failed(
@@ -107,7 +171,7 @@ def _error_text(body: bytes) -> str | None:
     except (ValueError, RecursionError):
         return None
     text = answer.get("error") if isinstance(answer, dict) else None
-    return one_line(text, 120) if isinstance(text, str) else None
+    return one_line(text, _MAX_TEXT) if isinstance(text, str) else None
 
 
 def _retry_after(value: str | None) -> float | None:
@@ -132,7 +196,7 @@ def _host(url: str) -> str | None:
 def _certificates(environ: Mapping[str, str]) -> str | bool:
     """The bundle that the environment names for other tools as well; True for the library's own."""
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-    return next((environ[name] for name in names if environ.get(name)), True)
+    return next((environ[name].strip() for name in names if environ.get(name)), True)
 
 
 def _proxies(url: str, environ: Mapping[str, str]) -> dict[str, str]:
@@ -147,7 +211,7 @@ def _proxies(url: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _variable(name: str, environ: Mapping[str, str]) -> str:
-    return environ.get(name) or environ.get(name.upper()) or ""
+    return (environ.get(name) or environ.get(name.upper()) or "").strip()
 
 
 def _plain(error: BaseException) -> str:

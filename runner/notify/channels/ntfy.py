@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from runner.model import JsonObject
-from runner.notify.channels.base import Delivery, Failed, Message, Sent
-from runner.notify.channels.http import Request, exchange
-from runner.notify.channels.secret import secret
+from runner.notify.channels.base import Delivery, Failed, Message, Sent, secret
+from runner.notify.channels.http import Request, address_fault, exchange
+from runner.notify.channels.settings import header_fault, named
 from runner.notify.channels.truncate import truncate_line, truncate_text
 from runner.values import replace
 
@@ -24,7 +24,20 @@ MAX_REQUEST = 2 * MAX_MESSAGE
 MAX_TITLE = 250
 MAX_ACTIONS = 3
 MAX_HISTORY = 8 << 20
-_TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}")
+_MAX_TOPIC = 64
+
+
+def fault(target: JsonObject, environ: Mapping[str, str]) -> Failed | None:
+    """What is wrong with the settings."""
+    topic = str(target.get("topic") or "")
+    if not topic:
+        return Failed("no topic is configured", permanent=True)
+    odd = re.search(r"[^-_A-Za-z0-9]", topic)
+    if odd or len(topic) > _MAX_TOPIC:
+        holds = f", but holds {named(odd[0])}" if odd else ""
+        return Failed(f"the topic is not 1 to {_MAX_TOPIC} letters, digits, `-` and `_`{holds}", permanent=True)
+    login = _login(target, environ)
+    return address_fault(target.get("url")) or (login if isinstance(login, Failed) else None)
 
 
 def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeout: float) -> Delivery:
@@ -69,11 +82,6 @@ def _sent(answer: bytes | Failed) -> Delivery:
 
 def _ask(request: Request, target: JsonObject, environ: Mapping[str, str], timeout: float) -> bytes | Failed:
     """The answer to the request, whose url is relative to the target's."""
-    topic = target.get("topic")
-    if not topic:
-        return Failed("no topic is configured", permanent=True)
-    if not _TOPIC.fullmatch(str(topic)):
-        return Failed("the topic is not 1 to 64 letters, digits, `-` and `_`", permanent=True)
     login = _login(target, environ)
     if isinstance(login, Failed):
         return login
@@ -85,15 +93,16 @@ def _login(target: JsonObject, environ: Mapping[str, str]) -> dict[str, str] | F
     values = []
     names = [target["token_env"]] if target.get("token_env") else [target.get("user_env"), target.get("password_env")]
     for name in names:
-        value = secret(name, environ) if name else None
+        value = secret(name, environ) if name else ""
         if isinstance(value, Failed):
             return value
         values.append(value)
     if target.get("token_env"):
-        return {"Authorization": f"Bearer {values[0]}"}
-    if values[0] is None:
+        odd = header_fault(f"the variable {names[0]}", values[0])
+        return odd or {"Authorization": f"Bearer {values[0]}"}
+    if not values[0]:
         return {}
-    pair = f"{values[0]}:{values[1] or ''}".encode(errors="surrogateescape")
+    pair = f"{values[0]}:{values[1]}".encode(errors="surrogateescape")
     return {"Authorization": f"Basic {b64encode(pair).decode()}"}
 
 

@@ -15,27 +15,28 @@ import time
 from collections.abc import Mapping
 
 from runner.model import JsonObject
-from runner.notify.channels.base import Delivery, Failed, Message, Sent
-from runner.notify.channels.http import Request, exchange
-from runner.notify.channels.secret import secret
+from runner.notify.channels.base import Delivery, Failed, Message, Sent, secret
+from runner.notify.channels.http import Request, address_fault, exchange
+from runner.notify.channels.settings import headers_fault
+
+
+def fault(target: JsonObject, environ: Mapping[str, str]) -> Failed | None:
+    """What is wrong with the settings."""
+    url = _url(target, environ)
+    if isinstance(url, Failed):
+        return url
+    signature = _signature(target, b"", environ)
+    odd = signature if isinstance(signature, Failed) else headers_fault(target.get("headers") or {})
+    return address_fault(url) or odd
+
+
+def _url(target: JsonObject, environ: Mapping[str, str]) -> str | Failed:
+    return secret(target["url_env"], environ) if target.get("url_env") else str(target.get("url") or "")
 
 
 def send(target: JsonObject, message: Message, environ: Mapping[str, str], timeout: float) -> Delivery:
     """POST the message with its record; `message_id` in it is the same when it is sent again."""
-    url = secret(target["url_env"], environ) if target.get("url_env") else target.get("url")
-    if isinstance(url, Failed):
-        return url
-    body = json.dumps(_fields(message), ensure_ascii=False).encode(errors="replace")
-    signature = _signature(target, body, environ)
-    if isinstance(signature, Failed):
-        return signature
-    headers = {**(target.get("headers") or {}), "Content-Type": "application/json", **signature}
-    answer = exchange(Request("POST", str(url or ""), body, headers), environ, timeout)
-    return answer if isinstance(answer, Failed) else Sent(None)
-
-
-def _fields(message: Message) -> JsonObject:
-    return {
+    fields = {
         "message_id": message.message_id,
         "title": message.title,
         "body": message.body,
@@ -44,6 +45,14 @@ def _fields(message: Message) -> JsonObject:
         "click": message.click,
         "record": message.record,
     }
+    body = json.dumps(fields, ensure_ascii=False).encode(errors="replace")
+    signature = _signature(target, body, environ)
+    if isinstance(signature, Failed):
+        return signature
+    headers = {**(target.get("headers") or {}), "Content-Type": "application/json", **signature}
+    url = _url(target, environ)
+    answer = url if isinstance(url, Failed) else exchange(Request("POST", url, body, headers), environ, timeout)
+    return answer if isinstance(answer, Failed) else Sent(None)
 
 
 def _signature(target: JsonObject, body: bytes, environ: Mapping[str, str]) -> dict[str, str] | Failed:

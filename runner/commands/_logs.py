@@ -9,10 +9,7 @@ from runner.config import find_project, load
 from runner.config.project import state_home
 from runner.errors import ConfigError
 from runner.notify.last_good import LastGoodConfig, LastGoodFile, logs_of
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.records.folder import Logs
+from runner.records.folder import Logs
 
 
 def open_logs(project: str | None, *, closing: bool = True) -> Logs:
@@ -31,7 +28,7 @@ def open_logs(project: str | None, *, closing: bool = True) -> Logs:
         return logs
     if closing and logs.has_lost():
         # All that sends messages is ten milliseconds of import, which only this rare case needs.
-        from runner.commands.open import open_project  # noqa: PLC0415
+        from runner.commands._project import open_project  # noqa: PLC0415
 
         open_project(project)
     return logs

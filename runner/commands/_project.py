@@ -8,22 +8,19 @@ import time
 from runner.config import Config, find_project, load
 from runner.config.project import state_home
 from runner.errors import ConfigError, Problem, RunnerError, UsageError
+from runner.model import JsonObject
 from runner.notify import config_alert, last_good
+from runner.notify.channels.settings import rendered
 from runner.notify.delivery import flush
 from runner.notify.last_good import LastGoodConfig, LastGoodFile, logs_of, nearest
 from runner.notify.notifier import Notifier
 from runner.notify.outbox import Outbox
-from runner.notify.policy import Policy, read_policy, rendered
+from runner.notify.policy import Policy, read_policy
 from runner.records.folder import Logs
+from runner.records.metadata import Record
 from runner.run import recovery
 from runner.template import TemplateError
 from runner.values import dataclass, replace
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.model import JsonObject
-    from runner.records.metadata import Record
-
 
 _BUDGET = 20.0  # seconds for messages that wait
 _REFUSED_BUDGET = 5.0  # of a run that is refused
@@ -63,21 +60,26 @@ class Watch:
     """Around a command that may run while nobody watches: logs and reports what is wrong with the configuration.
 
     `report`: send a message, as nobody sees it at a terminal. `log_always`: log it each time, not only when it is new.
+    `cause` is what goes wrong until the project is open: its error is sent once as long as it stays the same.
     """
 
-    def __init__(self, project: str | None, *, report: bool, log_always: bool = True) -> None:
+    def __init__(
+        self, project: str | None, *, report: bool, log_always: bool = True, cause: str = last_good.LOADING
+    ) -> None:
         self.is_new = True
         self._report = report
         self._log_always = log_always
         self._project = project
         self._environ = dict(os.environ)
-        self._cause = last_good.LOADING
+        # Asked once: a run may move or remove the current folder.
+        self._where = _whereabouts(project, self._environ)
+        self._cause = cause
 
     def open(self, pair: str | None = None, *, close_lost: bool = True) -> Opened:
         """As open_project. What goes wrong from then on is about `pair`, the agent and task."""
         opened = open_project(self._project, close_lost=close_lost)
         self._cause = pair or self._cause
-        start, root = _whereabouts(self._project, self._environ)
+        start, root = self._where
         found = last_good.missing_files(state_home(self._environ), start, root)
         if found is not None and self._report:
             file, error = found
@@ -93,7 +95,7 @@ class Watch:
 
     def _last_good(self) -> tuple[LastGoodFile, LastGoodConfig]:
         state = state_home(self._environ)
-        start, root = _whereabouts(self._project, self._environ)
+        start, root = self._where
         return nearest(state, start, root) or (LastGoodFile(state or os.devnull, root), LastGoodConfig())
 
     def look_after(self, budget: float = _BUDGET) -> tuple[int, int, int]:
@@ -102,7 +104,7 @@ class Watch:
         logs = logs_of(known.logs, file.root, self._environ)
         notifier = Notifier(logs, Outbox(logs, self._environ), last_good.policy_of(known, self._environ))
         lost = recovery.close_lost(logs, lambda _: notifier)
-        return (len(lost), *flush(logs, notifier, budget, due_only=True))
+        return (len(lost), *flush(notifier, budget, due_only=True))
 
     def __enter__(self) -> Watch:
         return self
@@ -110,6 +112,8 @@ class Watch:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None and not isinstance(error, (ConfigError, UsageError)):
             return
+        if error is not None:
+            error.reported = True
         file, known = self._last_good()
         if error is None:
             last_good.resolve(file, known, self._cause)

@@ -1,22 +1,67 @@
-"""The agents of one `runner run`, each with what it would run with."""
+"""What `runner run` was asked for: its arguments, and the agents that may try, each with what it would run with."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 
 from runner.config import Config, check_pair, read_prompt
 from runner.errors import ConfigError, UsageError, did_you_mean
-from runner.model import Request
+from runner.model import JsonObject, Request
 from runner.run.plan import PROMPT_TASK, Entries
-from runner.values import replace
+from runner.values import dataclass, field, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from typing import Any
 
-    from runner.model import JsonObject
+_TEMPLATES = re.compile(r"\{[{%].*?[}%]\}", re.DOTALL)
+_VARIABLE = re.compile(r"""\bvars\s*(?:\.\s*|\[\s*\\?["'])(\w+)""")
+_ANY_VARIABLE = re.compile(
+    r"""\bvars\b(?!\s*(?:\.\s*\w|\[\s*\\?["']))"""
+)  # it takes them all, or one by a name that it makes
+Candidates = dict[str, tuple[Entries, Request]]
 
-    Candidates: TypeAlias = dict[str, tuple[Entries, Request]]
+
+@dataclass(frozen=True)
+class RunArguments:
+    """`agent` may be several names, with commas between them."""
+
+    agent: str | None = None
+    task: str | None = None
+    model: str | None = None
+    timeout: str | None = None
+    wait: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    vars: dict[str, str] = field(default_factory=dict)
+    repo: str | None = None
+    prompt: str | None = None
+    unattended: bool = False
+    dry_run: bool = False
+    json: bool = False
+    project: str | None = None
+
+
+def run_arguments(names: Sequence[str], **values: Any) -> RunArguments:
+    """Join the positional `names` with --agent and --task, which replace them. Raises UsageError for one too many."""
+    free = [name for name in ("agent", "task") if values.get(name) is None]
+    if len(names) > len(free):
+        raise UsageError(f"unexpected argument `{names[-1]}`", hint="the form is `runner run AGENT TASK`")
+    return RunArguments(**{**values, **dict(zip(free, names, strict=False))})
+
+
+def agents_of(text: str) -> tuple[str, ...]:
+    """Split `a,b,c` into names. Raises UsageError."""
+    names = tuple(name.strip() for name in text.split(","))
+    if "" in names:
+        raise UsageError(
+            f"a name is missing in `{text}`", hint="for example: runner run one,another debug_hello_simple"
+        )
+    twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
+    if twice is not None:
+        raise UsageError(f"the agent `{twice}` is named twice in `{text}`", hint="`retry:` of a task tries one again")
+    return names
 
 
 def candidates(config: Config, names: Sequence[str], request: Request) -> Candidates:
@@ -29,6 +74,7 @@ def candidates(config: Config, names: Sequence[str], request: Request) -> Candid
     entries = {name: _entries(config, name, request) for name in names}
     if len(names) > 1:
         _check_options(request, entries)
+    _check_variables(request, entries)
     request = replace(request, heed_cooldown=request.unattended or len(names) > 1)
     return {name: (entries[name], _request_of(name, entries, request)) for name in names}
 
@@ -69,6 +115,21 @@ def _check_options(request: Request, entries: dict[str, Entries]) -> None:
     for option in request.options:
         if option not in known:
             raise UsageError(f"none of the agents has an option `{option}`", hint=did_you_mean(option, known))
+
+
+def _check_variables(request: Request, entries: dict[str, Entries]) -> None:
+    """Raises UsageError for a variable that neither the task names nor a template of the run uses."""
+    known: set[str] = set()
+    for entry in entries.values() if request.vars else ():
+        prompt = entry.prompt if request.prompt is None else ""  # a text of the command line is no template
+        used = "".join(_TEMPLATES.findall(f"{json.dumps([entry.agent, entry.task, entry.sandbox])}{prompt}"))
+        if _ANY_VARIABLE.search(used):
+            return
+        known |= {*entry.task.get("vars", {}), *_VARIABLE.findall(used)}
+    for name in request.vars:
+        if name not in known:
+            names = ", ".join(f"`{other}`" for other in sorted(known)) or "none"
+            raise UsageError(f"nothing uses the variable `{name}`", hint=did_you_mean(name, known) or f"known: {names}")
 
 
 def _request_of(name: str, entries: dict[str, Entries], request: Request) -> Request:
