@@ -90,6 +90,14 @@ class Watch:
             found[0].delete()  # a person at a terminal knows what is missing
         return opened
 
+    def tell(self, cause: str, error: ConfigError | None) -> bool:
+        """Report a part of the configuration that is wrong, or None when it is right; return whether that is new."""
+        file, known = self._last_good()
+        if error is not None:
+            return config_alert.report(file, cause, error, self._environ, log_always=False)
+        last_good.resolve(file, known, cause)
+        return False
+
     def logs(self) -> Logs:
         """The project's logs, where the configuration cannot say it: by the last one that was valid."""
         file, known = self._last_good()

@@ -8,11 +8,15 @@ from collections.abc import Iterator, Mapping
 
 from runner import __version__, git
 from runner.config import Config
+from runner.config.checks import schedule_problems
+from runner.crontab import crontab, crontab_io, systemd
+from runner.crontab.crontab import block_of, find, matches
+from runner.crontab.environment import heartbeat_command
 from runner.doctor.check import Check
-from runner.doctor.cron_check import cron_check
-from runner.errors import UsageError
+from runner.errors import RunnerError, UsageError
 from runner.files import reason
 from runner.history.findings import silence
+from runner.notify.channels import examine as channels_examine
 from runner.notify.outbox import Outbox
 from runner.notify.policy import read_policy
 from runner.process.containment import CONTAINMENT_VARIABLE, Containment, check_rung
@@ -23,6 +27,7 @@ from runner.template import TemplateError
 from runner.units import format_duration
 
 _LITTLE_ROOM, _NO_ROOM = 1 << 30, 16 << 20  # bytes
+_CRON_ADVICE = "`runner cron install` lets the heartbeat start what is due, close lost runs and send what waits"
 
 
 def examine(config: Config, logs: Logs, outbox: Outbox, environ: Mapping[str, str], now: float) -> list[Check]:
@@ -34,7 +39,7 @@ def examine(config: Config, logs: Logs, outbox: Outbox, environ: Mapping[str, st
         _disk(logs),
         _yaml(),
         *_messages(config, outbox, environ),
-        cron_check(config, environ),
+        _cron(config, environ),
         *_heartbeat(config, logs, now),
         _containment(environ),
     ]
@@ -131,12 +136,12 @@ def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Ite
         yield Check("messages", "ok", f"by {kinds}; `runner notify test` sends one")
     else:
         yield Check(
-            "messages",
-            "warn",
-            "no channel is configured",
-            "set RUNNER_NTFY_TOPIC, or see `notify` in tasks.yaml",
+            "messages", "warn", "no channel is configured", "set RUNNER_NTFY_TOPIC, or see `notify` in tasks.yaml"
         )
     for target in targets:
+        fault = channels_examine(target["kind"], target, environ)
+        if fault is not None and fault.permanent:
+            yield Check("messages", "fail", f"{target['kind']}: {fault.error}", "no message by it can be sent")
         variable = target.get("token_env")
         if variable:
             there = "is set" if environ.get(variable) else "is not set: fine for a topic without a login"
@@ -148,8 +153,51 @@ def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Ite
         yield Check("outbox", "ok", f"{waiting} waiting" if waiting else "empty")
 
 
+def _cron(config: Config, environ: Mapping[str, str]) -> Check:
+    """Another user's crontab, and whether systemd has loaded its timer, are not checked."""
+    try:
+        if systemd.read_units(systemd.units_folder(environ), config.project.root):
+            return Check("cron", "ok", "a systemd timer of this project is written")
+    except RunnerError:
+        pass  # no home, or a file that is not ours: then look at the crontab
+    try:
+        return _crontab(config, environ, crontab_io.read(environ))
+    except RunnerError as error:
+        return Check("cron", "warn", error.message, error.hint)
+
+
+def _crontab(config: Config, environ: Mapping[str, str], table: bytes) -> Check:
+    """Raises RunnerError for a damaged marker."""
+    beat = heartbeat_command(config, environ)
+    block = find(table, os.fsencode(beat.project))
+    if block is not None:
+        current = matches(block, block_of(beat))
+        changed = "" if current else ", which `runner cron install` would change: see `runner cron show`"
+        return Check("cron", "ok", f"a block of the crontab{changed}")
+    for other in crontab.blocks(table):
+        table = table.replace(other.text, b"")
+    ours = [line for line in table.decode(errors="replace").splitlines() if _is_ours(line)]
+    beats = any("heartbeat" in line.split() for line in ours)
+    count = f"{len(ours)} line{'s' if len(ours) > 1 else ''} of the crontab"
+    if beats:
+        return Check("cron", "ok", f"{count}, heartbeat among them")
+    found = f"{count}, no heartbeat" if ours else "no line of the crontab runs `runner`"
+    return Check("cron", "warn", found, _CRON_ADVICE)
+
+
+def _is_ours(line: str) -> bool:
+    words = line.split()
+    if not words or words[0].startswith("#"):
+        return False
+    named = any(os.path.basename(word) == "runner" for word in words)
+    return named and bool({"heartbeat", "run"} & set(words))
+
+
 def _heartbeat(config: Config, logs: Logs, now: float) -> Iterator[Check]:
-    """Check the heartbeat, where there are schedules."""
+    """Check the schedules, and the heartbeat where there are some."""
+    for task in config.tasks:
+        for problem in schedule_problems(config, task):
+            yield Check("schedule", "fail", str(problem), "`runner validate` says what is expected")
     number = len(schedules_of(config.tasks))
     if number:
         schedules = f"{number} schedule{'s' if number > 1 else ''}"
@@ -162,7 +210,6 @@ def _heartbeat(config: Config, logs: Logs, now: float) -> Iterator[Check]:
 
 
 def _containment(environ: Mapping[str, str]) -> Check:
-    """Check the containment that a run here would have."""
     forced = environ.get(CONTAINMENT_VARIABLE)
     try:
         check_rung(forced)

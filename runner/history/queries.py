@@ -85,7 +85,6 @@ def running(logs: Logs) -> Iterator[Record]:
 
 
 def entry_of_live(record: Record) -> Entry:
-    """The record of a live run as an entry of the list."""
     keys = (
         "run_id agent task status reason exit_code model session_id started_at ended_at elapsed_seconds trigger usage "
         "cost_usd tool_calls error attempt previous_run"
@@ -187,7 +186,6 @@ def statistics(index: Index, by: str, since: float | None, last: int | None = No
 
 
 def _days(index: Index, by: str, since: float | None, last: int | None) -> dict[str | None, dict[str, int]]:
-    """Count the runs of each name by day."""
     sql = "SELECT DISTINCT day FROM cells WHERE kind = 'day' AND day > ? ORDER BY day DESC LIMIT ?"
     first = min(index.rows(sql, (ALL_DAYS, -1 if last is None else last)), default=("0",))[0]
     source, values = (f"{_TOTALS} >= ?", [by, first]) if since is None else _totals_since(by, since)

@@ -75,14 +75,12 @@ ALL_DAYS = ""  # the day of the totals of all days
 
 
 def daily_totals(group: str, where: str = "1") -> str:
-    """Select the totals of one kind of group from the runs."""
     sums = ", ".join(f"sum({what}) AS {name}" for name, what in SUMS.items())
     names = f"'{group}' AS kind, {GROUPS[group]} AS name, substr(run_id, 1, 8) AS day"
     return f"SELECT {names}, {sums} FROM runs WHERE {where} GROUP BY 1, 2, 3"  # noqa: S608  # our own names
 
 
 def totals_of_all_days(where: str = "1") -> str:
-    """Select the totals of all days from the daily ones."""
     sums = ", ".join(f"sum({name})" for name in SUMS)
     return f"SELECT kind, name, '{ALL_DAYS}', {sums} FROM cells WHERE day > '{ALL_DAYS}' AND {where} GROUP BY 1, 2"  # noqa: S608
 

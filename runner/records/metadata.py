@@ -31,6 +31,15 @@ if TYPE_CHECKING:
         "RunError", {"class": str | None, "message": str, "retry_at": str | None, "evidence": str | None}
     )
 
+    class _AnyLeft(TypedDict):
+        kind: str
+        name: str
+        advice: str
+
+    class Left(_AnyLeft, total=False):
+        inode: int
+        mtime_ns: int
+
     class Notification(TypedDict):
         state: str
         attempts: int
@@ -70,8 +79,9 @@ if TYPE_CHECKING:
         usage: TokenUsage
         cost_usd: float | None
         tool_calls: int | None
+        denials: JsonObject | None
         commits: list[CommitEntry]
-        left: list[JsonObject]
+        left: list[Left]
         notes: list[str]
         containment: str | None
         survivors: int | None
@@ -117,6 +127,7 @@ def running(invocation: Invocation, started_at: float, *, messages: bool) -> Rec
         "usage": _usage(None),
         "cost_usd": None,
         "tool_calls": None,
+        "denials": None,
         "commits": [],
         "left": [],
         "notes": [],
@@ -152,6 +163,7 @@ def _usage(usage: Usage | None) -> TokenUsage:
 def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> Record:
     """Make the final record; `show` turns evidence into `FILE:LINE`."""
     outcome, reply, verdict = result.outcome, result.reply, result.verdict
+    left: list[Any] = list(result.changes.left)
     return {
         **_judged(record, verdict, show(verdict.evidence) if verdict.evidence else None),
         "agent_exit_code": outcome.exit_code,
@@ -166,8 +178,9 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
         "usage": _usage(reply.usage),
         "cost_usd": reply.cost_usd,
         "tool_calls": reply.tool_calls,
+        "denials": reply.denials,
         "commits": [{"sha": commit.sha, "subject": commit.subject} for commit in result.changes.commits],
-        "left": list(result.changes.left),
+        "left": left,
         "notes": [*verdict.notes, *_output_notes(outcome)],
         "containment": outcome.containment,
         "survivors": outcome.survivors,
