@@ -1,7 +1,7 @@
 """Standard output and error as the commands write to them: whoever listens, a run's verdict stays what it is.
 
-Text goes through the mask and `for_a_stream`. What cannot be written ends a command that only prints, as it would end `cat`; a
-command that acts goes on, and so does every command whose stderr takes nothing.
+Text goes through the mask and `for_a_stream`. What cannot be written ends a command that only prints, as it would end
+`cat`; a command that acts goes on, and so does every command whose stderr takes nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Secrets kept out of files, messages and what is printed: exact values of the environment, and well-known tokens.
 
-May import nothing of ours. The door: `mask_of` and `mask_later` for any text; `secrets_of` and `Masker` for a stream of bytes;
-`mask_known_tokens` where no environment is known; `mask_tree` for the texts in a JSON value. transcript.log and
+May import nothing of ours. The door: `mask_of` and `mask_later` for any text; `secrets_of` and `Masker` for a stream of
+bytes; `mask_known_tokens` where no environment is known; `mask_tree` for the texts in a JSON value. transcript.log and
 stdout.log are masked by exact values alone, so that a byte's place in them is its place in what the agent printed.
 """
 
