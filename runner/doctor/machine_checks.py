@@ -16,6 +16,7 @@ from runner.doctor.check import Check
 from runner.errors import RunnerError, UsageError
 from runner.files import reason
 from runner.history.findings import silence
+from runner.mask import SHORTEST, short_secrets
 from runner.notify.channels import examine as channels_examine
 from runner.notify.outbox import Outbox
 from runner.notify.policy import read_policy
@@ -41,6 +42,7 @@ def examine(config: Config, logs: Logs, outbox: Outbox, environ: Mapping[str, st
         *_messages(config, outbox, environ),
         _cron(config, environ),
         *_heartbeat(config, logs, now),
+        *_short_secrets(environ),
         _containment(environ),
     ]
 
@@ -207,6 +209,13 @@ def _heartbeat(config: Config, logs: Logs, now: float) -> Iterator[Check]:
             yield Check("heartbeat", "warn", f"{schedules} and {quiet}", "`runner cron install`")
         else:
             yield Check("heartbeat", "ok", f"{schedules}; the last one was {format_duration(max(0, now - last))} ago")
+
+
+def _short_secrets(environ: Mapping[str, str]) -> Iterator[Check]:
+    names = short_secrets(environ)
+    if names:
+        found = f"shorter than {SHORTEST} bytes, so not masked in what agents print: {', '.join(names)}"
+        yield Check("secrets", "warn", found, "use a longer value")
 
 
 def _containment(environ: Mapping[str, str]) -> Check:

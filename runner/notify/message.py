@@ -44,7 +44,7 @@ def run_message(record: Record, folder: str | None, settings: JsonObject, remark
 
     The lines that decide what to do stand first: what does not fit is cut from the end.
     """
-    row = reason_of(record["reason"])
+    row = reason_of(record["reason"], record["status"])
     record = _portable(record)
     known = facts(record)
     said = known.message if any(known.message) else (row.meaning,)

@@ -11,7 +11,7 @@ from runner.text import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypedDict, TypeGuard
+    from typing import Any, TypedDict
 
     from runner.model import Evidence, Invocation, JsonObject, Outcome, Result, Skip, Usage, Verdict
 
@@ -95,12 +95,6 @@ _LINE_KEYS = (
     "run_id agent task status reason exit_code model session_id started_at ended_at elapsed_seconds trigger usage "
     "cost_usd tool_calls error attempt previous_run schema_version"
 ).split()
-_CLOSING_KEYS = (*_LINE_KEYS, *"argv text notes commits containment survivors notification".split())
-
-
-def is_whole(record: JsonObject) -> TypeGuard[Record]:
-    """Whether it has the keys that closing and reporting it need: a file may be damaged, or written by others."""
-    return all(key in record for key in _CLOSING_KEYS)
 
 
 def running(invocation: Invocation, started_at: float, *, messages: bool) -> Record:
