@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from runner import __version__
 from runner.reasons import reason_of
-from runner.records.migrate import SCHEMA_VERSION
 from runner.text import rfc3339
 
 TYPE_CHECKING = False
@@ -91,6 +90,7 @@ else:
     # So that modules can import the type plainly; `typing` takes too long to import for a run.
     Record = Notification = dict
 
+SCHEMA_VERSION = 1
 _LINE_KEYS = (
     "run_id agent task status reason exit_code model session_id started_at ended_at elapsed_seconds trigger usage "
     "cost_usd tool_calls error attempt previous_run schema_version"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from runner.records.metadata import Record
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeGuard
 
     from runner.model import JsonObject
-    from runner.records.metadata import Record
 
-SCHEMA_VERSION = 1
 _USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _UNKNOWN = (
     "reason exit_code agent_exit_code agent_signal ended_by model session_id started_at ended_at elapsed_seconds cwd "
