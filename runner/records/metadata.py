@@ -25,6 +25,15 @@ if TYPE_CHECKING:
         sha: str
         subject: str
 
+    class _Left(TypedDict):
+        kind: str
+        name: str
+        advice: str
+
+    class LeftEntry(_Left, total=False):
+        inode: int
+        mtime_ns: int
+
     # In this form because `class` is a keyword.
     RunError = TypedDict(
         "RunError", {"class": str | None, "message": str, "retry_at": str | None, "evidence": str | None}
@@ -179,6 +188,16 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
         "containment": outcome.containment,
         "survivors": outcome.survivors,
     }
+
+
+def _left(found: tuple[JsonObject, ...]) -> list[LeftEntry]:
+    entries: list[LeftEntry] = []
+    for item in found:
+        entry: LeftEntry = {"kind": item["kind"], "name": item["name"], "advice": item["advice"]}
+        if item["kind"] == "lock":
+            entry |= {"inode": item["inode"], "mtime_ns": item["mtime_ns"]}
+        entries.append(entry)
+    return entries
 
 
 def _output_notes(outcome: Outcome) -> list[str]:
