@@ -22,6 +22,10 @@ if TYPE_CHECKING:
         cache_write_tokens: int | None
         reasoning_tokens: int | None
 
+    class Denials(TypedDict):
+        count: int
+        names: list[str]
+
     class CommitEntry(TypedDict):
         sha: str
         subject: str
@@ -70,7 +74,7 @@ if TYPE_CHECKING:
         usage: TokenUsage
         cost_usd: float | None
         tool_calls: int | None
-        denials: JsonObject | None
+        denials: Denials | None
         commits: list[CommitEntry]
         left: list[JsonObject]
         notes: list[str]
@@ -168,13 +172,17 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
         "usage": _usage(reply.usage),
         "cost_usd": reply.cost_usd,
         "tool_calls": reply.tool_calls,
-        "denials": reply.denials,
+        "denials": _denials(reply.denials),
         "commits": [{"sha": commit.sha, "subject": commit.subject} for commit in result.changes.commits],
         "left": list(result.changes.left),
         "notes": [*verdict.notes, *_output_notes(outcome)],
         "containment": outcome.containment,
         "survivors": outcome.survivors,
     }
+
+
+def _denials(found: JsonObject | None) -> Denials | None:
+    return {"count": found["count"], "names": found["names"]} if found else None
 
 
 def _output_notes(outcome: Outcome) -> list[str]:
