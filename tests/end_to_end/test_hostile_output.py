@@ -179,7 +179,7 @@ def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     attack = request.param
     agents = AGENTS.replace("DOUBLE", str(DOUBLE)) + "      model: {at: model, take: first}\n"
     script = "cat attack.bin >&2; cat attack.bin; echo; cat attack.json; cp attack.bin new; git add new; git commit -qF attack.bin; exit 1"
-    text = quoted(ESCAPED[attack])
+    text = quoted(ESCAPED[attack].replace("\0", ""))  # which `validate` refuses
     entry = f"{{extends: jsonl, binary: /bin/sh, argv: [-c, {quoted(script)}], description: {text}, "
     entry += f"version: [sh, -c, 'cat {project.root}/attack.bin'], model: {{default: {text}}}}}"
     agents = agents.replace("parsers:\n", f"  hostile: {entry}\nparsers:\n")
