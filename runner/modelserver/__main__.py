@@ -23,9 +23,10 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     chosen = parser.parse_args()
     with ModelServer(chosen.scenario, port=chosen.port) as server:
-        sys.stdout.write(f"{server.url}\n")
-        sys.stdout.flush()
         try:
+            # Whoever reads the address may already end us.
+            sys.stdout.write(f"{server.url}\n")
+            sys.stdout.flush()
             threading.Event().wait()
         except KeyboardInterrupt:
             counted = {"requests": len(server.requests), "calls": len(server.calls), "tokens": asdict(server.usage)}
