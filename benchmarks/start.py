@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,37 @@ ROUNDS = 30
 AGENTS = "stock: false\nagents:\n  canned: {binary: /bin/sh, argv: [-c, 'echo hello'], parser: text}\n"
 TASKS = "stock: false\ntasks:\n  hello: {description: say hello, prompt: hello.md}\n"
 RUNNER = str(Path(sys.executable).with_name("runner"))
+
+
+# Runs the command in a process that notes what its guardian cost, and what the agent, whom the guardian waited for.
+_GUARDIAN = """
+import os, resource, sys
+wait = os.waitpid
+def waitpid(pid, options):
+    found, status, usage = os.wait4(pid, options)
+    if found and sys._getframe(1).f_code.co_name == "dismiss":
+        print(usage.ru_utime + usage.ru_stime, file=sys.stderr)
+    return found, status
+os.waitpid = waitpid
+from runner.__main__ import main
+main()
+"""
+_AGENT = [
+    sys.executable,
+    "-c",
+    "import os; print(sum(os.wait4(os.posix_spawn('/bin/sh', ['sh', '-c', 'echo hello >&2'], {}), 0)[2][:2]))",
+]
+
+
+def _guardian(folder: str, env: dict[str, str]) -> float:
+    """Return the median seconds of CPU of a run's guardian, without those of the agent that it started."""
+    took, agent = [], []
+    for _ in range(ROUNDS):
+        argv = [sys.executable, "-c", _GUARDIAN, "run", "canned", "hello"]
+        done = subprocess.run(argv, cwd=folder, env=env, check=True, capture_output=True, text=True)
+        took.append(float(done.stderr.splitlines()[-1]))
+        agent.append(float(subprocess.run(_AGENT, check=True, capture_output=True, text=True).stdout))
+    return statistics.median(took) - statistics.median(agent)
 
 
 def main(profile: str = "") -> None:
@@ -30,6 +62,7 @@ def main(profile: str = "") -> None:
             Command("runner runs", [RUNNER, "runs"], folder, env, goal=4),
         ]
         report(commands, interleaved(commands, ROUNDS))
+        print(f"{'the guardian of a run':<34}{_guardian(folder, env) * 1000:>7.1f}ms   (goal: 5 ms, without its agent)")
         if profile:
             for command in commands[1:]:
                 print_profile(command)

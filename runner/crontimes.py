@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim
+from cronsim import CronSim, CronSimError
 
+_FIELDS = 5  # CronSim takes a sixth, seconds, in front
 ALIASES = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -22,6 +23,10 @@ ALIASES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+
+
+class BadScheduleError(Exception):
+    """The expression or the zone cannot be read; `config.checks.schedule_problems` says why, and where."""
 
 
 class _MachineZone(tzinfo):
@@ -43,9 +48,19 @@ class _MachineZone(tzinfo):
 
 
 def times(cron: str, timezone: str | None, after: float) -> Iterator[float]:
-    """When the expression is due after that moment, in order; ends where it is not due for fifty years."""
-    zone = ZoneInfo(timezone) if timezone is not None else _MachineZone()
-    for moment in CronSim(ALIASES.get(cron, cron).upper(), datetime.fromtimestamp(int(after), zone)):
+    """When the expression is due after that moment, in order; ends where it is not due for fifty years.
+
+    Raises BadScheduleError.
+    """
+    fields = ALIASES.get(cron, cron).upper()
+    try:
+        zone = ZoneInfo(timezone) if timezone is not None else _MachineZone()
+        moments = CronSim(fields, datetime.fromtimestamp(int(after), zone))
+    except (LookupError, OSError, ValueError, CronSimError) as error:
+        raise BadScheduleError(str(error)) from None
+    if len(fields.split()) != _FIELDS:
+        raise BadScheduleError(cron)
+    for moment in moments:
         when = moment.timestamp()
         # When it begins in the second of two equal hours, the first result can lie in the first of them.
         if when > after:

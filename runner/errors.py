@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 EXIT_USAGE = 2
 EXIT_CONFIG = 3
 EXIT_INTERNAL = 70
+EXIT_IO = 74  # what a command prints cannot be written
+EXIT_PIPE = 141  # … because nobody reads it
 # What a disk says that takes nothing more: no defect of ours, whatever we meant to write.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 

@@ -80,8 +80,11 @@ def make_folders(path: str) -> None:
 
 
 def own_folder(path: str) -> None:
-    """A folder that nobody but the runner makes: something else that stands there is moved aside. Raises OSError."""
-    if os.path.lexists(path) and (os.path.islink(path) or not os.path.isdir(path)):
+    """A folder that nobody but the runner makes: a link or a device there is moved aside.
+
+    A plain file is not: whoever wrote it may want it. Raises OSError.
+    """
+    if os.path.lexists(path) and not stat.S_ISDIR(kind := os.lstat(path).st_mode) and not stat.S_ISREG(kind):
         move_aside(path)
     make_folders(path)
 

@@ -72,6 +72,7 @@ class Expectations:
     requires_commit: bool = False
     nothing_to_do: str | None = None
     auto_commit: bool = False
+    denied: str = "note"
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,8 @@ class Reply:
 
     `terminal` is `undeclared` when the parser knows no terminal event. `failure` fails the run by itself (a rule with
     `fails`); `fault` names the class of a run that failed otherwise; `stalled` is what the agent was retrying when its
-    output ended.
+    output ended. `denials` is `{count, names}` of the tool calls that were denied; `doubts` are notes on what was not
+    believed; `slow_rules` are the rules whose patterns ran out of time, and whether each could have failed the run.
     """
 
     text: str
@@ -213,6 +215,9 @@ class Reply:
     skipped_lines: int = 0
     exit_classes: Mapping[int, str] = field(default_factory=dict)
     stderr_end: Evidence | None = None
+    denials: JsonObject | None = None
+    doubts: tuple[str, ...] = ()
+    slow_rules: tuple[tuple[tuple[str | int, ...], bool], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,8 @@ def reason_of(name: str | None, status: str | None = None) -> Reason:
 _OURS = "no_commits uncommitted_changes no_terminal_event no_output launch_failed internal tampered".split()
 
 FAULT_CLASSES = frozenset(
-    name for name, row in REASONS.items() if row.status in ("failed", "rate_limited") and name not in _OURS
+    name
+    for name, row in REASONS.items()
+    if name == "timeout" or (row.status in ("failed", "rate_limited") and name not in _OURS)
 )
 """The classes that a parser's rule may name."""

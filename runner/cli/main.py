@@ -6,8 +6,8 @@ import os
 import sys
 
 from runner.cli.reader import COMMANDS, call, implied_run, read, take_project
-from runner.cli.streams import EXIT_IO, OutputError, open_standard_streams
-from runner.errors import DISK_ERRORS, EXIT_INTERNAL, RunnerError, UsageError
+from runner.cli.streams import OutputError, open_standard_streams
+from runner.errors import DISK_ERRORS, EXIT_INTERNAL, EXIT_IO, RunnerError, UsageError
 from runner.text import printable
 
 _EXIT_INTERRUPTED = 130
@@ -18,7 +18,12 @@ def main() -> None:
     """The console script; leaves by os._exit, because an interpreter takes longer to shut down than a run to close."""
     open_standard_streams()
     _find_home()
-    os._exit(dispatch(sys.argv[1:]))
+    code = dispatch(sys.argv[1:])
+    try:
+        sys.stdout.flush()  # what was printed before an error
+    except OutputError:
+        pass
+    os._exit(code)
 
 
 def dispatch(args: list[str]) -> int:
@@ -51,12 +56,9 @@ def _report(args: list[str], error: RunnerError) -> None:
         return
     # All that sends messages.
     from runner.commands._project import Watch  # noqa: PLC0415
-    from runner.notify.last_good import digest_of  # noqa: PLC0415
 
-    # Only as a digest: they may hold a secret.
-    cause = f"words {digest_of(os.fsencode(' '.join(words)))}"
     try:
-        with Watch(project, report=True, cause=cause):
+        with Watch(project, report=True, words=" ".join(words)):
             raise error
     except (RunnerError, OSError):
         pass  # it was printed

@@ -45,7 +45,7 @@ RUN_COMMANDS = (
         "ps",
         "docs/operations.md",
         "List the running runs: their processes, how long they have run, and what they printed last.",
-        ("runner ps", "runner ps last"),
+        ("runner ps", "runner ps --json"),
         (Argument("names", "[RUN]...", many=True, completes="runs"),),
         options=(_JSON,),
     ),

@@ -12,6 +12,7 @@ import os
 import select
 import sys
 
+from runner.errors import EXIT_IO, EXIT_PIPE
 from runner.mask import mask_later
 from runner.text import for_a_stream
 
@@ -19,8 +20,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-EXIT_IO = 74
-EXIT_PIPE = 141
 _PATIENCE_MS = 50  # for a terminal or pipe that takes nothing while a run goes on
 
 

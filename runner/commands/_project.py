@@ -60,12 +60,10 @@ class Watch:
     """Around a command that may run while nobody watches: logs and reports what is wrong with the configuration.
 
     `report`: send a message, as nobody sees it at a terminal. `log_always`: log it each time, not only when it is new.
-    `cause` is what goes wrong until the project is open: its error is sent once as long as it stays the same.
+    What is wrong is sent once: the same words, or the same agent and task, say it again each minute.
     """
 
-    def __init__(
-        self, project: str | None, *, report: bool, log_always: bool = True, cause: str = last_good.LOADING
-    ) -> None:
+    def __init__(self, project: str | None, *, report: bool, log_always: bool = True, words: str = "") -> None:
         self.is_new = True
         self._report = report
         self._log_always = log_always
@@ -73,11 +71,15 @@ class Watch:
         self._environ = dict(os.environ)
         # Asked once: a run may move or remove the current folder.
         self._where = _whereabouts(project, self._environ)
-        self._cause = cause
+        self._cause = last_good.LOADING
+        # Only as a digest: they may hold a secret.
+        self._words = f"words {last_good.digest_of(os.fsencode(words))}"
+        self._is_open = False
 
     def open(self, pair: str | None = None, *, close_lost: bool = True) -> Opened:
         """As open_project. What goes wrong from then on is about `pair`, the agent and task."""
         opened = open_project(self._project, close_lost=close_lost)
+        self._is_open = True
         self._cause = pair or self._cause
         start, root = self._where
         found = last_good.missing_files(state_home(self._environ), start, root)
@@ -87,6 +89,14 @@ class Watch:
         elif found is not None:
             found[0].delete()  # a person at a terminal knows what is missing
         return opened
+
+    def tell(self, cause: str, error: ConfigError | None) -> bool:
+        """Report a part of the configuration that is wrong, or None when it is right; return whether that is new."""
+        file, known = self._last_good()
+        if error is not None:
+            return config_alert.report(file, cause, error, self._environ, log_always=False)
+        last_good.resolve(file, known, cause)
+        return False
 
     def logs(self) -> Logs:
         """The project's logs, where the configuration cannot say it: by the last one that was valid."""
@@ -114,6 +124,9 @@ class Watch:
             return
         if error is not None:
             error.reported = True
+            if isinstance(error, UsageError) and not self._is_open:
+                self._cause = self._words
+                self._remember_channels()
         file, known = self._last_good()
         if error is None:
             last_good.resolve(file, known, self._cause)
@@ -123,6 +136,14 @@ class Watch:
                 self._try_to_look_after()
         elif isinstance(error, ConfigError):
             config_alert.note(self.logs(), error.lines(), time.time())
+
+    def _remember_channels(self) -> None:
+        """The first words ever may be the wrong ones."""
+        try:
+            if self._report:
+                open_project(self._project, close_lost=False)
+        except (RunnerError, OSError):
+            pass  # by the last that were valid, then
 
     def _try_to_look_after(self) -> None:
         logs = self.logs()

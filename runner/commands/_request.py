@@ -106,7 +106,7 @@ def _entries(config: Config, name: str, request: Request) -> Entries:
     check_pair(config, name, None if taskless else request.task)
     prompt = read_prompt(config, request.task) if request.prompt is None else request.prompt
     parser, sandbox = config.parser(agent["parser"]), config.sandboxes.get(agent.get("sandbox") or "")
-    return Entries(agent, task, parser, config.settings, config.digest, prompt, sandbox)
+    return Entries(agent, task, parser, config.settings, config.digest, prompt, sandbox, config.locate)
 
 
 def _check_options(request: Request, entries: dict[str, Entries]) -> None:

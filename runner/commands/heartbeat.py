@@ -52,18 +52,17 @@ def heartbeat(project: str | None) -> int:
         if watch.is_new or sys.stderr.isatty():
             raise
         return error.exit_code  # it was printed before: cron would mail it each minute
-    work = _Heartbeat(opened)
+    work = _Heartbeat(opened, watch)
     try:
         opened.logs.prepare()
         held = _lock(opened.logs)
     except (OSError, RunnerError) as error:
         raise work.give_up(error) from None
-    if held is not None:
-        try:
-            work.run()
-        finally:
+    try:
+        return work.run() if held is not None else 0
+    finally:
+        if held is not None:
             os.close(held)
-    return 0
 
 
 def occurrence(project: str | None, name: str) -> int:
@@ -84,14 +83,20 @@ def _lock(logs: Logs) -> int | None:
 
 @dataclass
 class _Heartbeat:
-    """One heartbeat of an open project. A part that fails does not stop the others."""
+    """One heartbeat of an open project. A part that fails does not stop the others.
+
+    `is_known`: what failed was reported by an earlier one.
+    """
 
     opened: Opened
+    watch: Watch
     failures: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     broken: ConfigError | None = None
+    is_known: bool = False
 
-    def run(self) -> None:
+    def run(self) -> int:
+        """Return the exit code. Raises RunnerError for what is to be printed."""
         began = time.monotonic()
         self._part("the clock", self._check_clock)
         self._part("schedules", self._schedules)
@@ -109,8 +114,9 @@ class _Heartbeat:
         self._part("its log", lambda: _write_line(self.opened.logs, line_logged))
         if sys.stdout.isatty():
             print(line)  # cron would mail it
-        if self.failures:
+        if self.failures and not (self.is_known and len(self.failures) == 1):
             raise self._error()
+        return self._error().exit_code if self.failures else 0
 
     def give_up(self, error: OSError | RunnerError) -> RunnerError:
         """Report to the address that there is no log folder; return the error to raise."""
@@ -152,17 +158,37 @@ class _Heartbeat:
         now = time.time()
         configured = due.schedules_of(self.opened.config.tasks)
         found: dict[str, ScheduleState] = {}
+        broken: list[str] = []
         self.counts |= {"started": 0, "busy": 0, "missed": 0}
         for schedule in configured:
-            self._part(f"schedule {schedule.name}", partial(self._dispatch, schedule, found, now))
+            self._part(f"schedule {schedule.name}", partial(self._dispatch, schedule, found, broken, now))
+        self._part("broken schedules", lambda: self._tell_broken(broken))
         found |= dispatch.drop(self.opened.logs, {schedule.name for schedule in configured}, now)
         unreported = {name: kept for name, kept in found.items() if kept.unreported}
         if unreported:
             self._report(unreported, now)
 
-    def _dispatch(self, schedule: Schedule, found: dict[str, ScheduleState], now: float) -> None:
-        found[schedule.name], started = dispatch.dispatch(schedule, self.opened.logs, now, self._start)
-        self.counts["started"] += started
+    def _dispatch(self, schedule: Schedule, found: dict[str, ScheduleState], broken: list[str], now: float) -> None:
+        try:
+            found[schedule.name], started = dispatch.dispatch(schedule, self.opened.logs, now, self._start)
+        except due.BrokenScheduleError:
+            broken.append(schedule.task)
+        else:
+            self.counts["started"] += started
+
+    def _tell_broken(self, tasks: list[str]) -> None:
+        """Report schedules that can never start, once; the others go on."""
+        error = None
+        if tasks:
+            # The calendar and its zones, for a schedule that is wrong.
+            from runner.config.checks import schedule_problems  # noqa: PLC0415
+
+            config = self.opened.config
+            problems = [one for task in dict.fromkeys(tasks) for one in schedule_problems(config, task)]
+            error = ConfigError([one for one in problems if one.severity == "error"])
+            self.failures.append(f"schedules: {error.message}")
+            self.broken = error
+        self.is_known = not self.watch.tell("schedules", error) and error is not None and not sys.stderr.isatty()
 
     def _start(self, name: str, held: int) -> None:
         logs = self.opened.logs

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 def run(names: tuple[str, ...], **values: Any) -> int:
     """The whole command; returns the last run's exit code. Raises RunnerError before a run has begun."""
     args = run_arguments(names, **values)
-    with Watch(args.project, report=not args.dry_run and (args.unattended or not sys.stderr.isatty())) as watch:
+    report = not args.dry_run and (args.unattended or not sys.stderr.isatty())
+    with Watch(args.project, report=report, words=repr(args)) as watch:
         return _runs(args, watch)
 
 

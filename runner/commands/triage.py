@@ -9,6 +9,7 @@ import time
 from runner.commands._logs import open_logs
 from runner.commands._project import Opened, open_project
 from runner.commands.runs import read_moment
+from runner.config.checks import schedule_problems
 from runner.config.project import state_home
 from runner.errors import ConfigError, Problem, RunnerError
 from runner.files import open_file
@@ -70,6 +71,7 @@ def _findings(project: str | None, began: float, now: float) -> list[Finding]:
     return [
         *broken,
         *findings.silent(lost, unclosed),
+        *(_wrong_schedules(opened) if opened else []),
         *_unstarted(opened, recent, now),
         *([] if broken else _fixed(logs, began)),
         *_undelivered(logs, recent, now),
@@ -109,6 +111,14 @@ def _open(project: str | None) -> tuple[Opened | None, list[Finding]]:
             Finding("configuration", line, person=True, advice="`runner validate` says what is expected; no run starts")
             for line in lines[:5]
         ]
+
+
+def _wrong_schedules(opened: Opened) -> list[Finding]:
+    """Schedules that can never start."""
+    config = opened.config
+    problems = [one for task in config.tasks for one in schedule_problems(config, task) if one.severity == "error"]
+    advice = "`runner validate` says what is expected; the other schedules go on"
+    return [Finding("configuration", one_line(str(problem)), person=True, advice=advice) for problem in problems]
 
 
 def _gone(problem: Problem) -> Finding:

@@ -13,15 +13,19 @@ from runner.config.normalise import normalise
 from runner.config.positions import Positions, problem
 from runner.config.project import Source
 from runner.config.schema import check_data, schema_of
+from runner.config.templates import texts_below
 from runner.config.yaml_reader import Document, Fault, parse
 from runner.errors import Problem
 from runner.model import JsonObject
 from runner.parsers import RuleError, compile_parser
 from runner.text import position
+from runner.units import parse_duration
 
 MAX_PROBLEMS = 100
 MAX_EXPRESSIONS = 64 * 1024
 _MAX_LISTED = 8
+_LIMITS = ("timeout", "first_output", "idle_timeout")
+_FREE_TEXTS = ("stdin", "files", "description", "nothing_to_do", "deep")
 _TAG = re.compile(r"\{[{%][^}]{,1000}")
 REQUIRED = {
     "agents": ("binary", "argv", "parser"),
@@ -113,6 +117,7 @@ def _reference_problems(merged: Merged) -> Iterator[Problem]:
         _rules(merged, positions),
         _patterns(merged, positions),
         _prompts(merged, positions),
+        _impossible(merged, positions),
     )
 
 
@@ -160,6 +165,24 @@ def _patterns(merged: Merged, positions: Positions) -> Iterator[Problem]:
             path: Path = ("tasks", name, "nothing_to_do")
             place = positions.inside(path, 1, (getattr(error, "colno", None) or 1))
             yield Problem(*place, f"is not a regular expression: {error}", show_path(path))
+
+
+def _impossible(merged: Merged, positions: Positions) -> Iterator[Problem]:
+    """Refuse values with which every run would fail: a limit that is over at once, a NUL in what a program is given."""
+    for section in ("agents", "tasks", "sandboxes"):
+        for name, entry in merged.sections[section].items():
+            path: Path = (section, name)
+            for key in _LIMITS:
+                if key in entry and parse_duration(entry[key]) == 0:
+                    here = (*path, key)
+                    place = positions.locate(here)
+                    yield Problem(*place, "would end every run at once", show_path(here), "write `none` for no limit")
+            given = {key: value for key, value in entry.items() if key not in _FREE_TEXTS}
+            for here, text in texts_below(given, path):
+                if "\0" in text:
+                    yield Problem(
+                        *positions.locate(here), "holds a NUL, which no program can be given", show_path(here)
+                    )
 
 
 def _prompts(merged: Merged, positions: Positions) -> Iterator[Problem]:

@@ -29,6 +29,7 @@ from runner.config.templates import (
 from runner.crontimes import ALIASES
 from runner.errors import Problem
 from runner.model import JsonObject
+from runner.parsers.patterns import nests_repeats
 
 _PROMPT = re.compile(r"\{\{-?\s*prompt\b(?!_)")
 _PROMPT_OR_FILE = re.compile(r"\{[{%][^{}]*\bprompt(_file)?\b")
@@ -55,8 +56,23 @@ def check_all(config: Config) -> list[Problem]:
             schedule_problems(config, name),
         )
     )
-    shared = chain(unused_sandboxes(config), shared_problems(config), _quiet_zone(config, config.notify, ("notify",)))
+    shared = chain(
+        _slow_patterns(config),
+        unused_sandboxes(config),
+        shared_problems(config),
+        _quiet_zone(config, config.notify, ("notify",)),
+    )
     return list(islice(chain(agents, tasks, shared), MAX_PROBLEMS + 1))
+
+
+def _slow_patterns(config: Config) -> Iterator[Problem]:
+    """Warn of patterns that a text of an agent could keep busy; each has a limit of time, and then does not match."""
+    for section, entries in (("parsers", config.parsers), ("tasks", config.tasks)):
+        for path, text in texts_below(dict(entries), (section,)):
+            is_pattern = path[-1] in ("match", "nothing_to_do") or (len(path) > 2 and path[2] == "strip")
+            if is_pattern and nests_repeats(text):
+                message = f"repeats a repetition without bounds, so some texts take for ever: {quoted(text)}"
+                yield _warning(config, path, message, "take one of the two repetitions out")
 
 
 def _agent_choices(config: Config, name: str) -> Iterator[Problem]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from runner.errors import RunnerError
-from runner.files import make_folders
+from runner.files import lock, make_folders
 from runner.process import capture
 from runner.process.capture import Said
 from runner.process.spawn import LaunchError
 from runner.text import one_line
 
 _TIMEOUT = 10.0
+_POLL = 0.05
 _NO_CRONTAB = (b"no crontab for", b"No such file")  # the second is busybox's
 _ESCAPES = {b"\r": rb"\r", b"\b": rb"\b"}
 _HINT = "install cron (Debian: `apt install cron`), or use `runner cron install --systemd`"
@@ -63,13 +64,14 @@ def _exact(shown: bytes, environ: Mapping[str, str]) -> bytes:
 
 @contextmanager
 def _locked(state: str | None) -> Iterator[None]:
-    """As far as possible: a home that cannot be written to is not a reason to refuse."""
+    """As far as possible: a home that cannot be written to, or a lock held for long, is not a reason to refuse."""
     fd = None
     try:
         if state is not None:
             make_folders(state)
-            fd = os.open(os.path.join(state, "crontab.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            deadline = time.monotonic() + _TIMEOUT
+            while (fd := lock(os.path.join(state, "crontab.lock"))) is None and time.monotonic() < deadline:
+                time.sleep(_POLL)
     except OSError:
         pass
     try:

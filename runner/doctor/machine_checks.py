@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from runner import __version__, git
 from runner.config import Config
+from runner.config.checks import schedule_problems
 from runner.crontab import crontab, crontab_io, systemd
 from runner.crontab.crontab import block_of, find, matches
 from runner.crontab.environment import heartbeat_command
@@ -16,6 +17,7 @@ from runner.errors import RunnerError, UsageError
 from runner.files import reason
 from runner.history.findings import silence
 from runner.mask import SHORTEST, short_secrets
+from runner.notify.channels import examine as channels_examine
 from runner.notify.outbox import Outbox
 from runner.notify.policy import read_policy
 from runner.process.containment import CONTAINMENT_VARIABLE, Containment, check_rung
@@ -139,6 +141,9 @@ def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Ite
             "messages", "warn", "no channel is configured", "set RUNNER_NTFY_TOPIC, or see `notify` in tasks.yaml"
         )
     for target in targets:
+        fault = channels_examine(target["kind"], target, environ)
+        if fault is not None and fault.permanent:
+            yield Check("messages", "fail", f"{target['kind']}: {fault.error}", "no message by it can be sent")
         variable = target.get("token_env")
         if variable:
             there = "is set" if environ.get(variable) else "is not set: fine for a topic without a login"
@@ -191,6 +196,10 @@ def _is_ours(line: str) -> bool:
 
 
 def _heartbeat(config: Config, logs: Logs, now: float) -> Iterator[Check]:
+    """Check the schedules, and the heartbeat where there are some."""
+    for task in config.tasks:
+        for problem in schedule_problems(config, task):
+            yield Check("schedule", "fail", str(problem), "`runner validate` says what is expected")
     number = len(schedules_of(config.tasks))
     if number:
         schedules = f"{number} schedule{'s' if number > 1 else ''}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +16,7 @@ from runner.notify.policy import Policy, effective_priority
 from runner.records.folder import Logs
 from runner.values import replace
 
+_TIMES = r"\d{4,}|\d+[-:]\d\d(?:[-:]\d\d)*"  # in words of a crontab such as `$(date +%H:%M)`
 _BUDGET = 5.0  # seconds for messages
 _CONFIG = ("configuration broken", "fix it and check with `runner validate`; `runner triage` says what was missed")
 _COMMAND = ("a run cannot begin", "correct the command (in the crontab?), or the name in the YAML")
@@ -23,12 +25,13 @@ _COMMAND = ("a run cannot begin", "correct the command (in the crontab?), or the
 def report(file: LastGoodFile, cause: str, error: RunnerError, environ: Mapping[str, str], *, log_always: bool) -> bool:
     """Write the error to the runner's log and send a message, once while it stays the same; return whether it is new.
 
-    With `log_always` it is logged each time. Never raises for what a server does.
+    `cause` is what is wrong, in a few words. Dates and other long numbers are not a change. With
+    `log_always` it is logged each time. Never raises for what a server does.
     """
     now = time.time()
     known = file.read() or LastGoodConfig()
     breakage = _breakage(error, file.root, environ)
-    digest = digest_of("\n".join(breakage.problems).encode(errors="replace"))
+    digest = digest_of(re.sub(_TIMES, "#", "\n".join(breakage.problems)).encode(errors="replace"))
     logs = logs_of(known.logs, file.root, environ)
     is_new = digest not in known.reported.values()
     if log_always or is_new:
@@ -39,14 +42,17 @@ def report(file: LastGoodFile, cause: str, error: RunnerError, environ: Mapping[
     try:
         known = file.read() or known
         reported = {**known.reported, **({} if cause == MISSING else {LOGGED: digest})}
-        if digest not in known.resolved(LOGGED).reported.values():
-            policy = policy_of(known, environ)
+        policy = policy_of(known, environ)
+        is_due = digest not in known.resolved(LOGGED).reported.values()
+        # Without a channel only missing files count as reported: an error is sent once a topic is set.
+        if is_due and (policy.all_targets or cause == MISSING):
+            reported[cause] = digest
+        # Before it is sent: what cannot be kept would be sent each minute.
+        kept = reported == known.reported or file.write(replace(known, reported=reported))
+        if kept and is_due and policy.all_targets:
             name = f"config_{now * 1000:.0f}_{digest[:8]}"
-            # Without a channel only missing files count as reported: an error is sent once a topic is set.
-            if _send(name, breakage, Outbox(logs, environ), policy, now) if policy.all_targets else cause == MISSING:
-                reported[cause] = digest
-        if reported != known.reported:
-            file.write(replace(known, reported=reported))
+            if not _send(name, breakage, Outbox(logs, environ), policy, now):
+                file.write(replace(known, reported=reported).resolved(cause))
     finally:
         os.close(lock)
     return is_new

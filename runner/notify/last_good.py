@@ -95,13 +95,14 @@ class LastGoodFile:
         except OSError:
             return None
 
-    def write(self, config: LastGoodConfig) -> None:
-        """Replace the file, under the lock; a failure is ignored."""
+    def write(self, config: LastGoodConfig) -> bool:
+        """Replace the file, under the lock; return whether that went well."""
         newest = dict(list(config.reported.items())[-_MAX_REPORTED:])
         try:
             files.write_json(self.path, {"version": _VERSION, "memory": to_json(replace(config, reported=newest))})
         except OSError:
-            pass
+            return False
+        return True
 
     def delete(self) -> None:
         for path in (self.path, f"{self.path}.lock"):

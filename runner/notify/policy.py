@@ -136,7 +136,10 @@ def _within(quiet: Quiet, now: float) -> bool:
         from datetime import datetime  # noqa: PLC0415
         from zoneinfo import ZoneInfo  # noqa: PLC0415
 
-        moment = datetime.fromtimestamp(now, ZoneInfo(quiet.zone))
+        try:
+            moment = datetime.fromtimestamp(now, ZoneInfo(quiet.zone))
+        except (LookupError, OSError, ValueError):
+            return False  # a zone that this machine does not know: better a sound than none
         minute = moment.hour * 60 + moment.minute
     if quiet.begin <= quiet.end:
         return quiet.begin <= minute < quiet.end

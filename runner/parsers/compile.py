@@ -6,11 +6,12 @@ what one key says of another.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from runner.errors import did_you_mean
 from runner.parsers.folds import FIELDS
 from runner.parsers.patterns import Pattern, problem_of
+from runner.parsers.prefilter import groups_of
 from runner.parsers.reader import Parser
 from runner.parsers.resets import KINDS
 from runner.parsers.rules import FaultRule, FieldRule, Probe, Rules, TerminalRule, Trail, Where
@@ -70,7 +71,7 @@ class _Compiler:
         strip = enumerate(table.get("strip", ()))
         return Rules(
             format=form,
-            needles=self._needles(table.get("needles", ()), form),
+            groups=self._groups(table),
             terminals=tuple(terminals),
             fields=tuple(fields),
             errors=tuple(self._fault(rule, ("errors", at)) for at, rule in enumerate(table.get("errors", ()))),
@@ -80,10 +81,12 @@ class _Compiler:
             ignore_exit_code=table.get("ignore_exit_code", False),
         )
 
-    def _needles(self, needles: Collection[str], form: str) -> tuple[bytes, ...]:
-        if needles and form != "jsonl":
-            self._add(("needles",), f"only a jsonl parser has needles, this one is `{form}`")
-        return tuple(needle.encode() for needle in needles)
+    def _groups(self, table: Table) -> tuple[tuple[bytes, ...], ...]:
+        if table["format"] == "jsonl":
+            return groups_of(table)
+        if table.get("needles"):
+            self._add(("needles",), f"only a jsonl parser has needles, this one is `{table['format']}`")
+        return ()
 
     def _terminals(self, table: Table, key: str, *, good: bool) -> list[TerminalRule]:
         given = table.get(key, [])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from runner.model import Evidence, Fault, JsonObject
-from runner.parsers.resets import reset_in, reset_of
-from runner.parsers.rules import FaultRule, Hit
+from runner.parsers.patterns import Hit
+from runner.parsers.resets import DoubtfulError, announced_in, reset_of
+from runner.parsers.rules import FaultRule
 from runner.parsers.scalars import decoded, scalar_text
 from runner.reasons import REASONS
 from runner.text import one_line
@@ -58,11 +59,13 @@ class FaultTracker:
         self._clock = clock
         self._zone = zone
         self._errors: dict[int, Fault] = {}
+        self._forgiven: dict[int, Fault] = {}
         self._class_known = False
         self._attempting = False
         self._held: Fault | None = None
         self.stalled: Fault | None = None
         self.retries = 0
+        self.doubts: dict[str, str] = {}
 
     @property
     def waiting(self) -> Fault | None:
@@ -76,7 +79,7 @@ class FaultTracker:
     def recovered(self) -> None:
         """Forget the errors of stdout before a success event: the agent recovered from them."""
         for number in [number for number in self._errors if self._rules[number].probe.where in ("event", "stdout")]:
-            del self._errors[number]
+            self._forgiven[number] = self._errors.pop(number)
 
     def retry(self, rule: FaultRule, hit: Hit, event: JsonObject | None, line: Line) -> None:
         """Note a retry; where its class is not known, that of the retry before it is kept.
@@ -104,8 +107,13 @@ class FaultTracker:
         """Keep what is retried now: an agent that is being ended may print more."""
         self._held = self.stalled
 
-    def worst(self) -> Fault | None:
-        """Return the fault of the first rule that fitted, in the order of the table."""
+    def worst(self, *, ended_badly: bool = False) -> Fault | None:
+        """Return the fault of the first rule that fitted, in the order of the table.
+
+        A run that ended badly after a success event was forgiven too early.
+        """
+        if ended_badly and not self._errors:
+            self._errors.update(self._forgiven)
         return self._first(list(self._errors))
 
     def failing(self, *, ended_well: bool) -> Fault | None:
@@ -140,8 +148,16 @@ class FaultTracker:
     def _fault(self, rule: FaultRule, kind: str, hit: Hit, event: JsonObject | None, line: Line) -> Fault:
         text, groups = hit
         message = one_line(text[: 4 * MAX_MESSAGE], MAX_MESSAGE) or REASONS[kind].meaning
-        reset = reset_in(groups, self._clock(), self._zone)
+        announced = announced_in(groups)
         if rule.reset_at is not None and event is not None:
-            announced = [scalar_text(value) or "" for value in rule.reset_at(event)]
-            reset = reset_of(rule.reset_kind, announced[0], self._clock(), self._zone) if announced else reset
-        return Fault(kind, message, reset, line.evidence)
+            found = [scalar_text(value) or "" for value in rule.reset_at(event)]
+            announced = (rule.reset_kind, found[0]) if found else announced
+        return Fault(kind, message, self._reset(*announced) if announced else None, line.evidence)
+
+    def _reset(self, kind: str, text: str) -> float | None:
+        try:
+            return reset_of(kind, text, self._clock(), self._zone)
+        except DoubtfulError as error:
+            shown = one_line(text, 80)
+            self.doubts[shown] = f"the announced reset `{shown}` is not believed: {error}"
+            return None

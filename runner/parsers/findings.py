@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 
 from runner.model import Evidence, JsonObject, Reply, Usage
 from runner.parsers.faults import EXCERPT_BYTES, FaultTracker, Line
-from runner.parsers.folds import FIELDS, Fold
+from runner.parsers.folds import FIELDS, LIMITS, Fold
 from runner.parsers.lines import events_in
-from runner.parsers.rules import Dispatch, FieldRule, Rules, Trail, Where
+from runner.parsers.patterns import END_SECONDS, LINE_SECONDS, STREAM_SECONDS, Budget, Hit, OutOfTime
+from runner.parsers.rules import Dispatch, FaultRule, FieldRule, Rules, TerminalRule, Trail, Where
 from runner.parsers.scalars import (
     PATTERN_REACH,
     collapsed,
@@ -30,12 +31,14 @@ class Findings:
     def __init__(self, rules: Rules, dispatch: Dispatch, clock: Callable[[], float], zone: tzinfo | None) -> None:
         self._rules = rules
         self._dispatch = dispatch
-        self._folds = tuple(Fold(rule.take) for rule in rules.fields)
+        self._folds = tuple(Fold(rule.take, LIMITS.get(rule.name)) for rule in rules.fields)
         self._of_field: dict[str, list[Fold]] = {}
         for rule, fold in zip(rules.fields, self._folds, strict=True):
             self._of_field.setdefault(rule.name, []).append(fold)
         self._last_event: tuple[bool, Evidence, Trail] | None = None
         self._texts_found: dict[bool, tuple[Evidence, Trail]] = {}
+        self._budget = Budget(STREAM_SECONDS, LINE_SECONDS)
+        self._slow: dict[Trail, bool] = {}
         self.faults = FaultTracker(rules.errors, clock, zone)
 
     @property
@@ -50,7 +53,7 @@ class Findings:
 
     def event(self, event: JsonObject, line: Line) -> None:
         bucket = self._dispatch.bucket(event)
-        fitting = [rule for rule in bucket.terminals if rule.probe.in_event(event)]
+        fitting = [rule for rule in bucket.terminals if self._in_event(rule, event)]
         if fitting:
             rule = min(fitting, key=lambda rule: rule.good)  # an event that fits both is a failure
             self._last_event = rule.good, line.evidence, rule.trail
@@ -60,13 +63,13 @@ class Findings:
             if when.fits(event):
                 self._folds[number].reset()
         for number, field in bucket.fields:
-            self._folds[number].add(_values(field, event), line)
+            self._folds[number].add(self._values(field, event), line)
         for number, error in bucket.errors:
-            hit = error.probe.in_event(event)
+            hit = self._in_event(error, event)
             if hit:
                 self.faults.error(number, hit, event, line)
         for watch in bucket.watches:
-            hit = watch.probe.in_event(event)
+            hit = self._in_event(watch, event)
             if hit:
                 self.faults.retry(watch, hit, event, line)
                 return
@@ -79,14 +82,14 @@ class Findings:
             return False
         text = one_line(decoded(line.ends(PATTERN_REACH)))
         for rule in bucket.terminals:
-            if rule.probe.in_text(text):
+            if self._in_text(rule, text):
                 self._texts_found.setdefault(rule.good, (line.evidence, rule.trail))
         for number, error in bucket.errors:
-            hit = error.probe.in_text(text)
+            hit = self._in_text(error, text)
             if hit:
                 self.faults.error(number, hit, None, line)
         for watch in bucket.watches:
-            hit = watch.probe.in_text(text)
+            hit = self._in_text(watch, text)
             if hit:
                 self.faults.retry(watch, hit, None, line)
                 return True
@@ -97,8 +100,8 @@ class Findings:
         line = Line(file or where, content[:EXCERPT_BYTES], 0)
         for rule, fold in zip(self._rules.fields, self._folds, strict=True):
             if rule.probe.reads_lines(where, file):
-                text, pattern = decoded(content), rule.probe.pattern
-                fold.add(list(pattern.values(collapsed(text))) if pattern else [plain(text).strip()], line)
+                text = decoded(content)
+                fold.add(self._matched(rule, [collapsed(text)]) if rule.probe.pattern else [plain(text).strip()], line)
 
     def file(self, template: str, content: bytes) -> None:
         """Read a file that the agent wrote: its events, its lines, its whole text."""
@@ -106,9 +109,9 @@ class Findings:
             line = Line(template, content[offset : offset + EXCERPT_BYTES], offset)
             for rule, fold in zip(self._rules.fields, self._folds, strict=True):
                 if rule.probe.reads_events_of(template):
-                    fold.add(_values(rule, event), line)
+                    fold.add(self._values(rule, event), line)
             for number, error in enumerate(self._rules.errors):
-                hit = error.probe.in_event(event) if error.probe.reads_events_of(template) else None
+                hit = self._in_event(error, event) if error.probe.reads_events_of(template) else None
                 if hit:
                     self.faults.error(number, hit, event, line)
         offset = 0
@@ -118,11 +121,61 @@ class Findings:
             offset += len(raw) + 1
         self.whole_text("file", content, file=template)
 
+    def output_ended(self) -> None:
+        """From here on the patterns have one budget for all that is left to read."""
+        self._budget = Budget(END_SECONDS)
+
+    def _in_event(self, rule: TerminalRule | FaultRule, event: JsonObject) -> Hit | None:
+        try:
+            return rule.probe.in_event(event, self._budget)
+        except OutOfTime:
+            self._ran_out(rule)
+            return None
+
+    def _in_text(self, rule: TerminalRule | FaultRule, text: str) -> Hit | None:
+        try:
+            return rule.probe.in_text(text, self._budget)
+        except OutOfTime:
+            self._ran_out(rule)
+            return None
+
+    def _values(self, rule: FieldRule, event: Mapping[str, Any]) -> list[Any]:
+        if not rule.probe.when.fits(event):
+            return []
+        if rule.probe.at is None:
+            return [True]  # the event itself, to be counted
+        found = rule.probe.at(event)
+        return found if rule.probe.pattern is None else self._matched(rule, found)
+
+    def _matched(self, rule: FieldRule, found: list[Any]) -> list[str]:
+        pattern = rule.probe.pattern
+        try:
+            texts = [scalar_text(item) or "" for item in found] if pattern else []
+            return [value for text in texts if pattern for value in pattern.values(text, self._budget)]
+        except OutOfTime:
+            self._ran_out(rule)
+            return []
+
+    def _ran_out(self, rule: TerminalRule | FaultRule | FieldRule) -> None:
+        """Count a rule as not matched; one that could have failed the run fails it instead: text switches none off."""
+        self._slow[rule.trail] = rule.can_fail
+
+    def _doubts(self) -> list[str]:
+        """Say which numbers were none, or not to be believed."""
+        return [
+            f"the agent reported {fold.absurd!r} as {rule.name}, which cannot be; it counts as not reported"
+            for rule, fold in zip(self._rules.fields, self._folds, strict=True)
+            if fold.absurd is not None
+        ]
+
     def reply(self, *, skipped_lines: int, stderr_end: Evidence | None) -> Reply:
         terminal, evidence = self._terminal()
         text = self.value("text") or ""
-        for pattern in self._rules.strip:
-            text = pattern.cleaned(text).strip()
+        for number, pattern in enumerate(self._rules.strip):
+            try:
+                text = pattern.cleaned(text, self._budget).strip()
+            except OutOfTime:
+                self._slow["strip", number] = False
         return Reply(
             text=text,
             session_id=self.value("session_id"),
@@ -133,12 +186,15 @@ class Findings:
             terminal=terminal,
             terminal_evidence=evidence,
             failure=self.faults.failing(ended_well=terminal == "good"),
-            fault=self.faults.worst(),
+            fault=self.faults.worst(ended_badly=terminal == "bad"),
             stalled=self.faults.last_retry(),
             ignore_exit_code=self._rules.ignore_exit_code,
             skipped_lines=skipped_lines,
             exit_classes=self._rules.exit_classes,
             stderr_end=stderr_end,
+            denials=self.value("denials"),
+            doubts=(*self.faults.doubts.values(), *self._doubts()),
+            slow_rules=tuple(self._slow.items()),
         )
 
     def origins(self) -> list[tuple[Trail, str, Evidence | None]]:
@@ -189,14 +245,3 @@ class Findings:
 
 
 _USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
-
-
-def _values(rule: FieldRule, event: Mapping[str, Any]) -> list[Any]:
-    if not rule.probe.when.fits(event):
-        return []
-    if rule.probe.at is None:
-        return [True]  # the event itself, to be counted
-    found = rule.probe.at(event)
-    if rule.probe.pattern is None:
-        return found
-    return [value for item in found for value in rule.probe.pattern.values(scalar_text(item) or "")]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from runner.model import Evidence
+from runner.model import Evidence, JsonObject
 from runner.parsers.faults import Line
-from runner.parsers.scalars import count, number, one_line, scalar_text, valid
+from runner.parsers.scalars import count, is_absurd, number, one_line, scalar_text, valid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     Step: TypeAlias = Callable[[Any, list[Any]], Any]
 
 MAX_JOIN = 16 * 1024 * 1024
+MAX_LIST = 1000
+MAX_NAMES = 20
 
 
 def _sum(kept: Any, values: list[Any]) -> Any:
@@ -53,15 +55,19 @@ TAKES: dict[str, Step] = {
     "count": lambda kept, values: (kept or 0) + len(values),
     "join": _join,
     "keys": _keys,
+    "list": lambda kept, values: [*(kept or ()), *values][:MAX_LIST],
 }
 
 
 class Fold:
     """The value of one field rule so far, and the line that last had a part in it."""
 
-    __slots__ = ("_kept", "_line", "_step", "_take")
+    __slots__ = ("_kept", "_limit", "_line", "_step", "_take", "absurd")
 
-    def __init__(self, take: str) -> None:
+    def __init__(self, take: str, limit: float | None = None) -> None:
+        """`limit` is for numbers: one that is not from 0 to there makes the value unknown."""
+        self._limit = limit
+        self.absurd: float | None = None
         self._take = take
         self._step = TAKES[take]
         self._kept: Any = None
@@ -69,6 +75,8 @@ class Fold:
 
     def add(self, values: list[Any], line: Line) -> None:
         if values and not (self._take == "first" and self._kept is not None):
+            if self._limit is not None and not self.counts:
+                self.absurd = next((value for value in values if is_absurd(value, self._limit)), self.absurd)
             self._kept = self._step(self._kept, values)
             self._line = line
 
@@ -85,7 +93,9 @@ class Fold:
 
     @property
     def value(self) -> Any:
-        """A scalar; None when nothing was reported."""
+        """A scalar or a list; None when nothing was reported, or nothing that can be."""
+        if self.absurd is not None:
+            return None
         if self._take == "join" and self._kept is not None:
             return "".join(self._kept[1])
         if self._take == "keys" and self._kept is not None:
@@ -103,6 +113,14 @@ def as_name(value: Any) -> str | None:
     return (one_line(text[:500]) or None) if text else None
 
 
+def as_denials(value: Any) -> JsonObject | None:
+    """Return how many tool calls were denied and the names of the tools, each once."""
+    if not isinstance(value, list):
+        return None
+    names = (as_name(name) for name in value)
+    return {"count": len(value), "names": list(dict.fromkeys(name for name in names if name))[:MAX_NAMES]}
+
+
 def as_money(value: Any) -> float | None:
     amount = number(value)
     return float(amount) if amount is not None and amount >= 0 else None
@@ -114,6 +132,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "model": as_name,
     "cost_usd": as_money,
     "tool_calls": count,
+    "denials": as_denials,
     "usage.input_tokens": count,
     "usage.output_tokens": count,
     "usage.cache_read_tokens": count,
@@ -121,3 +140,11 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "usage.reasoning_tokens": count,
 }
 """The fields of a reply and what a folded value must be to count as reported."""
+
+MAX_TOKENS = 1e12
+LIMITS = {
+    "cost_usd": 1e6,
+    "tool_calls": 1e9,
+    **{name: MAX_TOKENS for name in FIELDS if name.startswith("usage.")},
+}
+"""The largest number that is believed."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from math import inf
 
 from runner.model import JsonObject
-from runner.parsers.scalars import decoded
+from runner.parsers.scalars import decoded, without_escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,19 +22,21 @@ MAX_LINE = 16 * 1024 * 1024
 
 
 class LineScanner:
-    """Hands `take(line, offset)` every line, or with `needles` those that hold one of them.
+    """Hands `take(line, offset)` every line, or with `groups` those that hold all words of one of these.
 
-    While `every()` says so, needles do not count. What is handed out is the same for every chunking.
+    While `every()` says so, groups do not count. What is handed out is the same for every chunking.
     """
 
     def __init__(
         self,
         take: Callable[[bytes, int], None],
-        needles: tuple[bytes, ...] = (),
+        groups: tuple[tuple[bytes, ...], ...] = (),
         every: Callable[[], bool] | None = None,
     ) -> None:
         self._take = take
-        self._needles = needles
+        self._groups = groups
+        self._needles = tuple({group[0]: None for group in groups})
+        self._plain = all(len(group) == 1 for group in groups)
         self._every = every
         self._carry = bytearray()
         self._carry_offset = 0
@@ -62,11 +65,14 @@ class LineScanner:
         line, overlong = bytes(self._carry), self._overlong
         self._carry.clear()
         self._overlong = False
-        if line and not overlong and (self._wants_all() or any(needle in line for needle in self._needles)):
+        if line and not overlong and (self._wants_all() or self._wants(line)):
             self._take(line, self._carry_offset)
 
     def _wants_all(self) -> bool:
         return not self._needles or (self._every is not None and self._every())
+
+    def _wants(self, line: bytes | bytearray) -> bool:
+        return any(all(word in line for word in group) for group in self._groups)
 
     def _keep(self, part: bytes | bytearray, position: int) -> None:
         if self._overlong:
@@ -87,7 +93,7 @@ class LineScanner:
     def _scan(self, data: bytes | bytearray, start: int, end: int, position: int) -> None:
         hits = [-1] * len(self._needles)  # where each needle comes next; `end` when it does not
         while start < end:
-            if self._wants_all():
+            if every := self._wants_all():
                 hit = start
             else:
                 for index, needle in enumerate(self._needles):
@@ -99,7 +105,8 @@ class LineScanner:
                     return
                 start = max(start, data.rfind(b"\n", start, hit) + 1)
             stop = data.find(b"\n", hit, end)
-            self._hand_out(data, start, stop, position)
+            if every or self._plain or self._wants(data[start:stop]):
+                self._hand_out(data, start, stop, position)
             start = stop + 1
 
     def _hand_out(self, data: bytes | bytearray, start: int, stop: int, position: int) -> None:
@@ -138,34 +145,49 @@ MAX_DOCUMENT = 16 * 1024 * 1024
 
 _LEADING = b" \t\r\xef\xbb\xbf"
 _LEADING_TEXT = " \t\r\ufeff"
+_BLANKS = " \t"  # no carriage return: what stands behind one was printed over the line
 _OPENING = re.compile(r"^\ufeff?(?=[{\[])", re.MULTILINE)
 _NESTING_REACH = 100_000
 
 
-def _no_number(_literal: str) -> None:
-    """NaN and the infinities count as not reported."""
-
-
-def _short_integer(digits: str) -> int | None:
-    return int(digits) if len(digits) < 30 else None
+def _short_integer(digits: str) -> float:
+    return int(digits) if len(digits) < 30 else inf
 
 
 # Not strict: some CLIs print raw control characters inside strings.
-_DECODER = json.JSONDecoder(strict=False, parse_constant=_no_number)
-_DECODER_OF_HUGE = json.JSONDecoder(strict=False, parse_constant=_no_number, parse_int=_short_integer)
+_DECODER = json.JSONDecoder(strict=False)
+_DECODER_OF_HUGE = json.JSONDecoder(strict=False, parse_int=_short_integer)
 
 
-def event_in(line: bytes) -> JsonObject | None:
-    """Return the JSON object on a line; None when the line holds anything else."""
+def events_on(line: bytes) -> list[JsonObject]:
+    """Return the JSON objects on a line, as a rule one; none when the line holds anything else, too.
+
+    Terminal escapes around them do not count: a CLI that puts back the cursor does so on the line of an event.
+    """
     if not looks_like_object(line):
-        return None
-    text = decoded(line).lstrip(_LEADING_TEXT)
-    value, end = _value_at(text, 0)
-    return value if isinstance(value, dict) and not text[end:].strip() else None
+        return []
+    text = _bare(decoded(line).lstrip(_LEADING_TEXT))
+    found = []
+    while text.strip():
+        value, end = _value_at(text, 0)
+        if not isinstance(value, dict):
+            return []
+        found.append(value)
+        text = _bare(text[end:])
+    return found
+
+
+def _bare(text: str) -> str:
+    """Without the escapes and blanks at its beginning."""
+    text = text.lstrip(_BLANKS)
+    while text.startswith("\x1b") and (rest := without_escape(text)) != text:
+        text = rest.lstrip(_BLANKS)
+    return text
 
 
 def looks_like_object(line: bytes) -> bool:
-    return line[:64].lstrip(_LEADING).startswith(b"{")
+    beginning = line[:64].lstrip(_LEADING)
+    return beginning.startswith(b"{") or (beginning.startswith(b"\x1b") and _bare(decoded(line[:1024])).startswith("{"))
 
 
 def events_in(content: bytes) -> Iterator[tuple[JsonObject, int]]:

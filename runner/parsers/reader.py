@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from runner.model import Evidence, Fault, JsonObject, Reply
 from runner.parsers.faults import EXCERPT_BYTES, Line
 from runner.parsers.findings import Findings
-from runner.parsers.lines import MAX_DOCUMENT, HeadAndTail, LineScanner, event_in, events_in, looks_like_object
+from runner.parsers.lines import MAX_DOCUMENT, HeadAndTail, LineScanner, events_in, events_on, looks_like_object
 from runner.parsers.rules import Dispatch, Rules, Trail
 from runner.parsers.scalars import PATTERN_REACH
 
@@ -73,11 +73,11 @@ class Reader:
         self._stdout_rules = dispatch.lines("stdout").reads_lines
         self._scanners = {"stderr": LineScanner(self._on_stderr_line)}
         if rules.format == "jsonl":
-            # Rules on stdout's plain lines concern lines without a needle, too.
-            # While the agent retries, every line counts: the first event that is not a retry ends the stall, whether it
-            # holds a needle or not, so the reply is the same with needles and without.
-            needles = () if self._stdout_rules else rules.needles
-            self._scanners["stdout"] = LineScanner(self._on_json_line, needles, self._is_stalled)
+            # Rules on stdout's plain lines concern every line.
+            # While the agent retries, every line counts: the first event that is not a retry ends the stall, whether a
+            # rule wants it or not, so the reply is the same with the prefilter and without.
+            groups = () if self._stdout_rules else rules.groups
+            self._scanners["stdout"] = LineScanner(self._on_json_line, groups, self._is_stalled)
         elif rules.format == "text" and (self._stdout_rules or rules.watches):
             self._scanners["stdout"] = LineScanner(self._on_text_line)
         self._kept = {source: HeadAndTail(room) for source, room in _rooms(rules).items()}
@@ -100,6 +100,7 @@ class Reader:
         """Return the reply; call it once, after the last byte. `files`: path template → content."""
         for scanner in self._scanners.values():
             scanner.close()
+        self._findings.output_ended()
         if self._document is not None:
             for event, line in self._document.events():
                 self._findings.event(event, line)
@@ -118,11 +119,11 @@ class Reader:
         return self._findings.faults.stalled is not None
 
     def _on_json_line(self, raw: bytes, offset: int) -> None:
-        event = event_in(raw)
-        if event is not None:
+        events = events_on(raw)
+        for event in events:
             self.live.saw(event)
             self._findings.event(event, Line("stdout", raw[:EXCERPT_BYTES], offset))
-        elif raw.strip():
+        if not events and raw.strip():
             self._skipped += 1
             # Never on a line that was meant as an event: a broken one may hold the model's words.
             if self._stdout_rules and not looks_like_object(raw):

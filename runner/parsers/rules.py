@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from runner.model import JsonObject
-from runner.parsers.patterns import Pattern
+from runner.parsers.patterns import Budget, Hit, Pattern
 from runner.parsers.scalars import scalar_text
 from runner.parsers.selectors import Condition, Pick, When
 from runner.values import dataclass
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
     Trail: TypeAlias = tuple[str | int, ...]
     Where: TypeAlias = Literal["event", "stdout", "stderr", "file"]
-    Hit: TypeAlias = tuple[str, Mapping[str, str | None]]
 else:
-    Hit = Trail = Where = object  # so that an import of them need not be hidden
+    Trail = Where = object  # so that an import of them need not be hidden
+
+
+CAPS = ("turn_limit", "budget", "timeout")
+"""The classes of the caps that a CLI has itself."""
 
 
 # The rules compare by identity and are never shown: without eq and repr their classes are made in a third of the time,
@@ -46,26 +49,20 @@ class Probe:
     def _takes_events(self) -> bool:
         return self.at is not None or bool(self.when.conditions)
 
-    def in_event(self, event: JsonObject) -> Hit | None:
-        """Return the text that fits and the pattern's named groups."""
+    def in_event(self, event: JsonObject, budget: Budget) -> Hit | None:
+        """Return the text that fits and the pattern's named groups. Raises OutOfTime."""
         if not self.when.fits(event):
             return None
         if self.at is None:
             return "", {}
         for value in self.at(event):
-            hit = self.in_text(scalar_text(value) or "")
+            hit = self.in_text(scalar_text(value) or "", budget)
             if hit:
                 return hit
         return None
 
-    def in_text(self, text: str) -> Hit | None:
-        if self.pattern is None:
-            return text, {}
-        match = self.pattern.search(text)
-        if match is None:
-            return None
-        groups = match.groupdict()
-        return groups.get("value") or text, groups
+    def in_text(self, text: str, budget: Budget) -> Hit | None:
+        return (text, {}) if self.pattern is None else self.pattern.hit(text, budget)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -77,6 +74,10 @@ class TerminalRule:
     folded: tuple[str, Condition] | None
     trail: Trail
 
+    @property
+    def can_fail(self) -> bool:
+        return not self.good
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FieldRule:
@@ -85,6 +86,10 @@ class FieldRule:
     take: str
     reset: When | None
     trail: Trail
+
+    @property
+    def can_fail(self) -> bool:
+        return self.name == "denials"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,11 +103,15 @@ class FaultRule:
     reset_kind: str
     trail: Trail
 
+    @property
+    def can_fail(self) -> bool:
+        return self.fails or (self.trail[0] == "errors" and self.kind in CAPS)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rules:
     format: str
-    needles: tuple[bytes, ...]
+    groups: tuple[tuple[bytes, ...], ...]
     terminals: tuple[TerminalRule, ...]
     fields: tuple[FieldRule, ...]
     errors: tuple[FaultRule, ...]

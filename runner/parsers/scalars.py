@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ def plain(text: str) -> str:
     return re.sub(_ANSI, "", text) if "\x1b" in text else text
 
 
+def without_escape(text: str) -> str:
+    """Remove the escape sequence that `text` begins with."""
+    found = re.match(_ANSI, text)
+    return text[found.end() :] if found else text
+
+
 def collapsed(text: str) -> str:
     """Return a text source as patterns see it: no ANSI, blanks collapsed, no empty lines."""
     return re.sub(_LINE_ENDS, "\n", re.sub(_BLANKS, " ", plain(text))).strip()
@@ -61,7 +68,7 @@ def scalar_text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return repr(value)
+        return repr(value) if isfinite(value) else "null"
     return None
 
 
@@ -76,6 +83,14 @@ def number(value: Any) -> float | None:
     if isinstance(value, float) and abs(value) <= MAX_COUNT:  # false for NaN and the infinities
         return value
     return None
+
+
+def is_absurd(value: Any, limit: float) -> bool:
+    """Whether it is a number, but none from 0 to `limit`: no such amount can be."""
+    found = _written_number(value) if isinstance(value, str) else value
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return isinstance(value, str) and value.strip().lower().lstrip("+-") in ("nan", "inf", "infinity")
+    return not 0 <= found <= limit
 
 
 def _written_number(text: str) -> float | None:

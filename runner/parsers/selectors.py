@@ -8,8 +8,9 @@ value that was not reported.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from math import nan
 
-from runner.parsers.scalars import number, scalar_text
+from runner.parsers.scalars import MAX_COUNT, is_absurd, number, scalar_text
 from runner.values import dataclass
 
 TYPE_CHECKING = False
@@ -202,10 +203,12 @@ def minus(parts: tuple[Pick, ...]) -> Pick:
         if not all(amounts):
             return []
         first, *rest = (sum(amount) for amount in amounts)
-        return [first - sum(rest)] if first >= sum(rest) else []
+        return [] if first < sum(rest) else [first - sum(rest)]
 
     return values
 
 
 def _numbers(part: Pick, event: Any) -> list[float]:
-    return [amount for value in part(event) if (amount := number(value)) is not None]
+    """Return the amounts; one that cannot be is NaN, and so is what is reckoned from it."""
+    values = [nan if is_absurd(value, MAX_COUNT) else number(value) for value in part(event)]
+    return [value for value in values if value is not None]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from runner import __version__
 from runner.reasons import reason_of
-from runner.records.migrate import SCHEMA_VERSION
 from runner.text import rfc3339
 
 TYPE_CHECKING = False
@@ -39,6 +38,10 @@ if TYPE_CHECKING:
     class Left(_AnyLeft, total=False):
         inode: int
         mtime_ns: int
+
+    class Denials(TypedDict):
+        count: int
+        names: list[str]
 
     class Notification(TypedDict):
         state: str
@@ -79,6 +82,7 @@ if TYPE_CHECKING:
         usage: TokenUsage
         cost_usd: float | None
         tool_calls: int | None
+        denials: Denials | None
         commits: list[CommitEntry]
         left: list[Left]
         notes: list[str]
@@ -90,6 +94,7 @@ else:
     # So that modules can import the type plainly; `typing` takes too long to import for a run.
     Record = Notification = dict
 
+SCHEMA_VERSION = 1
 _LINE_KEYS = (
     "run_id agent task status reason exit_code model session_id started_at ended_at elapsed_seconds trigger usage "
     "cost_usd tool_calls error attempt previous_run schema_version"
@@ -120,6 +125,7 @@ def running(invocation: Invocation, started_at: float, *, messages: bool) -> Rec
         "usage": _usage(None),
         "cost_usd": None,
         "tool_calls": None,
+        "denials": None,
         "commits": [],
         "left": [],
         "notes": [],
@@ -156,6 +162,7 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
     """Make the final record; `show` turns evidence into `FILE:LINE`."""
     outcome, reply, verdict = result.outcome, result.reply, result.verdict
     left: list[Any] = list(result.changes.left)
+    denials: Any = reply.denials
     return {
         **_judged(record, verdict, show(verdict.evidence) if verdict.evidence else None),
         "agent_exit_code": outcome.exit_code,
@@ -170,6 +177,7 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
         "usage": _usage(reply.usage),
         "cost_usd": reply.cost_usd,
         "tool_calls": reply.tool_calls,
+        "denials": denials,
         "commits": [{"sha": commit.sha, "subject": commit.subject} for commit in result.changes.commits],
         "left": left,
         "notes": [*verdict.notes, *_output_notes(outcome)],

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from runner.model import JsonObject
     from runner.records.metadata import Record
 
-SCHEMA_VERSION = 1
 _USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _UNKNOWN = (
     "reason exit_code agent_exit_code agent_signal ended_by model session_id started_at ended_at elapsed_seconds cwd "
@@ -33,6 +32,7 @@ _SHAPE: dict[str, tuple[type, ...]] = {
 _OPTIONAL = {
     **dict.fromkeys("advice cwd ended_by config_hash runner_version".split(), _TEXT),
     **dict.fromkeys("agent_exit_code agent_signal".split(), _COUNT),
+    "denials": (dict, _NONE),
     "left": (list,),
 }
 _USAGE_SHAPE = dict.fromkeys(_USAGE, _COUNT)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from runner import git
-from runner.model import Changes, Outcome, Reply, Result
+from runner.model import Changes, Outcome, Reply, Result, Verdict
 from runner.run.active import ActiveRun
-from runner.run.judge import judge, tampered
+from runner.run.judge import SLOW_PATTERN, judge, place_slow_rules, tampered
 from runner.values import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runner.run.plan import Locate
 
 _COMMITTED = (None, "nothing_to_do", "uncommitted_changes")
 
 
-def conclude(active: ActiveRun, outcome: Outcome, reply: Reply) -> Result:
+def conclude(active: ActiveRun, outcome: Outcome, reply: Reply, locate: Locate) -> Result:
     """Judge the run by what came into the checkout; with auto_commit, what a good run left is committed first."""
     expected, invocation = active.invocation.expectations, active.invocation
     env = {**active.site.world.environ, **active.before.identity}
     changes = _changes(active, env)
-    verdict = judge(expected, outcome, reply, changes)
+    reply = place_slow_rules(reply, invocation.parser_name, locate)
+    verdict = _placed(judge(expected, outcome, reply, changes), invocation.task, locate)
     if not (expected.auto_commit and changes.dirt and verdict.reason in _COMMITTED):
         return Result(outcome, reply, changes, verdict)
     if changes.tampered:
@@ -26,10 +31,19 @@ def conclude(active: ActiveRun, outcome: Outcome, reply: Reply) -> Result:
     message = f"{invocation.task} by {invocation.agent}\n\nRun {invocation.run_id}"
     failure = git.commit_all(active.site.world.repo, message, env)
     changes = _changes(active, env)
-    verdict = judge(expected, outcome, reply, changes)
+    verdict = _placed(judge(expected, outcome, reply, changes), invocation.task, locate)
     if failure is not None:
         verdict = replace(verdict, notes=(*verdict.notes, f"auto_commit failed: {failure}"))
     return Result(outcome, reply, changes, verdict)
+
+
+def _placed(verdict: Verdict, task: str, locate: Locate) -> Verdict:
+    """Say where the task's pattern stands, if it took too long."""
+    if SLOW_PATTERN not in verdict.notes:
+        return verdict
+    file, line, _ = locate("tasks", task, "nothing_to_do")
+    named = (f"{note} ({file}:{line})" if note == SLOW_PATTERN else note for note in verdict.notes)
+    return replace(verdict, notes=tuple(named))
 
 
 def _changes(active: ActiveRun, env: dict[str, str]) -> Changes:

@@ -6,25 +6,28 @@ absent terminal event → the exit code → the task's postcondition.
 
 from __future__ import annotations
 
-import re
-
-from runner.model import Fault, Verdict
+from runner.model import Evidence, Fault, JsonObject, Verdict
+from runner.parsers.patterns import END_SECONDS, Budget, OutOfTime, Pattern
 from runner.reasons import REASONS, reason_of
 from runner.text import one_line
 from runner.units import format_duration, signal_name
+from runner.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.model import Changes, Evidence, Expectations, Outcome, Reply
+    from runner.model import Changes, Expectations, Outcome, Reply
+    from runner.run.plan import Locate
 
 _SIGINT = 2
+_SIGKILL = 9
 _LIMITS = ("timeout", "first_output", "idle_timeout")
 _WATCH_NOTE = "ended early: the agent was only retrying, or waiting for longer than it has time"
 _LINGER_NOTE = "the agent reported its success, did not exit, and was ended"
 _LOST = "the guardian, the process that watches over the run, was killed; the agent was ended at once"
-_PATTERN_REACH = 64 * 1024
+SLOW_PATTERN = "the pattern `nothing_to_do` took too long and counts as not matched"
+_KILLED = frozenset((1, 2, 3, 4, 6, 7, 8, 9, 11, 13, 14, 15))  # the signals by which a process is usually ended
 _LONGEST_MESSAGE = 2000
 
 
@@ -33,12 +36,30 @@ def judge(expectations: Expectations, outcome: Outcome, reply: Reply, changes: C
     if outcome.ended_by == "lost":
         # Of the two processes of a run only the guardian is gone: the command does return, and says so.
         return Verdict("lost", "lost", 1, _LOST)
-    return (
+    verdict = (
         _ended_by_runner(outcome, reply)
         or (_of_fault(reply.failure) if reply.failure else None)
         or _ended_badly(outcome, reply)
+        or _denied(expectations, reply)
         or _postcondition(expectations, outcome, reply, changes)
     )
+    notes = [*verdict.notes, *reply.doubts]
+    if reply.denials and reply.denials["count"] and verdict.reason != "permission":
+        notes.append(_of_denials(reply.denials))
+    return replace(verdict, notes=tuple(notes))
+
+
+def place_slow_rules(reply: Reply, parser: str, locate: Locate) -> Reply:
+    """The reply with a note on each rule whose pattern took too long; one that could fail the run does fail it."""
+    doubts, failure = list(reply.doubts), reply.failure
+    for trail, can_fail in reply.slow_rules:
+        file, line, _ = locate("parsers", parser, *trail)
+        rule = f"the rule `{'.'.join(map(str, trail))}` of the parser `{parser}` ({file}:{line})"
+        if can_fail and failure is None:
+            failure = Fault("agent_error", f"{rule} took too long, and could have failed the run")
+            failure = replace(failure, evidence=Evidence(f"{file}:{line}", 0, rule))
+        doubts.append(f"{rule} took too long and counts as {'failing' if can_fail else 'not matched'}")
+    return replace(reply, doubts=tuple(doubts), failure=failure)
 
 
 def tampered(message: str, changes: Changes) -> Verdict:
@@ -68,16 +89,40 @@ def _ended_badly(outcome: Outcome, reply: Reply) -> Verdict | None:
     named = _named(outcome, reply)
     if reply.terminal == "bad":
         return named or _verdict("agent_error", one_line(reply.text, _LONGEST_MESSAGE), reply.terminal_evidence)
+    killed = named or _killed_below(outcome, reply)
     if reply.terminal == "absent":
-        return named or _verdict("no_terminal_event", _without_event(outcome, reply), reply.stderr_end)
+        return killed or _verdict("no_terminal_event", _without_event(outcome, reply), reply.stderr_end)
     meaningless = reply.ignore_exit_code or outcome.ended_by == "linger"  # then the signal was the runner's own
     if outcome.signal is not None and not meaningless:
         return _verdict("crashed", f"the agent was ended by {signal_name(outcome.signal)}", reply.stderr_end)
     if outcome.exit_code and not meaningless:
-        return named or _verdict("agent_error", _with_stderr(_ending(outcome), reply), reply.stderr_end)
+        return killed or _verdict("agent_error", _with_stderr(_ending(outcome), reply), reply.stderr_end)
     if reply.terminal == "undeclared" and not reply.text.strip():
         return named or _verdict("no_output", None, reply.stderr_end)
     return None
+
+
+def _killed_below(outcome: Outcome, reply: Reply) -> Verdict | None:
+    """A shell ends with 128 + n when its child, the agent, was ended by signal n."""
+    number = (outcome.exit_code or 0) - 128
+    if number not in _KILLED:
+        return None
+    hint = " (out of memory?)" if number == _SIGKILL else ""
+    message = f"exit code {outcome.exit_code}: a process of it was ended by {signal_name(number)}{hint}"
+    return _verdict("crashed", _with_stderr(message, reply), reply.stderr_end)
+
+
+def _denied(expectations: Expectations, reply: Reply) -> Verdict | None:
+    if expectations.denied != "fail" or not reply.denials or not reply.denials["count"]:
+        return None
+    return _verdict("permission", _of_denials(reply.denials), reply.terminal_evidence)
+
+
+def _of_denials(denials: JsonObject) -> str:
+    """`3 tool calls were denied: Bash, Write`."""
+    count, names = denials["count"], denials["names"]
+    said = "1 tool call was denied" if count == 1 else f"{count} tool calls were denied"
+    return f"{said}: {_some(tuple(names))}" if names else said
 
 
 def _postcondition(expectations: Expectations, outcome: Outcome, reply: Reply, changes: Changes) -> Verdict:
@@ -88,8 +133,11 @@ def _postcondition(expectations: Expectations, outcome: Outcome, reply: Reply, c
         if changes.dirt and expectations.requires_commit:
             notes.append(f"the agent left changes that it did not commit: {_some(changes.dirt)}")
         return _success(None, notes)
-    if expectations.nothing_to_do and _says(expectations.nothing_to_do, reply.text):
-        return _success("nothing_to_do", notes)
+    try:
+        if expectations.nothing_to_do and _says(expectations.nothing_to_do, reply.text):
+            return _success("nothing_to_do", notes)
+    except OutOfTime:
+        notes.append(SLOW_PATTERN)
     if not expectations.requires_commit:
         return _success(None, notes)
     if changes.dirt:
@@ -128,8 +176,7 @@ def _with_stderr(message: str, reply: Reply) -> str:
 
 
 def _says(pattern: str, text: str) -> bool:
-    ends = text if len(text) <= 2 * _PATTERN_REACH else f"{text[:_PATTERN_REACH]}\n{text[-_PATTERN_REACH:]}"
-    return re.search(pattern, ends, re.MULTILINE) is not None
+    return Pattern(pattern).hit(text, Budget(END_SECONDS)) is not None
 
 
 def _some(paths: tuple[str, ...]) -> str:

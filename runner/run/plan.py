@@ -17,9 +17,11 @@ from runner.values import dataclass
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from runner.model import JsonObject, Request
+
+    Locate: TypeAlias = Callable[..., tuple[str, int, int]]
 
 RUN_ID_VARIABLE = "RUNNER_RUN_ID"
 RUN_DIR_VARIABLE = "RUNNER_RUN_DIR"
@@ -41,9 +43,16 @@ class TemplateFaultError(Exception):
         self.error = error
 
 
+def nowhere(*_path: str | int) -> tuple[str, int, int]:
+    return "", 0, 0
+
+
 @dataclass(frozen=True)
 class Entries:
-    """The configuration's part in one run: merged entries, as config.load gives them."""
+    """The configuration's part in one run: merged entries, as config.load gives them.
+
+    `locate` gives file, line and column of a value, by its path.
+    """
 
     agent: JsonObject
     task: JsonObject
@@ -52,6 +61,7 @@ class Entries:
     digest: str
     prompt: str
     sandbox: JsonObject | None = None
+    locate: Locate = nowhere
 
 
 def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invocation:
@@ -91,6 +101,7 @@ def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invoc
             requires_commit=bool(task.get("requires_commit", False)),
             nothing_to_do=task.get("nothing_to_do"),
             auto_commit=bool(task.get("auto_commit", False)),
+            denied=task.get("denied", "note"),
         ),
         parser_name=agent["parser"],
         parser=entries.parser,

@@ -35,7 +35,7 @@ def run(site: Site, entries: Entries, request: Request, notes_of: NotesOf = no_n
         with active:
             try:
                 outcome, reply = execute(active, signals)
-                result = conclude(active, outcome, reply)
+                result = conclude(active, outcome, reply, entries.locate)
                 ending = closing.final_record(active, result, notes_of)
             except Exception as error:
                 ending = closing.failed_record(active, error)

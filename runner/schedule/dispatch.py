@@ -33,7 +33,12 @@ _REPORTED = ("missed", "busy", "coalesced")
 
 
 def dispatch(schedule: Schedule, logs: Logs, now: float, start: Start) -> tuple[ScheduleState, bool]:
-    """See what the last occurrence left undone and start what is due; return whether one started. Raises OSError."""
+    """See what the last occurrence left undone and start what is due; return whether one started.
+
+    Raises OSError and due.BrokenScheduleError.
+    """
+    if not schedule.agents:
+        raise due.BrokenScheduleError
     before = state.read(logs, schedule.name, now)
     if not _needs_attention(schedule, before, now):
         return before, False

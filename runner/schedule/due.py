@@ -26,6 +26,10 @@ _MAX_GAPS = 16
 Stretch = tuple[float, float]  # after the first time, up to the second
 
 
+class BrokenScheduleError(Exception):
+    """A schedule that can never start: by its expression, its zone, or because it names no agent."""
+
+
 @dataclass(frozen=True)
 class Schedule:
     """One entry of a task's `schedule`; `name` is the task's, from the second entry on with `#2`.
@@ -129,11 +133,17 @@ def _times(schedule: Schedule, after: float) -> Iterator[float]:
     # Calendars and zones are 30 ms of import, which a heartbeat on which nothing is due does not need.
     from runner import crontimes  # noqa: PLC0415
 
-    return crontimes.times(schedule.cron, schedule.timezone, after)
+    try:
+        yield from crontimes.times(schedule.cron, schedule.timezone, after)
+    except crontimes.BadScheduleError:
+        raise BrokenScheduleError from None
 
 
 def decide(schedule: Schedule, state: Progress | None, now: float, *, alive: bool) -> tuple[Progress, list[Decision]]:
-    """Decide what is due. `alive`: the schedule's last occurrence still runs. At most one decision is a start."""
+    """Decide what is due. `alive`: the schedule's last occurrence still runs. At most one decision is a start.
+
+    Raises BrokenScheduleError.
+    """
     if state is None or state.fingerprint != schedule.fingerprint:
         state = _first_seen(schedule, state, now)
     elif not is_due(state, now, alive=alive):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 
+from runner import files
 from runner.errors import EXIT_CONFIG, EXIT_USAGE, UsageError
-from runner.files import reason
 from runner.process.detached import KEPT, start_detached
 from runner.records.folder import Logs
 from runner.schedule import state
@@ -15,7 +15,6 @@ from runner.text import one_line
 
 _WAIT = "24h"  # for a checkout in use, where the schedule says `overlap: wait`
 _MAX_STDERR = 2000  # bytes
-_NEW = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def run_occurrence(
@@ -56,7 +55,7 @@ def _keep_lock(logs: Logs, name: str) -> None:
 def _run(argv: list[str], environ: Mapping[str, str], logs: Logs, name: str) -> tuple[int | None, str]:
     """The exit code, None when it could not be started, and the end of its stderr."""
     try:
-        output = os.open(state.path(logs, name, ".err"), _NEW, 0o600)
+        output = files.open_file(state.path(logs, name, ".err"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         try:
             _, status = os.waitpid(start_detached(argv, environ, output), 0)
             size = os.fstat(output).st_size
@@ -64,5 +63,5 @@ def _run(argv: list[str], environ: Mapping[str, str], logs: Logs, name: str) -> 
         finally:
             os.close(output)
     except OSError as error:
-        return None, f"cannot start `{argv[0]}`: {reason(error)}"
+        return None, f"cannot start `{argv[0]}`: {files.reason(error)}"
     return os.waitstatus_to_exitcode(status), one_line(tail.decode(errors="replace"), _MAX_STDERR)

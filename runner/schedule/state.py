@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 from runner import files
 from runner.codec import from_json, to_json
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _END = ".json"
+_STATE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.#-]{0,199}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 
 
 @dataclass(frozen=True)
@@ -72,15 +75,16 @@ def names(logs: Logs) -> list[str]:
     """The schedules that have a state."""
     try:
         found = os.listdir(logs.path("state", "schedules"))
-    except FileNotFoundError:
+    except OSError:
         return []
-    return sorted(name.removesuffix(_END) for name in found if name.endswith(_END))
+    names = (name.removesuffix(_END) for name in found if name.endswith(_END))
+    return sorted(name for name in names if _STATE.fullmatch(name))
 
 
 def read(logs: Logs, name: str, now: float) -> ScheduleState:
     """Empty where there is none, or a damaged one, which is noted in the runner's log."""
     try:
-        return from_json(ScheduleState, files.read_json(path(logs, name)))
+        return _checked(from_json(ScheduleState, files.read_json(path(logs, name))))
     except FileNotFoundError:
         return ScheduleState()
     except (OSError, ValueError) as error:
@@ -88,15 +92,26 @@ def read(logs: Logs, name: str, now: float) -> ScheduleState:
         return ScheduleState()
 
 
+def _checked(found: ScheduleState) -> ScheduleState:
+    """Names as an entry has them, as they become words of a command and parts of paths. Raises ValueError."""
+    occurrence = found.occurrence
+    names = [occurrence.task, *occurrence.chains] if occurrence else []
+    names += [name for event in found.unreported for name in (event.task, *event.agents)]
+    for name in names:
+        if not all(_NAME.fullmatch(part) for part in name.split(",")):
+            raise ValueError(f"a name of {name[:80]!r}")
+    return found
+
+
 def write(logs: Logs, name: str, state: ScheduleState) -> None:
     """On the disk before it returns. Raises OSError."""
-    files.make_folders(logs.path("state", "schedules"))
+    files.own_folder(logs.path("state", "schedules"))
     files.write_json(path(logs, name), to_json(state))
 
 
 def lock(logs: Logs, name: str) -> int | None:
     """The descriptor that holds the lock; None while an occurrence is alive. Raises OSError."""
-    files.make_folders(logs.path("state", "schedules"))
+    files.own_folder(logs.path("state", "schedules"))
     return files.lock(path(logs, name, ".lock"))
 
 
@@ -122,9 +137,9 @@ def notes(held: int, occurrence: Occurrence) -> list[JsonObject]:
     for line in os.pread(held, 1 << 20, 0).split(b"\n"):
         try:
             note = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if note["due"] == occurrence.due:
+        if isinstance(note, dict) and note.get("due") == occurrence.due:
             found.append(note)
     return found
 

@@ -150,8 +150,8 @@ def test_what_is_unusual_is_left_to_click(args: list[str]) -> None:
 
 def test_the_project_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNNER_PROJECT", "/p")
-    for args, project in ((["ps"], "/p"), (["-C", "/q", "ps"], "/q")):
-        assert read(args) == read_by_click(args, monkeypatch) == (ROWS["ps"], {"project": project, "as_json": False})
+    for args, project in ((["tasks"], "/p"), (["-C", "/q", "tasks"], "/q")):
+        assert read(args) == read_by_click(args, monkeypatch) == (ROWS["tasks"], {"project": project, "as_json": False})
 
 
 FLAGS = {option.flag for command in COMMANDS for option in command.options}

@@ -32,7 +32,7 @@ KNOWN_KEYWORDS = frozenset(
         *("$schema", "$ref", "$defs", "title", "description", "default", "type", "enum", "const", "anyOf", "allOf"),
         *("not", "properties", "patternProperties", "additionalProperties", "propertyNames", "required", "items"),
         *("minItems", "maxItems", "minProperties", "maxProperties", "pattern", "minLength", "maxLength"),
-        *("minimum", "maximum"),
+        *("minimum", "maximum", "format"),
     )
 )
 

@@ -25,7 +25,8 @@ YAML_PAGES = {
 SCHEMAS = {path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in ROOT.glob("schema/*.json")}
 FILES = PAGES["docs/files.md"]
 # `internal` is what a run ends with whatever its reason says; these are no run's.
-OTHER_CODES = {errors.EXIT_USAGE, errors.EXIT_CONFIG, errors.EXIT_INTERNAL, 128 + 1, 128 + 2, 128 + 15}
+OTHER_CODES = {errors.EXIT_USAGE, errors.EXIT_CONFIG, errors.EXIT_INTERNAL, errors.EXIT_IO, errors.EXIT_PIPE}
+OTHER_CODES |= {128 + 1, 128 + 2, 128 + 15}
 
 
 def keys(schema: Any) -> Iterator[str]:

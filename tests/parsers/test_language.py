@@ -387,7 +387,7 @@ RESETS = {
         ([{"t": "limit", "msg": "again in 2.5s"}], "rate_limit", NOON + 2.5),
         ([{"t": "limit", "msg": "?", "h": {"retry-after": "30"}}], "rate_limit", NOON + 30),
         ([{"t": "plan", "msg": "used up"}], "usage_limit", None),
-        ([{"t": "plan", "msg": "used up"}, {"t": "window", "until": 1_800_000_000}], "usage_limit", 1_800_000_000),
+        ([{"t": "plan", "msg": "used up"}, {"t": "window", "until": 1_771_600_000}], "usage_limit", 1_771_600_000),
         ([{"t": "plan", "msg": "used up"}, {"t": "limit", "msg": "again in 2s"}], "usage_limit", None),
     ],
 )

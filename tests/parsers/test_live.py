@@ -41,12 +41,12 @@ def test_live() -> None:
         seen.append((live.event, live.tokens, live.watch and live.watch.kind, live.retries, live.terminal))
 
     assert seen == [
-        ("system/init", None, None, 0, False),
+        (None, None, None, 0, False),  # no rule wants it, so it is not decoded
         ("step", 5, None, 0, False),
         ("retry", 5, "rate_limit", 1, False),
         ("retry", 5, "rate_limit", 2, False),
         ("step", 10, None, 0, False),
-        (None, 10, None, 0, False),
+        ("step", 10, None, 0, False),
         ("done", 10, None, 0, True),
     ]
 
