@@ -94,11 +94,21 @@ def reset_of(kind: str, text: str, now: float, zone: tzinfo | None) -> float | N
     if text.startswith("-") and number(text[1:]) is not None:
         raise DoubtfulError("it is negative")
     found = KINDS[kind](text, now, zone)
+    if found is None and _is_number(text):
+        raise DoubtfulError("there is no such time")
     if found is not None and found < now - _LATE:
         raise DoubtfulError("it has passed")
     if found is not None and found > now + _FAR:
         raise DoubtfulError("it is more than 31 days away")
     return None if found is None else max(found, now)
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is a number, if none that can be: NaN, infinite, of thirty digits."""
+    try:
+        return len(text) > 2 and float(text[:400]) is not None
+    except ValueError:
+        return False
 
 
 def announced_in(groups: Mapping[str, str | None]) -> tuple[str, str] | None:

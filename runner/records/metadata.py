@@ -21,9 +21,22 @@ if TYPE_CHECKING:
         cache_write_tokens: int | None
         reasoning_tokens: int | None
 
+    class Denials(TypedDict):
+        count: int
+        names: list[str]
+
     class CommitEntry(TypedDict):
         sha: str
         subject: str
+
+    class _Left(TypedDict):
+        kind: str
+        name: str
+        advice: str
+
+    class LeftEntry(_Left, total=False):
+        inode: int
+        mtime_ns: int
 
     # In this form because `class` is a keyword.
     RunError = TypedDict(
@@ -38,10 +51,6 @@ if TYPE_CHECKING:
     class Left(_AnyLeft, total=False):
         inode: int
         mtime_ns: int
-
-    class Denials(TypedDict):
-        count: int
-        names: list[str]
 
     class Notification(TypedDict):
         state: str
@@ -162,7 +171,6 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
     """Make the final record; `show` turns evidence into `FILE:LINE`."""
     outcome, reply, verdict = result.outcome, result.reply, result.verdict
     left: list[Any] = list(result.changes.left)
-    denials: Any = reply.denials
     return {
         **_judged(record, verdict, show(verdict.evidence) if verdict.evidence else None),
         "agent_exit_code": outcome.exit_code,
@@ -177,13 +185,27 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
         "usage": _usage(reply.usage),
         "cost_usd": reply.cost_usd,
         "tool_calls": reply.tool_calls,
-        "denials": denials,
+        "denials": _denials(reply.denials),
         "commits": [{"sha": commit.sha, "subject": commit.subject} for commit in result.changes.commits],
         "left": left,
         "notes": [*verdict.notes, *_output_notes(outcome)],
         "containment": outcome.containment,
         "survivors": outcome.survivors,
     }
+
+
+def _denials(found: JsonObject | None) -> Denials | None:
+    return {"count": found["count"], "names": found["names"]} if found else None
+
+
+def _left(found: tuple[JsonObject, ...]) -> list[LeftEntry]:
+    entries: list[LeftEntry] = []
+    for item in found:
+        entry: LeftEntry = {"kind": item["kind"], "name": item["name"], "advice": item["advice"]}
+        if item["kind"] == "lock":
+            entry |= {"inode": item["inode"], "mtime_ns": item["mtime_ns"]}
+        entries.append(entry)
+    return entries
 
 
 def _output_notes(outcome: Outcome) -> list[str]:

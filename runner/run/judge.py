@@ -27,7 +27,7 @@ _WATCH_NOTE = "ended early: the agent was only retrying, or waiting for longer t
 _LINGER_NOTE = "the agent reported its success, did not exit, and was ended"
 _LOST = "the guardian, the process that watches over the run, was killed; the agent was ended at once"
 SLOW_PATTERN = "the pattern `nothing_to_do` took too long and counts as not matched"
-_KILLED = frozenset((1, 2, 3, 4, 6, 7, 8, 9, 11, 13, 14, 15))  # the signals by which a process is usually ended
+_KILLED = frozenset((2, 3, 4, 6, 7, 8, 9, 11, 13, 14, 15))  # the signals by which a process is usually ended
 _LONGEST_MESSAGE = 2000
 
 

@@ -108,7 +108,7 @@ def _rendered(template: Template, text: str, variables: Mapping[str, object]) ->
             pieces.append(piece)
         return json.dumps("".join(pieces)).encode()
     except TemplateError as error:
-        told = error.message, error.line, error.column
+        told = error.message, *_opening(text, _first_line(text))
     except RecursionError:
         told = _too_deep().message, 1, 1
     except MemoryError:

@@ -71,7 +71,7 @@ def test_a_success_as_json(stock_project: Project) -> None:
         ),
         (
             "planlimit-oauth",
-            ["--exit-code", "1"],
+            ["--exit-code", "1", "--at", "2026-11-22T12:00:00Z"],
             {
                 "class": "usage_limit",
                 "message": "You've hit your session limit · resets 7:19pm (UTC)",
@@ -163,14 +163,14 @@ def test_explain_names_rule_place_line_and_value(stock_project: Project) -> None
 
     rows = [re.split(r"  +", line) for line in done.stdout.partition("RULE")[2].splitlines()[1:]]
     found = {row[0]: row[1:] for row in rows}
-    assert found["failure"][1:] == ["stdout:4", "bad"]
+    assert found["failure.0"][1:] == ["stdout:4", "bad"]
     assert found["fields.session_id"][1:] == ["stdout:1", "415017a3-c3eb-4fb7-86ed-edf38518d1c9"]
-    assert found["errors.1"][1] == "stdout:4"
+    assert found["errors.3"][1] == "stdout:4"
     # Where the checkout's path is long, the column is cut shorter.
-    shown = found["errors.1"][2].removesuffix("…")
+    shown = found["errors.3"][2].removesuffix("…")
     assert shown.startswith("usage_limit")
     assert "usage_limit: You've hit your session limit · resets 7:19pm (UTC)".startswith(shown)
-    assert re.fullmatch(r"(.*/)?agents\.yaml:\d+", found["errors.1"][0])
+    assert re.fullmatch(r"(.*/)?agents\.yaml:\d+", found["errors.3"][0])
     assert json.loads(as_json.stdout)["reason"] == "usage_limit"
     assert "fields.session_id" in as_json.stderr
 
