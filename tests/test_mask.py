@@ -11,7 +11,7 @@ import time
 import urllib.parse
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from runner.mask import (
@@ -395,6 +395,9 @@ def test_any_secret_in_any_form_cut_anywhere_in_any_place(
     secrets = secrets_of(environ)
     printed = WRITERS[writer](value, beside).encode(errors="surrogateescape")
     before = data.draw(st.sampled_from([b"", b"x", b'{"text": "', b"\n", printed[: len(printed) // 2]]))
+    assume(
+        not any(form in before for form in secrets_in(value))
+    )  # half of `00000000` in base64 is as good as all of it
     stream = before + printed + data.draw(st.sampled_from([b"", b"\n", b'"}\n', printed[:3]]))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=4)))
     pieces = [stream[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(stream)], strict=True)]

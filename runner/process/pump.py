@@ -78,8 +78,8 @@ class Log:
         except OSError as error:
             self.error = error.strerror
 
-    def close(self, secrets: Sequence[bytes] = ()) -> None:
-        """Write the end, mask what was not looked for as it came, and bring all of it to the disk, once."""
+    def finish(self) -> None:
+        """Write the end, once."""
         self._trim()
         if self._left_out:
             self._store(memoryview(f"\n[runner: {self._left_out:,} bytes left out]\n".encode()))
@@ -87,8 +87,12 @@ class Log:
         try:
             if not os.fstat(self.fd).st_nlink:
                 self._write_again()
-            if secrets and max(self.size, os.fstat(self.fd).st_size) > _ALL_FORMS:
-                self._mask_rest(secrets)
+        except OSError as error:
+            self.error = self.error or error.strerror
+
+    def close(self) -> None:
+        """Bring all of it to the disk."""
+        try:
             os.fsync(self.fd)
         except OSError as error:
             self.error = self.error or error.strerror
@@ -103,19 +107,6 @@ class Log:
             os.close(fd)
             while chunk := lost.read(_BUFFER):
                 write_all(self.fd, chunk)
-
-    def _mask_rest(self, secrets: Sequence[bytes]) -> None:
-        """In place, since a mask is as long as what it hides; pieces overlap by the longest secret."""
-        fd = os.open(f"/proc/self/fd/{self.fd}", os.O_RDWR | os.O_CLOEXEC)
-        longest, at = max(map(len, secrets)), 0
-        try:
-            while len(piece := os.pread(fd, _BUFFER + longest, at)) > 0:
-                masked = mask_bytes(piece, secrets, keep_length=True)
-                if masked != piece:
-                    os.pwrite(fd, masked, at)
-                at += _BUFFER
-        finally:
-            os.close(fd)
 
 
 @dataclass(frozen=True)
@@ -132,9 +123,36 @@ class Streams:
     plain: Sequence[bytes] = ()
 
     def close(self) -> None:
+        """Write the ends of the logs, mask in them what was not looked for as it came, and close them."""
         os.close(self.stdin)
-        self.transcript.close(self.secrets)
-        self.stdout.close(self.secrets)
+        logs = (self.transcript, self.stdout)
+        for log in logs:
+            log.finish()
+        sizes = [os.fstat(log.fd).st_size for log in logs]
+        try:
+            if self.secrets and max(self.transcript.size, *sizes) > _ALL_FORMS:
+                # Without a byte of stderr they are the same.
+                for group in [logs] if sizes[0] == sizes[1] else [logs[:1], logs[1:]]:
+                    _mask_again([log.fd for log in group], self.secrets)
+        except OSError as error:
+            self.transcript.error = self.transcript.error or error.strerror
+        for log in logs:
+            log.close()
+
+
+def _mask_again(fds: Sequence[int], secrets: Sequence[bytes]) -> None:
+    """Mask files of the same content in place: a mask is as long as what it hides. Pieces overlap by the longest."""
+    opened = [os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC) for fd in fds]
+    longest, at = max(map(len, secrets)), 0
+    try:
+        while piece := os.pread(opened[0], _BUFFER + longest, at):
+            masked = mask_bytes(piece, secrets, keep_length=True)
+            for fd in opened if masked != piece else ():
+                os.pwrite(fd, masked, at)
+            at += _BUFFER
+    finally:
+        for fd in opened:
+            os.close(fd)
 
 
 class Pump:

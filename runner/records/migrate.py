@@ -33,6 +33,7 @@ _SHAPE: dict[str, tuple[type, ...]] = {
 _OPTIONAL = {
     **dict.fromkeys("advice cwd ended_by config_hash runner_version".split(), _TEXT),
     **dict.fromkeys("agent_exit_code agent_signal".split(), _COUNT),
+    "denials": (dict, _NONE),
     "left": (list,),
 }
 _USAGE_SHAPE = dict.fromkeys(_USAGE, _COUNT)

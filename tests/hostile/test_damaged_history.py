@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runner.history.tables import COLUMNS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -94,7 +96,8 @@ INDEX = {
     "a trigger that works for ever": "CREATE TRIGGER t BEFORE DELETE ON mark BEGIN"
     " INSERT INTO mark WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x, x, x, x FROM c; END",
     "a view that never ends": "DROP TABLE runs; CREATE VIEW runs AS"
-    " WITH RECURSIVE c(run_id) AS (SELECT 1 UNION ALL SELECT run_id + 1 FROM c) SELECT * FROM c",
+    " WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
+    f" SELECT {', '.join(f'x AS {name}' for name in COLUMNS)} FROM c",
     "other columns": "DROP TABLE runs; CREATE TABLE runs (x)",
     "no table": "DROP TABLE runs",
     "totals of texts": "UPDATE cells SET runs = 'many', cost_usd = 'x', name = 5",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.hostile.strike import SECRET, Hostile, leaks, strike
+from tests.hostile.strike import SECRET, Hostile, forms, leaks, strike
 
 if TYPE_CHECKING:
     from tests.helpers import Project
@@ -156,6 +156,25 @@ def test_what_a_user_gives_is_masked_as_well(project: Project, option: str) -> N
     assert leaks(project, SECRET, texts) == []
     for token in ("ghp", "aws", "openai"):
         assert leaks(project, TOKENS[token], texts, logs=False) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["agents show evil", "agents show evil --json", "run evil free --dry-run", "tasks show leaky", "validate"],
+)
+def test_what_the_configuration_holds_is_not_printed(project: Project, command: str) -> None:
+    """By commands that read no record: the one door of what is printed."""
+    held = f"{SECRET} {TOKENS['ghp']}"
+    entry = {"binary": "/bin/echo", "argv": [held], "env": {"set": {"GREETING": held}}, "parser": "text"}
+    project.write("agents.yaml", json.dumps({"stock": False, "agents": {"evil": entry}}))
+    leaky = {"free": {"prompt": "prompts/free.md"}, "leaky": {"prompt": "prompts/free.md", "description": held}}
+    project.write("tasks.yaml", json.dumps({"stock": False, "tasks": leaky}))
+    done = project(*command.split(), env={"DOUBLE_API_KEY": SECRET})
+
+    assert "Traceback" not in done.stderr
+    for secret in (SECRET, TOKENS["ghp"]):
+        assert not [name for name, form in forms(secret).items() if form.decode() in done.stdout + done.stderr]
+    assert "***" in done.stdout or command == "validate"
 
 
 def test_more_than_is_searched_as_it_comes(project: Project) -> None:
