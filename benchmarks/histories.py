@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner import __version__
 from runner.reasons import reason_of
 from runner.records import metadata
-from runner.records.migrate import SCHEMA_VERSION
+from runner.records.metadata import SCHEMA_VERSION
 from runner.text import rfc3339
 
 if TYPE_CHECKING:

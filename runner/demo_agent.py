@@ -174,7 +174,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _read_prompt() -> str:
-    """All of stdin; empty when it is closed or cannot be read."""
     try:
         with open(0, "rb", closefd=False) as stdin:
             return stdin.read().decode("utf-8", "replace")

@@ -164,9 +164,12 @@ NOT_BEGUN = frozenset(("skipped", "missed"))
 """The statuses of what never began: a line in runs.jsonl and no folder."""
 
 
-def reason_of(name: str | None) -> Reason:
-    """The row of a reason; None is a plain success."""
-    return SUCCESS if name is None else REASONS[name]
+def reason_of(name: str | None, status: str | None = None) -> Reason:
+    """The row of a reason; None is a plain success. One that this version does not know has the first of its status."""
+    if name is None:
+        return SUCCESS
+    rows = (row for row in REASONS.values() if row.status == status)
+    return REASONS.get(name) or next(rows, REASONS["internal"])
 
 
 _OURS = "no_commits uncommitted_changes no_terminal_event no_output launch_failed internal tampered".split()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import os
+import shlex
 import time
+import urllib.parse
 
 import pytest
 from hypothesis import given, settings
@@ -14,10 +18,15 @@ from runner.mask import (
     MASK,
     Masker,
     mask_known_tokens,
+    mask_of,
     mask_text,
     mask_tree,
+    masked_pieces,
+    plain_forms,
     secrets_of,
+    short_secrets,
 )
+from tests.hostile.strike import forms
 
 PEM = (
     "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nAQEFAASCBKcwggSj+AgEA/A\nshort\n-----END PRIVATE KEY-----\n"
@@ -76,7 +85,7 @@ def test_which_variables_are_secret(name: str, value: str, counts: bool) -> None
 
 
 def test_a_plain_value_is_one_needle() -> None:
-    assert secrets_of({"A_KEY": "sk_0123456789", "B_TOKEN": "sk_0123456789", "PATH": "/usr/bin:/bin"}) == [
+    assert plain_forms({"A_KEY": "sk_0123456789", "B_TOKEN": "sk_0123456789", "PATH": "/usr/bin:/bin"}) == [
         b"sk_0123456789"
     ]
 
@@ -300,3 +309,139 @@ def test_a_tree_is_masked_in_every_text() -> None:
     }
 
     assert mask_tree(tree, mask_known_tokens) == {"a": ["x ***", 1, None, {"b": True, "c": "***"}], "d": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("environ", "printed"),
+    [
+        ({"OPENAI_APIKEY": "plain-value-1"}, "plain-value-1"),
+        ({"OPENAIAPIKEY": "plain-value-1"}, "plain-value-1"),
+        ({"GHTOKEN": "plain-value-1"}, "plain-value-1"),
+        ({"CI_TOKENS": "plain-value-1"}, "plain-value-1"),
+        ({"SIGNING_KEYS": "plain-value-1"}, "plain-value-1"),
+        ({"GCP_CREDENTIAL": "plain-value-1"}, "plain-value-1"),
+        ({"DB_PASSWD": "plain-value-1"}, "plain-value-1"),
+        ({"GPG_PASSPHRASE": "plain-value-1"}, "plain-value-1"),
+        ({"DB_PASS": "plain-value-1"}, "plain-value-1"),
+        ({"DB_PWD": "plain-value-1"}, "plain-value-1"),
+        ({"GITHUB_PAT": "plain-value-1"}, "plain-value-1"),
+        ({"REGISTRY_AUTH": "plain-value-1"}, "plain-value-1"),
+        ({"SENTRY_DSN": "plain-value-1"}, "plain-value-1"),
+        ({"DATABASE_URL": "plain-value-1"}, "plain-value-1"),
+        ({"APP_DATABASE_URL": "plain-value-1"}, "plain-value-1"),
+        ({"HTTPS_PROXY": "http://me:hunter2-hunter2@proxy:80"}, "hunter2-hunter2"),
+        ({"HTTPS_PROXY": "http://me:pw@proxy:80"}, None),
+        ({"HTTPS_PROXY": "http://agent-one:pw@proxy:80"}, "agent-one:pw"),
+        ({"CACHE": "redis://:p%40ssw%2Frd1@host/0"}, "p@ssw/rd1"),
+        ({"CACHE": "redis://:p%40ssw%2Frd1@host/0"}, "p%40ssw%2Frd1"),
+        ({"DB": "pg://u:p@ss/w:rd+12@host/db"}, "p@ss/w:rd+12"),
+        ({"PWD": "/home/someone/project"}, None),
+        ({"OLDPWD": "/home/someone/project"}, None),
+        ({"SSH_AUTH_SOCK": "/tmp/ssh-abcdefgh/agent.1"}, None),
+        ({"GIT_AUTHOR_NAME": "Somebody Else"}, None),
+        ({"SSH_ASKPASS": "/usr/bin/askpass"}, None),
+        ({"GEMINI_AUTH_TYPE": "oauth-personal"}, None),
+        ({"COMPASS": "north-north-west"}, None),
+        ({"GITHUB_PAT": "short"}, None),
+    ],
+)
+def test_which_names_and_logins_are_secret(environ: dict[str, str], printed: str | None) -> None:
+    value = printed or next(iter(environ.values())).rpartition("/")[2]
+
+    assert mask_of(environ)(f"<{value}>") == ("<***>" if printed else f"<{value}>")
+
+
+def test_what_is_too_short_to_mask() -> None:
+    assert short_secrets({"A_KEY": "1234567", "B_KEY": "12345678", "C_KEY": "", "NAME": "x"}) == ["A_KEY"]
+
+
+def basic(value: str) -> str:
+    return base64.b64encode(value.encode(errors="surrogateescape")).decode()
+
+
+BESIDE = st.text(st.characters(codec="utf-8"), max_size=4)
+WRITERS = {
+    "plain": lambda value, _: value,
+    "json": lambda value, _: json.dumps(value)[1:-1],
+    "json of json": lambda value, _: json.dumps(json.dumps(value))[3:-3],
+    "json, utf-8": lambda value, _: json.dumps(value, ensure_ascii=False)[1:-1],
+    "base64": lambda value, beside: basic(beside + value + beside[::-1]),
+    "base64url": lambda value, beside: basic(beside + value + beside).replace("+", "-").replace("/", "_"),
+    "base64 in an address": lambda value, beside: urllib.parse.quote(basic(beside + value), safe=""),
+    "base64 in JSON": lambda value, beside: basic(beside + value).replace("/", "\\/"),
+    "basic": lambda value, _: f"Basic {basic('user:' + value)}",
+    "hex": lambda value, _: value.encode().hex(),
+    "HEX": lambda value, _: value.encode().hex().upper(),
+    "url": lambda value, _: urllib.parse.quote(value, safe=""),
+    "path": lambda value, _: urllib.parse.quote(value),
+    "form": lambda value, _: urllib.parse.quote_plus(value),
+    "browser": lambda value, _: urllib.parse.quote(value, safe="!'()*"),
+    "shell": lambda value, _: shlex.quote(value),
+    "shell in JSON": lambda value, _: json.dumps(shlex.quote(value)),
+    "html": lambda value, _: html.escape(value),
+    "utf-16": lambda value, _: value.encode("utf-16-le").decode(errors="surrogateescape"),
+}
+VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=60) | st.text(
+    st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp", "Zs"]), min_size=8, max_size=30
+)
+
+
+@given(VALUES, st.sampled_from(sorted(WRITERS)), BESIDE, st.data())
+@settings(max_examples=1500, deadline=None)
+def test_any_secret_in_any_form_cut_anywhere_in_any_place(
+    value: str, writer: str, beside: str, data: st.DataObject
+) -> None:
+    environ = {"SOME_API_KEY": value}
+    secrets = secrets_of(environ)
+    printed = WRITERS[writer](value, beside).encode(errors="surrogateescape")
+    before = data.draw(st.sampled_from([b"", b"x", b'{"text": "', b"\n", printed[: len(printed) // 2]]))
+    stream = before + printed + data.draw(st.sampled_from([b"", b"\n", b'"}\n', printed[:3]]))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=4)))
+    pieces = [stream[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    whole = masked(secrets, *pieces)
+
+    assert whole == masked(secrets, stream)
+    assert MASK.encode() in whole
+    for form in secrets_in(value):
+        assert form not in whole
+    kept = Masker(secrets, keep_length=True)
+    assert len(b"".join(bytes(kept.feed(memoryview(piece))) for piece in pieces) + kept.flush()) == len(stream)
+    record = {"text": [stream.decode(errors="surrogateescape")]}
+    assert all(form not in str(mask_tree(record, mask_of(environ))).encode() for form in secrets_in(value))
+
+
+def secrets_in(value: str) -> list[bytes]:
+    """What would give it away."""
+    return [form for form in forms(value).values() if len(form) >= 8]
+
+
+def test_a_bomb_of_secrets_stays_quick() -> None:
+    environ = {f"KEY_{number}": os.urandom(20).hex() for number in range(100)}
+    mask = mask_of(environ)
+    began = time.process_time()
+    mask("nothing to see here\n" * 10_000)
+
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "commit 0123456789abcdef0123456789abcdef01234567",
+        "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+        f"data:image/png;base64,{base64.b64encode(bytes(range(256)) * 40).decode()}",
+        "see docs/authorization: required by all; token: none",
+        "task-ant-colony sk-learn ghost_stories npm_config hf_hub tk_root",
+        "2026-02-19T17:50:43.120Z 20260219_175043_02 sha256:9f86d081884c7d659a2feaa0c55ad015",
+    ],
+)
+def test_what_is_no_secret_stays_readable(text: str) -> None:
+    assert mask_of({"SOME_API_KEY": "correct-horse-battery"})(text) == text
+
+
+def test_pieces_of_a_file_are_masked_line_by_line() -> None:
+    token = "tk_agqdq7mvbofd37zqvcbqf4o9j6e7u"
+    data = f"a {token}\nb correct-horse-battery\n\xff no end {token}".encode("latin-1")
+    for cut in range(len(data)):
+        found = b"".join(masked_pieces([data[:cut], data[cut:]], {"MY_KEY": "correct-horse-battery"}))
+        assert found == b"a ***\nb ***\n\xff no end ***"

@@ -1,7 +1,7 @@
 """Standard output and error as the commands write to them: whoever listens, a run's verdict stays what it is.
 
-Text goes through `for_a_stream`. What cannot be written ends a command that only prints, as it would end `cat`; a
-command that acts goes on, and so does every command whose stderr takes nothing.
+Text goes through the mask and `for_a_stream`. What cannot be written ends a command that only prints, as it would end
+`cat`; a command that acts goes on, and so does every command whose stderr takes nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import select
 import sys
 
 from runner.errors import EXIT_IO, EXIT_PIPE
+from runner.mask import mask_later
 from runner.text import for_a_stream
 
 TYPE_CHECKING = False
@@ -57,11 +58,12 @@ class _Raw(io.FileIO):
 
 
 _raw: dict[int, _Raw] = {}
+_masked = mask_later(os.environ)
 
 
 class _Text(io.TextIOWrapper):
     def write(self, text: str, /) -> int:
-        return super().write(for_a_stream(text))
+        return super().write(for_a_stream(_masked(text)))
 
 
 def open_standard_streams() -> None:

@@ -228,7 +228,7 @@ class _Heartbeat:
     def _prune(self) -> None:
         now = time.time()
         self.counts["pruned"] = 0
-        if not 0 <= now - _pruned_at(self.opened.logs) < _DAILY:
+        if not 0 <= now - state.last_look(self.opened.logs) < _DAILY:
             # The index, once a day.
             from runner.commands.prune import prune_daily  # noqa: PLC0415
 
@@ -254,13 +254,6 @@ def _why(error: OSError | RunnerError) -> str:
 def runner_argv(root: str) -> list[str]:
     """The argv that starts this runner again, up to the command; `-P` so that no module of the folder hides ours."""
     return [sys.executable, "-P", "-m", "runner", "-C", root]
-
-
-def _pruned_at(logs: Logs) -> float:
-    try:
-        return float(files.read_bytes(logs.path("state", "pruned"), 1000).split(b"\n")[0])
-    except (OSError, ValueError):
-        return 0.0
 
 
 def _write_line(logs: Logs, line: str) -> None:

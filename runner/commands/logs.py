@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from runner.commands._logs import open_logs
 from runner.errors import RunnerError, UsageError
 from runner.history.queries import find
+from runner.mask import masked_pieces
 from runner.records.folder import Logs
 from runner.records.transcript import Events
 from runner.text import printable
@@ -35,7 +36,8 @@ def logs(project: str | None, name: str, *, follow: bool, **forms: bool) -> int:
     file = "prompt.md" if forms["prompt"] else "stdout.log" if forms["stdout"] else "transcript.log"
     path = os.path.join(run.folder, file)
     render = _as_it_came() if any(forms.values()) else _as_events()
-    for data in _followed(folder, run.run_id, path) if follow and not forms["prompt"] else _whole(path):
+    pieces = _followed(folder, run.run_id, path) if follow and not forms["prompt"] else _whole(path)
+    for data in masked_pieces(pieces, os.environ):
         render(data)
     render(None)
     return 0

@@ -10,7 +10,12 @@ from runner.files import write_text
 from runner.history import retention
 from runner.history.index import Index
 from runner.history.retention import OldRun
+from runner.schedule.state import last_look
 from runner.text import json_text, rfc3339
+from runner.values import replace
+
+_NEAR = 8 * 86400.0  # seconds
+_TWO_LOOKS = "nothing is removed before two looks a day apart agree on the time (`runner prune` does it now)"
 
 
 def prune(project: str | None, *, dry_run: bool, as_json: bool) -> int:
@@ -28,18 +33,27 @@ def prune(project: str | None, *, dry_run: bool, as_json: bool) -> int:
 
 
 def prune_daily(opened: Opened, now: float) -> int:
-    """Prune for the heartbeat, once a day, and return how many runs were removed."""
+    """Prune for the heartbeat, once a day, and return how many runs were removed.
+
+    What is gone does not come back, so that one look at a wrong clock must not be enough: age counts only when the last
+    look was not long ago.
+    """
+    gone: list[OldRun] = []
     try:
-        gone = _prune(opened, dry_run=False)
+        near = 0 <= now - last_look(opened.logs) < _NEAR
+        gone = _prune(opened, dry_run=False, by_age=near)
+        if not near and (old := _prune(opened, dry_run=True)):
+            opened.logs.note(f"{len(old)} old runs stay for now: {_TWO_LOOKS}", now)
     except (OSError, RunnerError) as error:
         opened.logs.note(f"cannot prune: {error}", now)
-        gone = []
     write_text(opened.logs.path("state", "pruned"), f"{now}\n{rfc3339(now)} {len(gone)}\n")
     return len(gone)
 
 
-def _prune(opened: Opened, *, dry_run: bool) -> list[OldRun]:
+def _prune(opened: Opened, *, dry_run: bool, by_age: bool = True) -> list[OldRun]:
     wanted = retention.read_retention(opened.config.settings)
+    if not by_age:
+        wanted = replace(wanted, keep=None, failures=None)
     runs = retention.closed_runs(Index(opened.logs), opened.logs, sizes=wanted.size is not None)
     old = retention.select(runs, wanted, time.time())
     if dry_run:

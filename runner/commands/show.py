@@ -12,6 +12,7 @@ from runner.commands._logs import open_logs
 from runner.errors import RunnerError
 from runner.history.index import Index
 from runner.history.queries import FoundRun, entry, find
+from runner.mask import masked_pieces
 from runner.reasons import reason_of
 from runner.records import store, summary
 from runner.records.evidence import line_at
@@ -56,7 +57,7 @@ def diff(project: str | None, name: str) -> int:
     if sys.stdout.isatty():
         print(printable(result.out.decode(errors="replace")), end="")
     else:
-        sys.stdout.buffer.write(result.out)
+        sys.stdout.buffer.writelines(masked_pieces([result.out], os.environ))
     return 0
 
 
@@ -81,5 +82,5 @@ def _skipped(found: Any) -> Record | None:
     """An entry of a list as a record: it counts the commits, of which a skipped run has none."""
     if found is None:
         return None
-    record: Record = {**found, "commits": [], "advice": reason_of(found["reason"]).advice}  # type: ignore[typeddict-item]
+    record: Record = {**found, "commits": [], "advice": reason_of(found["reason"], found["status"]).advice}  # type: ignore[typeddict-item]
     return record

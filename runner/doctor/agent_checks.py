@@ -17,14 +17,7 @@ from runner.process.capture import Child
 from runner.process.spawn import LaunchError, find_binary
 from runner.records.folder import Logs
 from runner.run import cooldown
-from runner.run.plan import (
-    PROMPT_TASK,
-    Entries,
-    TemplateFaultError,
-    binary_variable,
-    expand,
-    plan,
-)
+from runner.run.plan import PROMPT_TASK, Entries, TemplateFaultError, binary_variable, expand, plan
 from runner.run.site import World
 from runner.text import one_line
 from runner.values import dataclass, replace
@@ -39,8 +32,6 @@ _NEUTRAL_FOLDER = "/"  # a CLI may read settings of the folder that it is starte
 
 @dataclass(frozen=True)
 class Context:
-    """The project, the machine and the time that an examination is about."""
-
     config: Config
     logs: Logs
     world: World
@@ -49,8 +40,6 @@ class Context:
 
 @dataclass(frozen=True)
 class Program:
-    """An agent's program, and the environment that a run would give it."""
-
     path: str
     env: dict[str, str]
 

@@ -35,8 +35,6 @@ class Check:
 
 @dataclass(frozen=True)
 class AgentReport:
-    """What was found out about an agent; `binary` and `version` are None where they are not known."""
-
     agent: str
     asked: bool
     binary: str | None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from runner import files
 from runner.config import Config
-from runner.doctor import scratch, trial
+from runner.doctor import trial
 from runner.doctor.check import Check
-from runner.doctor.contract import Breach, Expected, breaches
 from runner.doctor.trial import Trial
 from runner.errors import RunnerError
 from runner.modelserver import SCENARIOS, ModelServer
@@ -18,7 +18,10 @@ from runner.modelserver.scenario import Answer
 from runner.parsers import compile_parser
 from runner.process.spawn import LaunchError
 from runner.records.folder import Logs
+from runner.records.metadata import Record
 from runner.records.summary import facts
+from runner.units import format_count
+from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +29,21 @@ if TYPE_CHECKING:
 
 _DEEP_SECONDS = 120.0
 _SCENARIO = "hello"
+_NO_TERMINAL = "no_terminal_event"
+
+
+@dataclass(frozen=True)
+class Expected:
+    text: str
+    tokens: JsonObject
+
+
+@dataclass(frozen=True)
+class Breach:
+    """`field` is a field of the reply, or `terminal event`, or `verdict`."""
+
+    field: str
+    found: str
 
 
 def deep(config: Config, logs: Logs, name: str, binary: str, environ: Mapping[str, str]) -> list[Check]:
@@ -37,7 +55,7 @@ def deep(config: Config, logs: Logs, name: str, binary: str, environ: Mapping[st
     try:
         with tempfile.TemporaryDirectory(prefix="runner-doctor-") as root:
             server = ModelServer(_SCENARIO)
-            project = scratch.make(root, config, name, _entry(config.agents[name], pointing), environ)
+            project = trial.make_scratch(root, config, name, _entry(config.agents[name], pointing), environ)
             trial.write_files(project, trial.rendered(pointing.get("files") or {}, server.url))
             variables = trial.rendered(pointing.get("env") or {}, server.url)
             walled = trial.walled_environment(environ, binary, project, variables)
@@ -61,7 +79,7 @@ def _deep_checks(config: Config, logs: Logs, name: str, done: Trial, server: Mod
         return [Check("deep", "fail", f"it did not ask the scripted server: {why}", _kept(logs, name, done))]
     agent = config.agents[name]
     parser, without = config.parser(agent["parser"]), agent["deep"].get("without") or ()
-    found = breaches(parser, without, done.record, _model(parser, done.stdout), _expected(server))
+    found = _breaches(parser, without, done.record, _model(parser, done.stdout), _expected(server))
     if not found:
         tokens = facts(done.record).tokens or "no tokens reported"
         return [Check("deep", "ok", f"its output fits the parser: {tokens}")]
@@ -109,3 +127,59 @@ def _kept(logs: Logs, name: str, done: Trial) -> str:
     except (OSError, RunnerError):
         return "what it printed could not be kept"
     return f"what it printed: {path}"
+
+
+def _breaches(
+    parser: JsonObject, without: Collection[str], record: Record, model: str | None, expected: Expected
+) -> list[Breach]:
+    """Compare the record with what was sent; fields that `parser` has no rule for, or in `without`, are not expected.
+
+    `model` is the one that the output names: where it names none, the record holds the one that was asked for.
+    """
+    found = list(_of_verdict(parser, record))
+    fields = {name for name in parser.get("fields") or {} if name not in without}
+    if "text" in fields or parser["format"] == "text":
+        found += _of_text(record, expected)
+    usage: JsonObject = dict(record["usage"])
+    for name, sent in expected.tokens.items():
+        if f"usage.{name}" in fields:
+            found += _of_number(f"usage.{name}", usage[name], sent)
+    if "tool_calls" in fields:
+        found += _of_number("tool_calls", record["tool_calls"], 0)
+    for name, value in (("session_id", record["session_id"]), ("model", model), ("cost_usd", record["cost_usd"])):
+        if name in fields and value is None:
+            found.append(Breach(name, f"`{name}` is missing"))
+    return found
+
+
+def _of_verdict(parser: JsonObject, record: Record) -> Iterator[Breach]:
+    if record["reason"] == _NO_TERMINAL:
+        wanted = parser.get("success")
+        yield Breach("terminal event", f"the terminal event is missing: no {_shown(wanted)}")
+    elif record["status"] != "success":
+        message = record["error"]["message"] if record["error"] else ""
+        yield Breach("verdict", f"the server answered well, and the run is {record['reason']}: {message}")
+
+
+def _shown(rule: object) -> str:
+    """`type: result, is_error: false` of a success rule."""
+    when = rule.get("when") if isinstance(rule, dict) else None
+    if not isinstance(when, dict):
+        return "event that fits `success`"
+    shown = {path: value if isinstance(value, str) else json.dumps(value) for path, value in when.items()}
+    return "event with " + ", ".join(f"`{path}: {value}`" for path, value in shown.items())
+
+
+def _of_text(record: Record, expected: Expected) -> Iterator[Breach]:
+    text = (record["text"] or "").strip()
+    if not text:
+        yield Breach("text", "`text` is missing")
+    elif text != expected.text.strip():
+        yield Breach("text", f"`text` is {text!r:.60}, and the server said {expected.text!r:.60}")
+
+
+def _of_number(name: str, value: int | None, sent: int) -> Iterator[Breach]:
+    if value is None:
+        yield Breach(name, f"`{name}` is missing")
+    elif value != sent:
+        yield Breach(name, f"`{name}` is {format_count(value)}, and the server said {format_count(sent)}")

@@ -47,7 +47,6 @@ def _success(raw: bytes) -> JsonObject | None:
 
 
 def last_check(good: JsonObject | None, now: float) -> Check:
-    """Say when the last good run was; `good` is its line."""
     if good is None:
         return Check("last good", "ok", "no good run yet")
     try:

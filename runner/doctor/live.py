@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from runner import files
 from runner.config import Config, state_home
 from runner.config.load import cache_path
-from runner.doctor import scratch, trial
+from runner.doctor import trial
 from runner.doctor.check import Check
 from runner.errors import RunnerError
 from runner.notify.last_good import LastGoodFile
@@ -28,7 +28,7 @@ def live(config: Config, name: str, binary: str, environ: Mapping[str, str]) -> 
     """Check one run in a scratch repository, with the user's own login; a limit is a warning."""
     try:
         with tempfile.TemporaryDirectory(prefix="runner-doctor-") as root:
-            project = scratch.make(root, config, name, _entry(config.agents[name]), environ)
+            project = trial.make_scratch(root, config, name, _entry(config.agents[name]), environ)
             try:
                 done = trial.run(project, trial.live_environment(environ, name, binary), _SECONDS)
             finally:
@@ -44,7 +44,6 @@ def _entry(agent: JsonObject) -> JsonObject:
 
 
 def _forget(project: str, environ: Mapping[str, str]) -> None:
-    """Remove what is kept of a project that is gone."""
     home = state_home(environ)
     if home is not None:
         files.unlink(cache_path(home, project))

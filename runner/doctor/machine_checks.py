@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping
 from runner import __version__, git
 from runner.config import Config
 from runner.config.checks import schedule_problems
+from runner.crontab import crontab, crontab_io, systemd
+from runner.crontab.crontab import block_of, find, matches
+from runner.crontab.environment import heartbeat_command
 from runner.doctor.check import Check
-from runner.doctor.cron_check import cron_check
-from runner.errors import UsageError
+from runner.errors import RunnerError, UsageError
 from runner.files import reason
 from runner.history.findings import silence
+from runner.mask import SHORTEST, short_secrets
 from runner.notify.channels import examine as channels_examine
 from runner.notify.outbox import Outbox
 from runner.notify.policy import read_policy
@@ -25,6 +28,7 @@ from runner.template import TemplateError
 from runner.units import format_duration
 
 _LITTLE_ROOM, _NO_ROOM = 1 << 30, 16 << 20  # bytes
+_CRON_ADVICE = "`runner cron install` lets the heartbeat start what is due, close lost runs and send what waits"
 
 
 def examine(config: Config, logs: Logs, outbox: Outbox, environ: Mapping[str, str], now: float) -> list[Check]:
@@ -36,8 +40,9 @@ def examine(config: Config, logs: Logs, outbox: Outbox, environ: Mapping[str, st
         _disk(logs),
         _yaml(),
         *_messages(config, outbox, environ),
-        cron_check(config, environ),
+        _cron(config, environ),
         *_heartbeat(config, logs, now),
+        *_short_secrets(environ),
         _containment(environ),
     ]
 
@@ -133,10 +138,7 @@ def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Ite
         yield Check("messages", "ok", f"by {kinds}; `runner notify test` sends one")
     else:
         yield Check(
-            "messages",
-            "warn",
-            "no channel is configured",
-            "set RUNNER_NTFY_TOPIC, or see `notify` in tasks.yaml",
+            "messages", "warn", "no channel is configured", "set RUNNER_NTFY_TOPIC, or see `notify` in tasks.yaml"
         )
     for target in targets:
         fault = channels_examine(target["kind"], target, environ)
@@ -151,6 +153,46 @@ def _messages(config: Config, outbox: Outbox, environ: Mapping[str, str]) -> Ite
         yield Check("outbox", "warn", f"{waiting} waiting, {dead} given up", "look at them: `runner notify list`")
     else:
         yield Check("outbox", "ok", f"{waiting} waiting" if waiting else "empty")
+
+
+def _cron(config: Config, environ: Mapping[str, str]) -> Check:
+    """Another user's crontab, and whether systemd has loaded its timer, are not checked."""
+    try:
+        if systemd.read_units(systemd.units_folder(environ), config.project.root):
+            return Check("cron", "ok", "a systemd timer of this project is written")
+    except RunnerError:
+        pass  # no home, or a file that is not ours: then look at the crontab
+    try:
+        return _crontab(config, environ, crontab_io.read(environ))
+    except RunnerError as error:
+        return Check("cron", "warn", error.message, error.hint)
+
+
+def _crontab(config: Config, environ: Mapping[str, str], table: bytes) -> Check:
+    """Raises RunnerError for a damaged marker."""
+    beat = heartbeat_command(config, environ)
+    block = find(table, os.fsencode(beat.project))
+    if block is not None:
+        current = matches(block, block_of(beat))
+        changed = "" if current else ", which `runner cron install` would change: see `runner cron show`"
+        return Check("cron", "ok", f"a block of the crontab{changed}")
+    for other in crontab.blocks(table):
+        table = table.replace(other.text, b"")
+    ours = [line for line in table.decode(errors="replace").splitlines() if _is_ours(line)]
+    beats = any("heartbeat" in line.split() for line in ours)
+    count = f"{len(ours)} line{'s' if len(ours) > 1 else ''} of the crontab"
+    if beats:
+        return Check("cron", "ok", f"{count}, heartbeat among them")
+    found = f"{count}, no heartbeat" if ours else "no line of the crontab runs `runner`"
+    return Check("cron", "warn", found, _CRON_ADVICE)
+
+
+def _is_ours(line: str) -> bool:
+    words = line.split()
+    if not words or words[0].startswith("#"):
+        return False
+    named = any(os.path.basename(word) == "runner" for word in words)
+    return named and bool({"heartbeat", "run"} & set(words))
 
 
 def _heartbeat(config: Config, logs: Logs, now: float) -> Iterator[Check]:
@@ -169,8 +211,14 @@ def _heartbeat(config: Config, logs: Logs, now: float) -> Iterator[Check]:
             yield Check("heartbeat", "ok", f"{schedules}; the last one was {format_duration(max(0, now - last))} ago")
 
 
+def _short_secrets(environ: Mapping[str, str]) -> Iterator[Check]:
+    names = short_secrets(environ)
+    if names:
+        found = f"shorter than {SHORTEST} bytes, so not masked in what agents print: {', '.join(names)}"
+        yield Check("secrets", "warn", found, "use a longer value")
+
+
 def _containment(environ: Mapping[str, str]) -> Check:
-    """Check the containment that a run here would have."""
     forced = environ.get(CONTAINMENT_VARIABLE)
     try:
         check_rung(forced)

@@ -35,7 +35,6 @@ _FORBIDDEN = (
 
 
 def used_by(config: Config, name: str, world: World) -> Iterator[Check]:
-    """Check the sandbox of the agent, if it has one."""
     agent = config.agents[name]
     if agent.get("sandbox"):
         yield _check(config, name, agent, world)

@@ -172,7 +172,6 @@ def _resets(run: Entry, now: float) -> bool:
 
 
 def limits(entries: Sequence[Entry], now: float) -> list[Finding]:
-    """Report agents whose newest run met a limit that still holds."""
     newest: dict[str, Entry] = {}
     for entry in entries:
         if entry["status"] not in NOT_BEGUN:

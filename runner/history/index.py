@@ -9,7 +9,7 @@ import fcntl
 import gc
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from runner.errors import RunnerError
@@ -19,19 +19,22 @@ from runner.history.journal import (
     closed_records,
     decoded_lines,
     end_position,
-    lines_without_folder,
+    lines_until,
     read_from,
 )
 from runner.records.folder import Logs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
 
-    from runner.model import JsonObject
+    _T = TypeVar("_T")
+
 
 _APPLICATION = 0x52554E52  # `RUNR`, where SQLite keeps whose file it is
 _VERSION = 2
+NOT_OURS = (TypeError, ValueError, KeyError, OverflowError)
+"""What comes of values that are of other types than those we write."""
 _BUSY_SECONDS = 20.0  # for another process that writes the index
 _MAX_TOTALS = 500  # changed at once; above it, adding up everything is cheaper
 
@@ -54,6 +57,20 @@ class Index:
             _refuse_locked(error)
             self.rebuild()
             return self._db.execute(sql, values).fetchall()
+
+    def answer(self, question: Callable[[], _T]) -> _T:
+        """Ask several queries at once; where a row is not what we wrote, the index is rebuilt, once."""
+        try:
+            return question()
+        except (sqlite3.DatabaseError, *NOT_OURS) as error:
+            if isinstance(error, sqlite3.DatabaseError):
+                _refuse_locked(error)
+            self.rebuild()
+            return question()
+
+    def texts(self, sql: str, values: Sequence[Any] = ()) -> list[str]:
+        """The one column of a query."""
+        return self.answer(lambda: [_text(value) for (value,) in self.rows(sql, values)])
 
     def rebuild(self) -> int:
         """Make the index from the folders, and return how many runs it holds."""
@@ -196,25 +213,36 @@ class Index:
         except sqlite3.IntegrityError:
             self._db.execute("DELETE FROM runs WHERE rowid NOT IN (SELECT max(rowid) FROM runs GROUP BY run_id)")
             self._db.execute(tables.UNIQUE)
-        self._fill_from_lines(lines_without_folder(path, position.end))
+        self._fill_from_lines(lines_until(path, position.end))
         for sql in tables.indexes():
             self._db.execute(sql)
         self._set_position(position)
         self._db.execute(f"PRAGMA user_version = {_VERSION}")
 
-    def _fill_from_lines(self, lines: Iterable[JsonObject]) -> None:
-        for line in lines:
-            row = tables.row_of(line)
+    def _fill_from_lines(self, lines: Iterable[tuple[str, bytes]]) -> None:
+        """Every line that is not pruned is a run, with or without a folder; of a folder the record is the truth."""
+        from_folders = self._db.execute("SELECT max(rowid) FROM runs").fetchone()[0] or 0
+        for run_id, line in lines:
+            found = self._db.execute("SELECT rowid FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+            if found and found[0] <= from_folders:
+                continue
+            if found:
+                self._db.execute("DELETE FROM runs WHERE rowid = ?", found)
+            entry = next(decoded_lines(line), {})
+            row = None if entry.get("status") == "running" else tables.row_of(entry)
             if row is not None:
                 self._db.execute(tables.INSERT.replace("INSERT", "INSERT OR IGNORE"), row)
-            elif isinstance(line.get("run_id"), str):
-                sql = f"DELETE FROM runs WHERE run_id = ? AND NOT status {tables.BEGUN}"  # noqa: S608  # our own names
-                self._db.execute(sql, (line["run_id"],))
 
     def _set_position(self, position: Position) -> None:
         self._db.execute("DELETE FROM mark")
         values = (position.inode, position.begin, position.end, position.digest)
         self._db.execute("INSERT INTO mark VALUES (?, ?, ?, ?)", values)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not what we wrote")
+    return value
 
 
 @contextmanager
@@ -246,7 +274,10 @@ def _prepared(path: str) -> sqlite3.Connection:
                 raise sqlite3.DatabaseError("made by something else")
             db.execute("PRAGMA journal_mode = WAL")
             db.execute(f"PRAGMA application_id = {_APPLICATION}")
+        if db.execute("SELECT count(*) FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()[0]:
+            raise sqlite3.DatabaseError("somebody added to it")
         db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA trusted_schema = OFF")
     except sqlite3.DatabaseError:
         db.close()
         raise

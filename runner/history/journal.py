@@ -8,7 +8,6 @@ from _blake2 import blake2b  # hashlib is 5 ms of import
 from collections.abc import Iterator
 
 from runner.files import open_file
-from runner.reasons import NOT_BEGUN
 from runner.records.migrate import upgrade
 from runner.values import dataclass
 
@@ -19,8 +18,9 @@ if TYPE_CHECKING:
 _NOT_TASKS = frozenset(("ids", "live", "outbox", "state", "heartbeat"))
 _TAIL = 1 << 14  # bytes; a line is seldom longer
 _CHUNK = 1 << 16
-_NOT_BEGUN = tuple(f'"{status}"'.encode() for status in sorted(NOT_BEGUN))
-_PRUNED = b'"pruned"'
+_ID_KEY = b'"run_id": "'
+_MAX_ID = 64
+_NAMES = ("run_id", "agent", "task")
 
 
 @dataclass(frozen=True)
@@ -91,18 +91,17 @@ def decoded_lines(data: bytes) -> Iterator[JsonObject]:
             yield found
 
 
-def lines_without_folder(path: str, end: int) -> Iterator[JsonObject]:
-    """The journal's lines up to `end` of runs without a folder, and those that say that a run was pruned."""
+def lines_until(path: str, end: int) -> Iterator[tuple[str, bytes]]:
+    """The journal's lines up to `end`, each with its run id."""
     try:
         with open(open_file(path), "rb") as file:
             for line in file:
                 end -= len(line)
                 if end < 0:
                     return
-                if _PRUNED in line or any(status in line for status in _NOT_BEGUN):
-                    found = _decoded(line)
-                    if found is not None and (found.get("status") in NOT_BEGUN or found.get("pruned")):
-                        yield found
+                run_id = line.partition(_ID_KEY)[2][:_MAX_ID].partition(b'"')[0]
+                if run_id:
+                    yield run_id.decode(errors="replace"), line
     except OSError:
         return
 
@@ -114,7 +113,12 @@ def closed_records(root: str) -> Iterator[JsonObject]:
             for agent in _folders(task.path):
                 for run in _folders(agent.path):
                     found = _record(run.path)
-                    if found is not None and found.get("status") != "running":
+                    names = (run.name, agent.name, task.name)
+                    if (
+                        found is not None
+                        and tuple(map(found.get, _NAMES)) == names
+                        and found.get("status") != "running"
+                    ):
                         yield found
 
 

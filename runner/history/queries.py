@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runner.model import JsonObject
 
 _SELECT = f"SELECT {', '.join(tables.COLUMNS)} FROM runs"  # noqa: S608  # our own names
+_CLOCK_SLACK = 86400.0  # seconds
 _HINTED = 5  # ids in a hint
 _RECENT = 200  # runs among which a mistyped id is searched
 _EQUAL = ("agent", "task", "status", "reason")
@@ -72,7 +73,8 @@ def entries(index: Index, wanted: Filter) -> list[Entry]:
         values.append(run_id_at(wanted.until))
     where = f" WHERE {' AND '.join(parts)}" if parts else ""
     limit = "" if wanted.limit is None else f" LIMIT {wanted.limit:d}"
-    return [tables.entry_of(row) for row in index.rows(f"{_SELECT}{where} ORDER BY run_id DESC{limit}", values)]
+    sql = f"{_SELECT}{where} ORDER BY run_id DESC{limit}"
+    return index.answer(lambda: [tables.entry_of(row) for row in index.rows(sql, values)])
 
 
 def running(logs: Logs) -> Iterator[Record]:
@@ -85,7 +87,6 @@ def running(logs: Logs) -> Iterator[Record]:
 
 
 def entry_of_live(record: Record) -> Entry:
-    """The record of a live run as an entry of the list."""
     keys = (
         "run_id agent task status reason exit_code model session_id started_at ended_at elapsed_seconds trigger usage "
         "cost_usd tool_calls error attempt previous_run"
@@ -121,8 +122,8 @@ def find_living(logs: Logs, name: str) -> FoundRun:
 
 
 def entry(index: Index, run_id: str) -> Entry | None:
-    rows = index.rows(f"{_SELECT} WHERE run_id = ?", (run_id,))
-    return tables.entry_of(rows[0]) if rows else None
+    sql = f"{_SELECT} WHERE run_id = ?"
+    return index.answer(lambda: next((tables.entry_of(row) for row in index.rows(sql, (run_id,))), None))
 
 
 def _living(logs: Logs, pair: str) -> list[str]:
@@ -137,20 +138,22 @@ def _last(logs: Logs, name: str) -> str:
     agent, _, task = pair.partition("/")
     parts = [f"{key} = ?" for key, value in (("agent", agent), ("task", task)) if value]
     where = " AND ".join([f"status {BEGUN}", *parts])
-    sql = f"SELECT run_id FROM runs WHERE {where} ORDER BY run_id DESC LIMIT 1"  # noqa: S608  # values are bound
-    closed = [row[0] for row in Index(logs).rows(sql, [value for value in (agent, task) if value])]
+    # A run that a wrong clock put into the future is not the last one, as long as there is another.
+    tomorrow = run_id_at(time.time() + _CLOCK_SLACK)
+    sql = f"SELECT run_id FROM runs WHERE {where} ORDER BY run_id > ?, run_id DESC LIMIT 1"  # noqa: S608  # values are bound
+    closed = Index(logs).texts(sql, [*(value for value in (agent, task) if value), tomorrow])
     found: list[str] = _living(logs, pair) + closed
     if not found:
         of = f" of `{pair}`" if colon else ""
         raise UsageError(f"there is no run{of} yet", hint="`runner runs` lists the runs that there are")
-    return max(found)
+    return max(found, key=lambda run_id: (run_id <= tomorrow, run_id))
 
 
 def _by_beginning(logs: Logs, name: str) -> str:
     live = [run_id for run_id in logs.live_ids() if run_id.startswith(name)]
     index = Index(logs)
     sql = "SELECT run_id FROM runs WHERE run_id BETWEEN ? AND ? || '~' ORDER BY run_id DESC LIMIT ?"
-    fitting: list[str] = sorted({*live, *(row[0] for row in index.rows(sql, (name, name, _HINTED + 1)))})
+    fitting: list[str] = sorted({*live, *index.texts(sql, (name, name, _HINTED + 1))})
     if name in fitting:
         return name
     if len(fitting) == 1 and name:
@@ -167,11 +170,11 @@ def _some(ids: Sequence[str]) -> str:
 
 def _similar_ids(index: Index, name: str) -> list[str]:
     """The ids next to it in time, and the most similar one among the newest."""
-    before = index.rows("SELECT run_id FROM runs WHERE run_id < ? ORDER BY run_id DESC LIMIT 2", (name,))
-    after = index.rows("SELECT run_id FROM runs WHERE run_id > ? ORDER BY run_id LIMIT 2", (name,))
-    recent = [row[0] for row in index.rows("SELECT run_id FROM runs ORDER BY run_id DESC LIMIT ?", (_RECENT,))]
+    before = index.texts("SELECT run_id FROM runs WHERE run_id < ? ORDER BY run_id DESC LIMIT 2", (name,))
+    after = index.texts("SELECT run_id FROM runs WHERE run_id > ? ORDER BY run_id LIMIT 2", (name,))
+    recent = index.texts("SELECT run_id FROM runs ORDER BY run_id DESC LIMIT ?", (_RECENT,))
     like = nearest(name[:64], recent)
-    return sorted({row[0] for row in (*before, *after)} | ({like} if like else set()))
+    return sorted({*before, *after} | ({like} if like else set()))
 
 
 _TOTALS = "SELECT * FROM cells WHERE kind = ? AND day"
@@ -179,6 +182,10 @@ _TOTALS = "SELECT * FROM cells WHERE kind = ? AND day"
 
 def statistics(index: Index, by: str, since: float | None, last: int | None = None) -> list[JsonObject]:
     """Add up runs by agent, task, model or day, with the number of runs of each day, or of the `last` days."""
+    return index.answer(lambda: _statistics(index, by, since, last))
+
+
+def _statistics(index: Index, by: str, since: float | None, last: int | None) -> list[JsonObject]:
     source, values = (f"{_TOTALS} = ?", [by, ALL_DAYS]) if since is None else _totals_since(by, since)
     sums = ", ".join(f"sum({name})" for name in SUMS)
     groups = index.rows(f"SELECT name, {sums} FROM ({source}) GROUP BY name", values)  # noqa: S608  # our own names
@@ -187,7 +194,6 @@ def statistics(index: Index, by: str, since: float | None, last: int | None = No
 
 
 def _days(index: Index, by: str, since: float | None, last: int | None) -> dict[str | None, dict[str, int]]:
-    """Count the runs of each name by day."""
     sql = "SELECT DISTINCT day FROM cells WHERE kind = 'day' AND day > ? ORDER BY day DESC LIMIT ?"
     first = min(index.rows(sql, (ALL_DAYS, -1 if last is None else last)), default=("0",))[0]
     source, values = (f"{_TOTALS} >= ?", [by, first]) if since is None else _totals_since(by, since)
@@ -209,6 +215,7 @@ def _statistic(
     kind: str, row: tuple[Any, ...], median: float | None, p95: float | None, days: dict[str, int]
 ) -> JsonObject:
     name, found = row[0], dict(zip(SUMS, row[1:], strict=True))
+    tables.check_types(found | {"name": name}, {"name": tables.TEXT, **dict.fromkeys(SUMS, tables.NUMBER)})
     runs, cost = found["runs"], found["cost_usd"]
     return {
         "name": name if kind != "day" else f"{name[:4]}-{name[4:6]}-{name[6:]}",

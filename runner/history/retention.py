@@ -56,13 +56,21 @@ def read_retention(settings: JsonObject) -> Retention:
 
 def closed_runs(index: Index, logs: Logs, *, sizes: bool) -> list[OldRun]:
     """List the closed runs, oldest first; their folders are measured only with `sizes`."""
-    rows = index.rows("SELECT run_id, task, agent, status FROM runs ORDER BY run_id")
+    sql = "SELECT run_id, task, agent, status FROM runs ORDER BY run_id"
     found = []
-    for run_id, task, agent, status in rows:
+    for run_id, task, agent, status in index.answer(lambda: [_texts(row) for row in index.rows(sql)]):
         folder = os.path.join(task, agent, run_id)
         size = _size(logs.path(folder)) if sizes and status not in NOT_BEGUN else 0
         found.append(OldRun(run_id, folder, status == "success" or status in NOT_BEGUN, size))
     return found
+
+
+def _texts(row: Sequence[object]) -> tuple[str, ...]:
+    """Raises ValueError for a row that we did not write."""
+    texts = tuple(text for text in row if isinstance(text, str) and text not in ("", ".", "..") and "/" not in text)
+    if len(texts) != len(row):
+        raise ValueError("not the row of a run")
+    return texts
 
 
 def select(runs: Sequence[OldRun], wanted: Retention, now: float) -> list[OldRun]:

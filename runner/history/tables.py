@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from runner.reasons import NOT_BEGUN
 
@@ -75,14 +75,12 @@ ALL_DAYS = ""  # the day of the totals of all days
 
 
 def daily_totals(group: str, where: str = "1") -> str:
-    """Select the totals of one kind of group from the runs."""
     sums = ", ".join(f"sum({what}) AS {name}" for name, what in SUMS.items())
     names = f"'{group}' AS kind, {GROUPS[group]} AS name, substr(run_id, 1, 8) AS day"
     return f"SELECT {names}, {sums} FROM runs WHERE {where} GROUP BY 1, 2, 3"  # noqa: S608  # our own names
 
 
 def totals_of_all_days(where: str = "1") -> str:
-    """Select the totals of all days from the daily ones."""
     sums = ", ".join(f"sum({name})" for name in SUMS)
     return f"SELECT kind, name, '{ALL_DAYS}', {sums} FROM cells WHERE day > '{ALL_DAYS}' AND {where} GROUP BY 1, 2"  # noqa: S608
 
@@ -157,7 +155,9 @@ def row_of(line: JsonObject) -> tuple[Any, ...] | None:
 
 
 def entry_of(row: Sequence[Any]) -> Entry:
+    """The entry of a row. Raises TypeError for one that we did not write."""
     found = dict(zip(COLUMNS, row, strict=True))
+    check_types(found, _COLUMN_TYPES)
     error = {"class": found["reason"], **{key: found[key] for key in ("message", "retry_at", "evidence")}}
     entry: Any = {
         **{key: found[key] for key in ("run_id", "agent", "task", "status", "reason", "exit_code", "model")},
@@ -173,6 +173,22 @@ def entry_of(row: Sequence[Any]) -> Entry:
     }
     typed: Entry = entry
     return typed
+
+
+TEXT, _COUNT, NUMBER = (str, type(None)), (int, type(None)), (int, float, type(None))
+_COLUMN_TYPES = {
+    **dict.fromkeys(COLUMNS, TEXT),
+    **dict.fromkeys(("run_id", "agent", "task", "status"), (str,)),
+    **dict.fromkeys((*_USAGE, "exit_code", "elapsed_ms", "tool_calls", "commits", "attempt"), _COUNT),
+    "cost_usd": NUMBER,
+}
+
+
+def check_types(found: JsonObject, types: Mapping[str, tuple[type, ...]]) -> None:
+    """Raises TypeError where a value is of another type."""
+    for name, kinds in types.items():
+        if not isinstance(found[name], kinds):
+            raise TypeError(f"`{name}` of a row is {found[name]!r:.40}")
 
 
 def _object(line: JsonObject, key: str) -> JsonObject:

@@ -5,15 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from runner.modelserver.dialect import (
-    Call,
-    HttpAnswer,
-    event,
-    find_shell,
-    halves,
-    shell_use,
-    words_in,
-)
+from runner.modelserver.dialect import Call, HttpAnswer, event, find_shell, halves, shell_use, words_in
 from runner.modelserver.scenario import Answer, Refusal, Tokens
 
 TYPE_CHECKING = False

@@ -45,8 +45,6 @@ class Call:
 
 @dataclass(frozen=True)
 class ShellUse:
-    """A tool call that an answer makes."""
-
     name: str
     arguments: JsonObject
 
@@ -103,15 +101,12 @@ def halves(text: str) -> tuple[str, str]:
 
 
 def words_in(texts: Iterable[str]) -> int:
-    """Count tokens, for a request that asks only for that."""
     return sum(len(text.split()) for text in texts)
 
 
 def data_event(data: JsonObject) -> bytes:
-    """One server-sent event without a name."""
     return f"data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
 
 
 def event(name: str, data: JsonObject) -> bytes:
-    """One server-sent event with a name."""
     return f"event: {name}\n".encode() + data_event(data)

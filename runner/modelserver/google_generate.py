@@ -5,15 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from runner.modelserver.dialect import (
-    Call,
-    HttpAnswer,
-    data_event,
-    find_shell,
-    halves,
-    shell_use,
-    words_in,
-)
+from runner.modelserver.dialect import Call, HttpAnswer, data_event, find_shell, halves, shell_use, words_in
 from runner.modelserver.scenario import Answer, Refusal, Tokens
 
 TYPE_CHECKING = False
@@ -118,12 +110,7 @@ def _chunk(call: Call, number: int, parts: list[JsonObject], ending: JsonObject 
     last = ending or {}
     candidate = {"index": 0, "content": {"role": "model", "parts": parts}, **last.get("candidate", {})}
     usage = {"usageMetadata": last["usage"]} if last else {}
-    return {
-        "candidates": [candidate],
-        **usage,
-        "modelVersion": call.model,
-        "responseId": f"scripted{number:06}",
-    }
+    return {"candidates": [candidate], **usage, "modelVersion": call.model, "responseId": f"scripted{number:06}"}
 
 
 def _ending(tokens: Tokens) -> JsonObject:

@@ -5,16 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from runner.modelserver import openai_errors
-from runner.modelserver.dialect import (
-    CREATED,
-    Call,
-    HttpAnswer,
-    event,
-    find_shell,
-    halves,
-    shell_use,
-)
+from runner.modelserver import openai_chat
+from runner.modelserver.dialect import CREATED, Call, HttpAnswer, event, find_shell, halves, shell_use
 from runner.modelserver.scenario import Answer, Refusal, Tokens
 
 TYPE_CHECKING = False
@@ -70,12 +62,12 @@ def stream(call: Call, answer: Answer, number: int) -> list[bytes]:
 
 
 def refuse(call: Call, refusal: Refusal, number: int, now: float) -> HttpAnswer:
-    refused = openai_errors.refuse(call, refusal, number)
+    refused = openai_chat.refuse(call, refusal, number, now)
     if refusal.kind == "usage_limit":
         return HttpAnswer(refused.status, {"x-request-id": refused.headers["x-request-id"]}, _plan(refusal, now))
     if refusal.kind == "model_not_found":
         text = f"The requested model '{call.model}' does not exist."
-        return HttpAnswer(400, refused.headers, {"error": {**openai_errors.error(call, refusal), "message": text}})
+        return HttpAnswer(400, refused.headers, {"error": {**openai_chat.error(call, refusal), "message": text}})
     return refused
 
 
@@ -87,7 +79,7 @@ def _plan(refusal: Refusal, now: float) -> JsonObject:
 
 
 def stream_error(call: Call, refusal: Refusal) -> bytes:
-    error = openai_errors.error(call, refusal)
+    error = openai_chat.error(call, refusal)
     response = _response(call, 0, "failed", [])
     failed = {**response, "error": {"code": error["code"] or error["type"], "message": error["message"]}}
     return event("response.failed", {"type": "response.failed", "response": failed})

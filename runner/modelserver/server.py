@@ -14,16 +14,7 @@ from socketserver import TCPServer, ThreadingMixIn
 
 from runner.modelserver import anthropic_messages, google_generate, openai_chat, openai_responses
 from runner.modelserver.dialect import Call, Dialect, HttpAnswer
-from runner.modelserver.scenario import (
-    SCENARIOS,
-    Answer,
-    Interrupted,
-    Refusal,
-    Reset,
-    Scenario,
-    Silence,
-    Tokens,
-)
+from runner.modelserver.scenario import SCENARIOS, Answer, Interrupted, Refusal, Reset, Scenario, Silence, Tokens
 from runner.values import dataclass
 
 TYPE_CHECKING = False

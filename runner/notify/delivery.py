@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from runner.errors import RunnerError
 from runner.notify.message import digest_message
 from runner.notify.notifier import Notifier
 from runner.notify.outbox import Outbox, Pending, Target
@@ -56,8 +55,8 @@ def flush(notifier: Notifier, budget: float, *, due_only: bool) -> tuple[int, in
 def _guarded(outbox: Outbox, what: str, work: Callable[[], Value]) -> Value | None:
     try:
         return work()
-    except (OSError, RunnerError) as error:
-        outbox.logs.note(f"cannot look after {what}: {error}", time.time())
+    except Exception as error:
+        outbox.logs.note(f"cannot look after {what}: {error!r}", time.time())
         return None
 
 

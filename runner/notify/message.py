@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from runner.mask import mask_known_tokens, mask_tree
@@ -10,15 +11,20 @@ from runner.notify.channels.base import Message
 from runner.reasons import reason_of
 from runner.records.metadata import Record
 from runner.records.summary import Facts, commit_lines, facts
-from runner.text import first_lines, one_line, printable
+from runner.text import first_lines, from_rfc3339, one_line, printable
 from runner.units import format_duration
 from runner.values import dataclass, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _MAX_COMMITS = 5
 _MAX_REPLY_LINES = 15
 _MAX_LINE = 300
 _MAX_NOTES = 5
 _MAX_PROBLEMS = 5
+_MAX_RESET = 31 * 86400.0  # seconds
 # The record travels with the message for machines; the whole of a long reply stays in the log folder.
 _MAX_RECORD_TEXT = 16 * 1024
 
@@ -38,12 +44,12 @@ def run_message(record: Record, folder: str | None, settings: JsonObject, remark
 
     The lines that decide what to do stand first: what does not fit is cut from the end.
     """
-    row = reason_of(record["reason"])
+    row = reason_of(record["reason"], record["status"])
     record = _portable(record)
     known = facts(record)
     said = known.message if any(known.message) else (row.meaning,)
     first, *more = [one_line(line, _MAX_LINE) for line in said]
-    lines = [*remarks, f"{known.verdict}: {first}", *_verdict(known), *_facts(record, known, folder), *more]
+    lines = [*remarks, f"{known.verdict}: {first}", *_verdict(record, known), *_facts(record, known, folder), *more]
     text = printable(record.get("text") or "") if record["status"] == "success" else ""
     reply = first_lines([one_line(line, _MAX_LINE) for line in text.strip().splitlines()], _MAX_REPLY_LINES, " lines")
     return _message(
@@ -119,14 +125,33 @@ def _portable(record: Record) -> Record:
     if isinstance(text, str) and len(text) > _MAX_RECORD_TEXT:
         # Without the word that the cut goes through.
         record = {**record, "text": text[:_MAX_RECORD_TEXT].rsplit(None, 1)[0]}
-    masked: Record = mask_tree(record, mask_known_tokens)
+    masked: Record = _sensible(mask_tree(record, mask_known_tokens))
     return masked
 
 
-def _verdict(known: Facts) -> list[str]:
+def _sensible(value: Any) -> Any:
+    """Without numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _sensible(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_sensible(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _reset(record: Record, retry_at: str | None) -> str | None:
+    """When the limit ends, where that is to be believed: after the run began, and within a month of its end."""
+    try:
+        begin, end = (from_rfc3339(record[key] or "") for key in ("started_at", "ended_at"))
+        return retry_at if retry_at and begin <= from_rfc3339(retry_at) <= end + _MAX_RESET else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _verdict(record: Record, known: Facts) -> list[str]:
     lines = [f"evidence: {one_line(known.evidence, _MAX_LINE)}"] if known.evidence else []
-    if known.retry_at:
-        lines.append(f"resets: {known.retry_at}")
+    reset = _reset(record, known.retry_at)
+    if reset:
+        lines.append(f"resets: {reset}")
     if known.advice:
         lines.append(f"do: {one_line(known.advice, _MAX_LINE)}")
     return lines

@@ -58,7 +58,7 @@ class Notifier:
 
         Numbers and the names of temporary files do not count as a change.
         """
-        silent = reason_of(line["reason"]).priority == 0
+        silent = reason_of(line["reason"], line.get("status")).priority == 0
         message = line["error"]["message"] if line["error"] else ""
         skip = {"reason": line["reason"] or "", "message": mask_volatile(message)}
         path = self._skip_path(line)

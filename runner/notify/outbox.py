@@ -105,7 +105,8 @@ class Outbox:
         try:
             found = from_json(Pending, files.read_json(path))
             run = _RUN_DIR.fullmatch(found.run_dir or f"task/agent/{message_id}")
-            if found.id == message_id and run and run[1] == message_id:
+            kinds = all(isinstance(target.settings.get("kind"), str) for target in found.targets)
+            if found.id == message_id and run and run[1] == message_id and kinds:
                 return found
         except FileNotFoundError:
             return None

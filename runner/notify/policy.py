@@ -111,7 +111,7 @@ def route(policy: Policy, record: Record, before: Streak, now: float) -> Route:
             return Route()
         if streak.count == policy.fold_after and streak.count > 1:
             note = f"the {_ordinal(streak.count)} time in a row; more of the same will not be sent until it changes"
-    return Route(targets, note, effective_priority(policy, reason_of(record["reason"]).priority, now))
+    return Route(targets, note, effective_priority(policy, reason_of(record["reason"], record["status"]).priority, now))
 
 
 def _ordinal(number: int) -> str:

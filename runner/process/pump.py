@@ -6,7 +6,7 @@ import os
 import time
 
 from runner.files import make_folders, open_file, write_all
-from runner.mask import Masker
+from runner.mask import Masker, mask_bytes
 from runner.values import dataclass
 
 TYPE_CHECKING = False
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 
 _BUFFER = 1 << 20
+# So much of a stream is searched at once for every form of a secret. In what follows only the readable ones are looked
+# for as it comes, which is what keeps pace with a flood, and the others when the log is closed.
+_ALL_FORMS = 16 << 20
 _TAIL = 1 << 20  # bytes of the end that a limit keeps at the most: they wait in memory
 
 
@@ -75,8 +78,8 @@ class Log:
         except OSError as error:
             self.error = error.strerror
 
-    def close(self) -> None:
-        """Write the end, and bring all of it to the disk, once."""
+    def close(self, secrets: Sequence[bytes] = ()) -> None:
+        """Write the end, mask what was not looked for as it came, and bring all of it to the disk, once."""
         self._trim()
         if self._left_out:
             self._store(memoryview(f"\n[runner: {self._left_out:,} bytes left out]\n".encode()))
@@ -84,6 +87,8 @@ class Log:
         try:
             if not os.fstat(self.fd).st_nlink:
                 self._write_again()
+            if secrets and max(self.size, os.fstat(self.fd).st_size) > _ALL_FORMS:
+                self._mask_rest(secrets)
             os.fsync(self.fd)
         except OSError as error:
             self.error = self.error or error.strerror
@@ -99,20 +104,37 @@ class Log:
             while chunk := lost.read(_BUFFER):
                 write_all(self.fd, chunk)
 
+    def _mask_rest(self, secrets: Sequence[bytes]) -> None:
+        """In place, since a mask is as long as what it hides; pieces overlap by the longest secret."""
+        fd = os.open(f"/proc/self/fd/{self.fd}", os.O_RDWR | os.O_CLOEXEC)
+        longest, at = max(map(len, secrets)), 0
+        try:
+            while len(piece := os.pread(fd, _BUFFER + longest, at)) > 0:
+                masked = mask_bytes(piece, secrets, keep_length=True)
+                if masked != piece:
+                    os.pwrite(fd, masked, at)
+                at += _BUFFER
+        finally:
+            os.close(fd)
+
 
 @dataclass(frozen=True)
 class Streams:
-    """Where a run's output goes, and where its input comes from (an open file)."""
+    """Where a run's output goes, and where its input comes from (an open file).
+
+    `secrets` are to be masked in every form, of which `plain` are the readable ones.
+    """
 
     stdin: int
     transcript: Log
     stdout: Log
     secrets: Sequence[bytes] = ()
+    plain: Sequence[bytes] = ()
 
     def close(self) -> None:
         os.close(self.stdin)
-        self.transcript.close()
-        self.stdout.close()
+        self.transcript.close(self.secrets)
+        self.stdout.close(self.secrets)
 
 
 class Pump:
@@ -128,6 +150,7 @@ class Pump:
         self._parser = parser
         self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
+        self._plain = streams.plain
         self._maskers = {source: Masker(streams.secrets, keep_length=True) for source in self._sources.values()}
         self.bytes = {"stdout": 0, "stderr": 0}
 
@@ -152,6 +175,8 @@ class Pump:
         position = (self._stdout if source == "stdout" else self._transcript).size + masker.held
         self._write(source, masker.feed(data))
         self.bytes[source] += count
+        if self.bytes[source] > _ALL_FORMS >= self.bytes[source] - count:
+            masker.only(self._plain)
         if self._parser is not None:
             self._parser.feed(source, data, position)
         return count

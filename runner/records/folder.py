@@ -52,8 +52,6 @@ class Signature:
 
 
 class Logs:
-    """The log folder of a project."""
-
     def __init__(self, root: str) -> None:
         self.root = root
 
@@ -181,7 +179,6 @@ class Logs:
         return None
 
     def signed(self, run_id: str) -> Signature:
-        """Read what the runner wrote about itself into the live file."""
         try:
             first, *others = os.fsdecode(files.read_bytes(self.path("live", run_id), 8192)).split("\n")
         except OSError:
@@ -197,7 +194,6 @@ class Logs:
         )
 
     def has_line(self, run_id: str) -> bool:
-        """Whether the journal has a line of the run."""
         try:
             with open(files.open_file(self.path("runs.jsonl")), "rb") as file:
                 return any(f'"run_id": "{run_id}"'.encode() in line for line in file)

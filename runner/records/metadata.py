@@ -6,12 +6,11 @@ from collections.abc import Callable
 
 from runner import __version__
 from runner.reasons import reason_of
-from runner.records.migrate import SCHEMA_VERSION
 from runner.text import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypedDict, TypeGuard
+    from typing import Any, TypedDict
 
     from runner.model import Evidence, Invocation, JsonObject, Outcome, Result, Skip, Usage, Verdict
 
@@ -30,10 +29,28 @@ if TYPE_CHECKING:
         sha: str
         subject: str
 
+    class _Left(TypedDict):
+        kind: str
+        name: str
+        advice: str
+
+    class LeftEntry(_Left, total=False):
+        inode: int
+        mtime_ns: int
+
     # In this form because `class` is a keyword.
     RunError = TypedDict(
         "RunError", {"class": str | None, "message": str, "retry_at": str | None, "evidence": str | None}
     )
+
+    class _AnyLeft(TypedDict):
+        kind: str
+        name: str
+        advice: str
+
+    class Left(_AnyLeft, total=False):
+        inode: int
+        mtime_ns: int
 
     class Notification(TypedDict):
         state: str
@@ -76,7 +93,7 @@ if TYPE_CHECKING:
         tool_calls: int | None
         denials: Denials | None
         commits: list[CommitEntry]
-        left: list[JsonObject]
+        left: list[Left]
         notes: list[str]
         containment: str | None
         survivors: int | None
@@ -86,16 +103,11 @@ else:
     # So that modules can import the type plainly; `typing` takes too long to import for a run.
     Record = Notification = dict
 
+SCHEMA_VERSION = 1
 _LINE_KEYS = (
     "run_id agent task status reason exit_code model session_id started_at ended_at elapsed_seconds trigger usage "
     "cost_usd tool_calls error attempt previous_run schema_version"
 ).split()
-_CLOSING_KEYS = (*_LINE_KEYS, *"argv text notes commits containment survivors notification".split())
-
-
-def is_whole(record: JsonObject) -> TypeGuard[Record]:
-    """Whether it has the keys that closing and reporting it need: a file may be damaged, or written by others."""
-    return all(key in record for key in _CLOSING_KEYS)
 
 
 def running(invocation: Invocation, started_at: float, *, messages: bool) -> Record:
@@ -158,6 +170,7 @@ def _usage(usage: Usage | None) -> TokenUsage:
 def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> Record:
     """Make the final record; `show` turns evidence into `FILE:LINE`."""
     outcome, reply, verdict = result.outcome, result.reply, result.verdict
+    left: list[Any] = list(result.changes.left)
     return {
         **_judged(record, verdict, show(verdict.evidence) if verdict.evidence else None),
         "agent_exit_code": outcome.exit_code,
@@ -174,7 +187,7 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
         "tool_calls": reply.tool_calls,
         "denials": _denials(reply.denials),
         "commits": [{"sha": commit.sha, "subject": commit.subject} for commit in result.changes.commits],
-        "left": list(result.changes.left),
+        "left": left,
         "notes": [*verdict.notes, *_output_notes(outcome)],
         "containment": outcome.containment,
         "survivors": outcome.survivors,
@@ -183,6 +196,16 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
 
 def _denials(found: JsonObject | None) -> Denials | None:
     return {"count": found["count"], "names": found["names"]} if found else None
+
+
+def _left(found: tuple[JsonObject, ...]) -> list[LeftEntry]:
+    entries: list[LeftEntry] = []
+    for item in found:
+        entry: LeftEntry = {"kind": item["kind"], "name": item["name"], "advice": item["advice"]}
+        if item["kind"] == "lock":
+            entry |= {"inode": item["inode"], "mtime_ns": item["mtime_ns"]}
+        entries.append(entry)
+    return entries
 
 
 def _output_notes(outcome: Outcome) -> list[str]:

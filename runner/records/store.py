@@ -20,8 +20,8 @@ from runner.files import (
     write_text,
 )
 from runner.records.folder import RecordError
-from runner.records.metadata import Notification, Record, is_whole
-from runner.records.migrate import upgrade
+from runner.records.metadata import Notification, Record
+from runner.records.migrate import is_whole, upgrade
 
 _RESERVE = ".reserve"
 _RESERVED = 64 * 1024

@@ -222,7 +222,6 @@ def _evidence(known: Facts, text: str | None) -> list[str]:
 
 
 def _meaning(record: Record, known: Facts) -> list[str]:
-    """Say what the class of error means, and what to do."""
     row = REASONS.get(record["reason"] or "")
     parts = []
     if row is not None and (row.meaning,) != known.message:

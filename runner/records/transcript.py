@@ -46,7 +46,6 @@ class Events:
         self._length += len(rest)
 
     def finish(self) -> Iterator[str]:
-        """Yield what is left when the output has ended."""
         if self._held:
             yield from self._line(self._held, self._length)
         yield from self._flush()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 from runner.git import Snapshot
-from runner.mask import mask_text, mask_tree, secrets_of
+from runner.mask import mask_tree, masker_of, secrets_of
 from runner.model import Invocation, Skipped
 from runner.records import metadata, store
 from runner.records.folder import Claim, RecordError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from runner.process.guardian import Guardian
 
-_WRITTEN_BY_OTHERS = ("argv", "text", "notes", "error", "commits")
+_OURS = frozenset("run_id agent task status reason trigger started_at ended_at previous_run".split())
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,16 @@ class ActiveRun:
         for guardian in self.guardians:
             guardian.dismiss()
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """What the runner and the agent were given: where the secrets come from."""
+        return {**self.site.world.environ, **self.invocation.env}
+
     def mask(self, text: str) -> str:
-        return mask_text(text, self.secrets)
+        return masker_of(self.secrets)(text)
 
     def masked(self, record: Record) -> Record:
-        return masked(record, self.secrets)
+        return masked(record, masker_of(self.secrets))
 
 
 def open_run(site: Site, claim: Claim, invocation: Invocation, start: Start) -> ActiveRun:
@@ -66,10 +72,11 @@ def open_run(site: Site, claim: Claim, invocation: Invocation, start: Start) -> 
     began = time.time()
     secrets = tuple(secrets_of({**site.world.environ, **invocation.env}))
     messages = bool(site.notifier.policy.all_targets)
-    record = masked(metadata.running(invocation, began, messages=messages), secrets)
+    mask = masker_of(secrets)
+    record = masked(metadata.running(invocation, began, messages=messages), mask)
     try:
         site.logs.check_place(invocation.task, invocation.agent, invocation.run_id)
-        store.open_run(invocation.run_dir, record, mask_text(invocation.prompt, secrets))
+        store.open_run(invocation.run_dir, record, mask(invocation.prompt))
     except RecordError as error:
         store.discard(invocation.run_dir)
         raise Skipped("disk_full", error.message) from None
@@ -78,9 +85,8 @@ def open_run(site: Site, claim: Claim, invocation: Invocation, start: Start) -> 
     return ActiveRun(site, claim, invocation, start.before, record, began, secrets, start.notes, shown, [])
 
 
-def masked(record: Record, secrets: tuple[bytes, ...]) -> Record:
-    """The record without secrets in what the agent, a template or git wrote; names and numbers are ours."""
+def masked(record: Record, mask: Callable[[str], str]) -> Record:
+    """The record without secrets, in whatever the agent, a user, a template or git wrote into it."""
     fields: dict[str, Any] = dict(record)
-    theirs = {key: fields[key] for key in _WRITTEN_BY_OTHERS}
-    whole: Record = fields | mask_tree(theirs, lambda text: mask_text(text, secrets))
+    whole: Record = {key: value if key in _OURS else mask_tree(value, mask) for key, value in fields.items()}  # type: ignore[assignment]
     return whole

@@ -14,6 +14,7 @@ from functools import partial
 
 from runner import files
 from runner.errors import DISK_ERRORS, EXIT_INTERNAL
+from runner.mask import mask_of
 from runner.model import Evidence, Request, Result, Skip, Verdict
 from runner.process.guardian import NoProcessError
 from runner.records import metadata, store
@@ -22,7 +23,7 @@ from runner.records.folder import Claim, Logs, RecordError
 from runner.records.metadata import Notification, Record
 from runner.records.summary import summary
 from runner.run import cooldown, leftovers
-from runner.run.active import ActiveRun
+from runner.run.active import ActiveRun, masked
 from runner.run.site import Site
 from runner.values import dataclass
 
@@ -161,6 +162,7 @@ def close_skipped(site: Site, request: Request, skip: Skip, claimed: tuple[str, 
     run_id, claim = claimed
     try:
         line = metadata.skipped(skip, _identity(request, run_id), time.time())
+        line = masked(line, mask_of(site.world.environ))
         site.logs.append_run(line)
         notification = site.notifier.notify_skipped(line)
     finally:

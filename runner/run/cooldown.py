@@ -112,7 +112,7 @@ def settle(logs: Logs, record: Record, now: float) -> list[str]:
 
 def _until(record: Record, now: float) -> float | None:
     """The announced reset of a limit, else as long as its reason says; None where nobody need wait."""
-    row = reason_of(record["reason"])
+    row = reason_of(record["reason"], record["status"])
     if row.cooldown is None:
         return None
     announced = record["error"] and record["error"]["retry_at"] if row.status == "rate_limited" else None

@@ -7,6 +7,7 @@ import time
 from functools import partial
 
 from runner import files
+from runner.mask import plain_forms
 from runner.model import Limits, Outcome, Reply
 from runner.parsers import compile_parser
 from runner.process import supervise
@@ -58,6 +59,7 @@ def _streams(active: ActiveRun) -> Streams:
         transcript=Log(os.path.join(folder, "transcript.log"), invocation.limits.max_output),
         stdout=Log(os.path.join(folder, "stdout.log"), invocation.limits.max_output),
         secrets=active.secrets,
+        plain=plain_forms(active.environ),
     )
 
 

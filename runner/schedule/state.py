@@ -160,3 +160,11 @@ def last_heartbeat(logs: Logs) -> float | None:
         return os.stat(logs.path("heartbeat", "task.log")).st_mtime
     except OSError:
         return None
+
+
+def last_look(logs: Logs) -> float:
+    """When the heartbeat last looked for old runs, seconds since the epoch; 0 if never."""
+    try:
+        return float(files.read_bytes(logs.path("state", "pruned"), 1000).split(b"\n")[0])
+    except (OSError, ValueError):
+        return 0.0

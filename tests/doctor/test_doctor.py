@@ -215,7 +215,7 @@ def test_the_log_folder(stock_project: Project, tmp_path: Path) -> None:
 def test_a_log_folder_that_cannot_be_written_fails_the_named_agent(stock_project: Project) -> None:
     stock_project.write("tasks.yaml", "settings: {logs: /proc/logs}\n")
     assert machine(report(stock_project, "demo", exit_code=1), "logs")["level"] == "fail"
-    assert machine(report(stock_project), "logs")["level"] == "fail"
+    assert machine(report(stock_project, exit_code=1), "logs")["level"] == "fail"
 
 
 def test_messages_without_the_topic(stock_project: Project) -> None:
@@ -308,7 +308,7 @@ def test_a_timer_counts(stock_project: Project) -> None:
 def test_the_rung_that_a_run_would_have(stock_project: Project, forced: str | None, level: str, found: str) -> None:
     env = {"RUNNER_CONTAINMENT": forced} if forced else {}
     words = [] if level == "fail" else ["demo"]
-    check = machine(report(stock_project, *words, env=env), "containment")
+    check = machine(report(stock_project, *words, env=env, exit_code=1 if level == "fail" else 0), "containment")
     assert check["level"] == level
     assert re.match(found, check["found"])
     if forced is None:

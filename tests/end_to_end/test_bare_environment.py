@@ -181,7 +181,9 @@ def test_closed_standard_streams(greeting: Project, closed: tuple[int, ...]) -> 
     install_agent(greeting, "bin")
     env = cron_environment(greeting, PATH=f"{greeting.home}/bin:/usr/bin:/bin")
     for words in (["run", "mine", "free"], ["heartbeat"], ["triage"]):
-        assert ended(start(greeting, *words, env=env, preexec_fn=close))[0] == 0, words
+        # What only prints fails as `cat` does; a run's verdict does not depend on who listens.
+        expected = 74 if words == ["triage"] and 1 in closed else 0
+        assert ended(start(greeting, *words, env=env, preexec_fn=close))[0] == expected, words
     assert greeting.record()["status"] == "success"
     assert greeting.record()["text"].strip() == TEXT, "no file was written to as if it were the terminal"
 

@@ -126,6 +126,12 @@ STATIC = {"init", "schema"}
 LONG = 10 << 20
 
 
+def quoted(text: str) -> str:
+    """A text as YAML has it: JSON, but for the surrogates by which JSON writes what lies beyond U+FFFF."""
+    astral = {ord(character): f"\\U{ord(character):08x}" for character in text if ord(character) > 0xFFFF}
+    return '"' + "".join(astral.get(ord(character)) or json.dumps(character)[1:-1] for character in text) + '"'
+
+
 def begun(project: Project, *words: str) -> tuple[subprocess.Popen[bytes], int]:
     """The command, and our end of its terminal."""
     ours, theirs = pty.openpty()
@@ -173,8 +179,8 @@ def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     attack = request.param
     agents = AGENTS.replace("DOUBLE", str(DOUBLE)) + "      model: {at: model, take: first}\n"
     script = "cat attack.bin >&2; cat attack.bin; echo; cat attack.json; cp attack.bin new; git add new; git commit -qF attack.bin; exit 1"
-    text = json.dumps(ESCAPED[attack])
-    entry = f"{{extends: jsonl, binary: /bin/sh, argv: [-c, {json.dumps(script)}], description: {text}, "
+    text = quoted(ESCAPED[attack])
+    entry = f"{{extends: jsonl, binary: /bin/sh, argv: [-c, {quoted(script)}], description: {text}, "
     entry += f"version: [sh, -c, 'cat {project.root}/attack.bin'], model: {{default: {text}}}}}"
     agents = agents.replace("parsers:\n", f"  hostile: {entry}\nparsers:\n")
     project.write("agents.yaml", agents)

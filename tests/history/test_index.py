@@ -255,12 +255,18 @@ def same_length(path: str) -> None:
         file.write(data.replace(b"busy", b"BUSY"))
 
 
-@pytest.mark.parametrize("change", [other_inode, shorter, same_length, os.unlink])
-def test_another_feed_means_a_rebuild(logs: Logs, change: Callable[[str], None]) -> None:
+@pytest.mark.parametrize(
+    ("change", "there"), [(other_inode, True), (shorter, False), (same_length, True), (os.unlink, False)]
+)
+def test_another_feed_means_a_rebuild(logs: Logs, change: Callable[[str], None], there: bool) -> None:
     assert ids(logs) == ALL
     os.rename(logs.path("free", "double", "20260219_175040"), logs.path("gone"))
+    close(logs, record("20260219_175041", model="made again"))
     change(logs.path("runs.jsonl"))
-    assert [name for name in ids(logs) if name != "5"] == ["4", "3", "2", "1"]
+    found = [entry for entry in entries(Index(logs), Filter()) if entry["run_id"][-1] != "5"]
+    assert [entry["model"] for entry in found if entry["run_id"].endswith("1")] == ["made again"]
+    # Of a run without a folder there is the journal's line, as long as there is that.
+    assert [entry["run_id"][-1] for entry in found] == ["4", "3", "2", "1", *(["0"] if there else [])]
 
 
 def test_cells_are_what_the_runs_add_up_to(logs: Logs) -> None:

@@ -68,7 +68,8 @@ def strike(project: Project, case: Hostile, *, secret: str = SECRET) -> Struck:
     if record is not None and case.words[0] == "run":
         assert record["reason"] == case.reason, record["error"]
     texts = {"stdout": done.stdout or "", "stderr": done.stderr or "", "messages": json.dumps(delivered)}
-    assert leaks(project, secret, texts) == []
+    found = leaks(project, secret, texts)
+    assert found == [], found
     return Struck(done, record, {name: revisions[-1] for name, revisions in delivered.items()})
 
 
@@ -92,12 +93,16 @@ def forms(secret: str) -> dict[str, bytes]:
     return {name: text for name, text in found.items() if text}
 
 
-def leaks(project: Project, secret: str, texts: Mapping[str, str]) -> list[str]:
-    """Where one of the forms stands: in a file of logs/ or of the state, or in one of the texts."""
+def leaks(project: Project, secret: str, texts: Mapping[str, str], *, logs: bool = True) -> list[str]:
+    """Where one of the forms stands: in a file of logs/ or of the state, or in one of the texts.
+
+    `logs` are the two files with what the agent printed.
+    """
     places = {name: text.encode(errors="surrogateescape") for name, text in texts.items()}
     for folder in (project.root / "logs", project.home / ".local"):
         for path in folder.rglob("*"):
-            if path.is_file() and not path.is_symlink():
+            printed = path.name in ("stdout.log", "transcript.log")
+            if path.is_file() and not path.is_symlink() and (logs or not printed):
                 places[str(path.relative_to(project.root.parent))] = path.read_bytes()
     wanted = forms(secret)
     return [f"{place}: {name}" for place, data in places.items() for name, text in wanted.items() if text in data]

@@ -198,3 +198,9 @@ def test_what_acts_acts(project: Project) -> None:
             done = project(*words, stdout=sink)
             assert (done.returncode, done.stderr) == (0, ""), words
     assert (project.root / ".runner" / "schema" / "agents.schema.json").exists()
+
+
+def test_what_was_printed_before_an_error_is_there(project: Project) -> None:
+    (project.root / ".runner").write_text("a file where a folder is to be\n")
+    done = project("init")
+    assert (done.returncode, len(done.stdout.splitlines())) == (1, 3)

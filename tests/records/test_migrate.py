@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
-from runner.records.migrate import MIGRATIONS, SCHEMA_VERSION, upgrade
+from runner.records.metadata import SCHEMA_VERSION
+from runner.records.migrate import MIGRATIONS, upgrade
 from runner.records.store import read_metadata
 from tests.helpers import DATA, ROOT
 

@@ -69,7 +69,9 @@ def _call(kind: str, verb: str, target: JsonObject, environ: Mapping[str, str], 
         if not hasattr(module, verb):
             return None
         now = settings.present(section, environ)
-        found = settings.absence(section, now) or module.fault(now, environ)
+        found = module.fault(now, environ)
+        if found is not None and found.permanent:
+            found = settings.absence(section, environ) or found
         if found is None and verb != "fault":
             what, timeout = arguments
             found = getattr(module, verb)(now, _rendered(what, environ), environ, timeout)

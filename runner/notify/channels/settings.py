@@ -82,13 +82,11 @@ def _harmless(before: Any, now: Any, environ: Mapping[str, str]) -> bool:
     return not ("{" in now or mask_known_tokens(now) != now or mask_text(now, secrets_of(named)) != now)
 
 
-def absence(section: JsonObject, now: JsonObject) -> Failed | None:
-    """What keeps a message waiting: a template that gives nothing here, as in a heartbeat that lacks a variable."""
-    keys = ESSENTIAL[section["kind"]]
-    names = [name for key in keys for name in _IN_TEMPLATE.findall(json.dumps(section.get(key)))]
-    if names and not any(now.get(key) for key in keys):
-        return Failed(f"the variable {names[0]} is not set", permanent=False)
-    return None
+def absence(section: JsonObject, environ: Mapping[str, str]) -> Failed | None:
+    """What keeps a message waiting that cannot be sent: a variable that its templates name is not set here."""
+    names = _IN_TEMPLATE.findall(json.dumps(section))
+    missing = next((name for name in names if name not in environ), None)
+    return None if missing is None else Failed(f"the variable {missing} is not set", permanent=False)
 
 
 def hide(text: str, section: JsonObject, environ: Mapping[str, str]) -> str:
