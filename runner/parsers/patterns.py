@@ -30,7 +30,7 @@ else:
     Hit = tuple  # so that an import of it need not be hidden
 
 LINE_SECONDS = 0.05
-STREAM_SECONDS = 5.0
+STREAM_SECONDS = 2.0
 END_SECONDS = 1.0
 _deadline = [inf]  # by the clock of the main thread
 _FEW_STEPS = 100_000
