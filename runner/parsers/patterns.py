@@ -14,6 +14,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Mapping
+from math import inf
 
 from runner.parsers.scalars import ends_of
 from runner.process.apart import ApartError, apart
@@ -29,8 +30,9 @@ else:
     Hit = tuple  # so that an import of it need not be hidden
 
 LINE_SECONDS = 0.05
-STREAM_SECONDS = 5.0
+STREAM_SECONDS = 2.0
 END_SECONDS = 1.0
+_deadline = [inf]  # by the clock of the main thread
 _FEW_STEPS = 100_000
 _LOOK_AFTER = 20  # matches: a look at the form costs as much as that many timers
 _MEMORY = 256 << 20
@@ -129,27 +131,31 @@ def _matched_value(match: re.Match[str]) -> str:
     return (match[1] or "") if match.re.groups else match[0]
 
 
+def _ring(_number: int, _frame: FrameType | None) -> None:
+    """The handler; it stays, for a signal may come late, and without one it would end the process."""
+    if time.thread_time() >= _deadline[0]:
+        raise OutOfTime
+
+
 def _alarmed(work: Callable[[], T], seconds: float) -> T:
     """Return what `work` returns within this time. Raise OutOfTime."""
-    armed = True
-
-    def ring(_number: int, _frame: FrameType | None) -> None:
-        if armed:
-            raise OutOfTime
-
     try:
-        before = signal.signal(signal.SIGVTALRM, ring)
+        signal.signal(signal.SIGVTALRM, _ring)
     except ValueError:  # not the main thread
         return _elsewhere(work, seconds)
     blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGVTALRM,))
+    _deadline[0] = time.thread_time() + seconds
     try:
-        signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-        return work()
+        try:
+            # Again and again: the time of other threads counts for the timer, and not for the deadline.
+            signal.setitimer(signal.ITIMER_VIRTUAL, seconds, seconds / 4)
+            return work()
+        finally:
+            _deadline[0] = inf
     finally:
-        armed = False  # a signal that came meanwhile finds nothing to end
+        _deadline[0] = inf
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        signal.signal(signal.SIGVTALRM, before or signal.SIG_DFL)
 
 
 def _elsewhere(work: Callable[[], T], seconds: float) -> T:
@@ -190,7 +196,7 @@ def _degree(parsed: Any) -> float:
         inner = max((_degree(part) for part in parts), default=0)
         if str(code) in _REPEATS and argument[1] != 1:
             # What repeats something that can match in several ways can do so in a power of ways.
-            degree += inner + 1 if all(_is_fixed(part) for part in parts) else float("inf")
+            degree += inner + 1 if all(_is_fixed(part) for part in parts) else inf
         else:
             degree += inner
     return degree

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 A = "a" * 40 + "!"
 NESTED = "^(a+)+$"
-SECONDS = 30.0  # far below what any of these would take, on a machine that does other things too
+SECONDS = 50.0  # far below what any of these would take, on a machine that does other things too
 
 
 def double(project: Project, *, parser: str, said: str = "", err: str = "", code: int = 0, task: str = "{}") -> None:
