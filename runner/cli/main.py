@@ -32,11 +32,10 @@ def dispatch(args: list[str]) -> int:
         return _call(implied_run(args))
     except OutputError as error:
         if error.exit_code == EXIT_IO:
-            print(f"error: {error}", file=sys.stderr)  # noqa: T201  # as below
+            _print_error(f"error: {error}")
         return error.exit_code
     except RunnerError as error:
-        # The text may hold names from anywhere. This is the one place that prints errors.
-        print(printable("\n".join(error.lines())), file=sys.stderr)  # noqa: T201
+        _print_error(printable("\n".join(error.lines())))  # the text may hold names from anywhere
         _report(args, error)
         return error.exit_code
     except KeyboardInterrupt:
@@ -45,6 +44,10 @@ def dispatch(args: list[str]) -> int:
         return _no_room(error) if error.errno in DISK_ERRORS else _internal()
     except Exception:
         return _internal()
+
+
+def _print_error(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201  # the one place that prints errors
 
 
 def _report(args: list[str], error: RunnerError) -> None:
@@ -66,7 +69,7 @@ def _report(args: list[str], error: RunnerError) -> None:
 
 def _no_room(error: OSError) -> int:
     what = f"cannot write `{error.filename}`" if error.filename else "cannot write"
-    print(f"error: {what}: {(error.strerror or str(error)).lower()}", file=sys.stderr)  # noqa: T201  # the same place
+    _print_error(f"error: {what}: {(error.strerror or str(error)).lower()}")
     return RunnerError.exit_code
 
 
@@ -74,9 +77,7 @@ def _internal() -> int:
     # Slow to import, and only needed here.
     import traceback  # noqa: PLC0415
 
-    # The same place.
-    print(traceback.format_exc(), file=sys.stderr, end="")  # noqa: T201
-    print("error: internal error; please report it with the text above", file=sys.stderr)  # noqa: T201
+    _print_error(f"{traceback.format_exc()}error: internal error; please report it with the text above")
     return EXIT_INTERNAL
 
 

@@ -42,7 +42,7 @@ class _Raw(io.FileIO):
         try:
             if self.hasty and not self._wait(_PATIENCE_MS):
                 return size
-            while (written := super().write(data)) is None:  # type: ignore[arg-type]
+            while (written := super().write(data)) is None:  # type: ignore[arg-type]  # any buffer
                 self._wait(None)  # whoever gave us the descriptor made it non-blocking
         except OSError as error:
             if self.tolerant:
