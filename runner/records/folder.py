@@ -88,7 +88,9 @@ class Logs:
         self.check_place("ids")
         self.check_place("live")
         path = self.path("ids", run_id)
-        claim = None if self.is_taken(run_id) else self.lock(run_id)
+        # An agent may have removed the id of a run that ended in this second; its folder tells.
+        taken = self.is_taken(run_id) or os.path.lexists(self.path(task, agent, run_id))
+        claim = None if taken else self.lock(run_id)
         if claim is None:
             return None
         try:

@@ -121,6 +121,7 @@ def test_a_log_keeps_its_ends(tmp_path: Path, limit: int | None, piece: int) -> 
     log = Log(str(tmp_path / "log"), limit)
     for start in range(0, len(data), piece):
         log.write(memoryview(data[start : start + piece]))
+    log.finish()
     log.close()
     kept = (tmp_path / "log").read_bytes()
     if limit is None or limit >= len(data):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import time
@@ -202,8 +203,9 @@ def aged(project: Project, run_id: str, new: str) -> None:
     """A run as if it had begun at another time."""
     for path in project.root.glob(f"logs/**/{run_id}"):
         path.rename(path.with_name(new))
+    whole_id = re.compile(rf"{run_id}(?![-_\w])")  # the second run of a second is named after the first
     for path in [*project.root.glob(f"logs/*/*/{new}/metadata.json"), project.root / "logs" / "runs.jsonl"]:
-        path.write_text(path.read_text().replace(run_id, new))
+        path.write_text(whole_id.sub(new, path.read_text()))
     (project.root / "logs" / "index.db").unlink(missing_ok=True)
 
 
