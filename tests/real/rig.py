@@ -47,7 +47,8 @@ class Row:
     """What is to be run, and what must come of it.
 
     `retry_in` is when the limit ends: seconds after the run's end, least and most. `counted`: the record has the tokens
-    that the server counted. `within` is the longest that the run may take, in seconds.
+    that the server counted. `within` is the longest that the run may take, in seconds. `files` (path: text) are the
+    project's own, and `name` tells the row from another of the same scenario.
     """
 
     cli: str
@@ -65,9 +66,12 @@ class Row:
     within: float | None = None
     prompt: str | None = None
     sandbox: str | None = None
+    files: tuple[tuple[str, str], ...] = ()
+    name: str | None = None
 
     def __str__(self) -> str:
         extra = [*(name for name, _ in self.environment), *([self.sandbox] if self.sandbox else [])]
+        extra += [self.name] if self.name else []
         return "-".join((self.cli, self.scenario, self.reason or self.status, *extra))
 
 
@@ -109,16 +113,17 @@ class Cell:
 def run_cell(row: Row, folder: Path, ntfy: Ntfy) -> Cell:
     cli = CLIS[row.cli]
     project = make_project(folder, stock=True)
+    files = dict(row.files)
     if row.prompt is not None:
-        project.write("tasks.yaml", f"tasks:\n  {ASKED}: {{prompt: prompts/asked.md}}\n")
-        project.write("prompts/asked.md", row.prompt)
-        project.git("add", "-A")
-        project.git("commit", "-q", "-m", "a task")
+        files |= {"tasks.yaml": f"tasks:\n  {ASKED}: {{prompt: prompts/asked.md}}\n", "prompts/asked.md": row.prompt}
     if row.sandbox is not None:
         entry = f"{{extends: {cli.agent}, sandbox: {row.sandbox}}}"
-        project.write("agents.yaml", f"{sandboxes()}agents: {{{cli.agent}: {entry}}}\n")
+        files["agents.yaml"] = f"{sandboxes()}agents: {{{cli.agent}: {entry}}}\n"
+    for name, text in files.items():
+        project.write(name, text)
+    if files:
         project.git("add", "-A")
-        project.git("commit", "-q", "-m", "a sandbox")
+        project.git("commit", "-q", "-m", "the row's files")
     with ModelServer(row.scenario) as server:
         for name, text in cli.files(server.url).items():
             (project.home / name).parent.mkdir(parents=True, exist_ok=True)
