@@ -28,6 +28,7 @@ from runner.config.templates import (
 )
 from runner.crontimes import ALIASES
 from runner.errors import Problem
+from runner.mask import SHORTEST, is_secret
 from runner.model import JsonObject
 from runner.parsers.patterns import nests_repeats
 
@@ -213,6 +214,11 @@ def _agent_warnings(config: Config, name: str) -> Iterator[Problem]:
             hint = 'give it as `stdin: "{{ prompt }}"`, or name `{{ prompt_file }}`'
             message = "a prompt in argv is seen by every user of the machine, and fails above 128 KiB"
             yield _warning(config, where, message, hint)
+    for variable, value in ((agent.get("env") or {}).get("set") or {}).items():
+        if is_secret(variable) and len(value) >= SHORTEST and "{{" not in value:
+            hint = f"set `{variable}` in the environment and name it in `env.pass`"
+            message = "by its name this is a secret, and whoever reads the file reads it"
+            yield _warning(config, (*path, "env", "set", variable), message, hint)
     if not _hands_over(agent):
         hint = 'add `stdin: "{{ prompt }}"`'
         yield _warning(config, path, "nothing hands the prompt to this agent", hint, at_key=True)

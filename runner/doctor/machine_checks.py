@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from zoneinfo import available_timezones
 
 from runner import __version__, git
 from runner.config import Config
@@ -39,6 +40,7 @@ def examine(config: Config, logs: Logs, outbox: Outbox, environ: Mapping[str, st
         *_logs(logs, root, environ),
         _disk(logs),
         _yaml(),
+        _zones(),
         *_messages(config, outbox, environ),
         _cron(config, environ),
         *_heartbeat(config, logs, now),
@@ -122,6 +124,17 @@ def _yaml() -> Check:
         "warn",
         "without libyaml a changed configuration is read ten times slower",
         "install PyYAML from a wheel",
+    )
+
+
+def _zones() -> Check:
+    if available_timezones():
+        return Check("time zones", "ok", "known by name")
+    return Check(
+        "time zones",
+        "warn",
+        "none is known by name, so the time of a limit in such a zone stays unknown",
+        "install the system's tzdata, or `pip install tzdata`",
     )
 
 

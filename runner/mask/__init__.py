@@ -8,7 +8,7 @@ stdout.log are masked by exact values alone, so that a byte's place in them is i
 from __future__ import annotations
 
 from runner.mask.masker import MASK, Masker, mask_bytes, mask_text, mask_tree
-from runner.mask.secrets import SHORTEST, plain_forms, secrets_of, short_secrets
+from runner.mask.secrets import SHORTEST, is_secret, plain_forms, secrets_of, short_secrets
 from runner.mask.text import mask_later, mask_of, masked_pieces, masker_of
 from runner.mask.tokens import mask_known_tokens
 
@@ -16,6 +16,7 @@ __all__ = [
     "MASK",
     "SHORTEST",
     "Masker",
+    "is_secret",
     "mask_bytes",
     "mask_known_tokens",
     "mask_later",

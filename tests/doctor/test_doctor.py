@@ -197,6 +197,12 @@ def test_git_identity(stock_project: Project) -> None:
     assert machine(report(stock_project, "demo", env={"GIT_AUTHOR_EMAIL": "a@b"}), "git")["level"] == "ok"
 
 
+@pytest.mark.parametrize(("folders", "level"), [(None, "ok"), ("", "warn")])
+def test_time_zones(stock_project: Project, folders: str | None, level: str) -> None:
+    environment = None if folders is None else {"PYTHONTZPATH": folders}
+    assert machine(report(stock_project, "demo", env=environment), "time zones")["level"] == level
+
+
 def test_the_log_folder(stock_project: Project, tmp_path: Path) -> None:
     check = machine(report(stock_project, "demo"), "logs")
     assert (check["level"], "inside the checkout" in check["found"]) == ("warn", True)

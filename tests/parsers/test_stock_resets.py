@@ -42,6 +42,7 @@ FORMS: list[tuple[str, object, str, tzinfo, str, str | None]] = [
     ("claude", claude("Spending cap reached resets 7:24pm"), "2026-02-19T19:24:30", UTC, "usage_limit", "2026-02-19T19:24:30"),
     ("claude", claude("Spending cap reached resets 7:24pm"), "2026-02-19T19:25", UTC, "usage_limit", "2026-02-20T19:24"),
     ("claude", claude("Claude AI usage limit reached|1771531200"), "2026-02-19T12:00", UTC, "usage_limit", "2026-02-19T20:00"),
+    ("claude", claude("Claude usage limit reached. Your limit will reset at 1pm (Etc/GMT+5)."), "2026-02-19T12:00", BERLIN, "usage_limit", "2026-02-19T18:00"),
     ("codex", codex("try again at 7:10 PM"), "2026-02-19T12:00", BERLIN, "usage_limit", "2026-02-19T18:10"),
     ("codex", codex("try again at 12:05 AM"), "2026-02-19T23:59", UTC, "usage_limit", "2026-02-20T00:05"),
     ("codex", codex("try again at 11:59 PM"), "2026-12-31T23:58", UTC, "usage_limit", "2026-12-31T23:59"),
