@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from runner.config import Config, check_pair, read_prompt
 from runner.errors import ConfigError, UsageError, did_you_mean
 from runner.model import JsonObject, Request
-from runner.run.plan import PROMPT_TASK, Entries
+from runner.run.plan import PROMPT_TASK, RunConfig
 from runner.values import dataclass, field, replace
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ _VARIABLE = re.compile(r"""\bvars\s*(?:\.\s*|\[\s*\\?["'])(\w+)""")
 _ANY_VARIABLE = re.compile(
     r"""\bvars\b(?!\s*(?:\.\s*\w|\[\s*\\?["']))"""
 )  # it takes them all, or one by a name that it makes
-Candidates = dict[str, tuple[Entries, Request]]
+Candidates = dict[str, tuple[RunConfig, Request]]
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,18 @@ def agents_of(text: str) -> tuple[str, ...]:
 
 
 def candidates(config: Config, names: Sequence[str], request: Request) -> Candidates:
-    """Return entries and request of each agent that may try, in order: `names`, or one and the task's `fallback`.
+    """Return configuration and request of each agent that may try, in order: `names`, or one and the task's `fallback`.
 
     Raises UsageError for unknown names and ConfigError for what is wrong in one of the pairs.
     """
     if len(names) == 1 and not _has_no_task(request):
         names = _with_fallback(config, names[0], request.task)
-    entries = {name: _entries(config, name, request) for name in names}
+    configs = {name: _run_config(config, name, request) for name in names}
     if len(names) > 1:
-        _check_options(request, entries)
-    _check_variables(request, entries)
+        _check_options(request, configs)
+    _check_variables(request, configs)
     request = replace(request, heed_cooldown=request.unattended or len(names) > 1)
-    return {name: (entries[name], _request_of(name, entries, request)) for name in names}
+    return {name: (configs[name], _request_of(name, configs, request)) for name in names}
 
 
 def _has_no_task(request: Request) -> bool:
@@ -99,47 +99,47 @@ def _with_fallback(config: Config, name: str, task: str) -> tuple[str, ...]:
     return names
 
 
-def _entries(config: Config, name: str, request: Request) -> Entries:
+def _run_config(config: Config, name: str, request: Request) -> RunConfig:
     agent = config.agent(name)
     taskless = _has_no_task(request)
     task: JsonObject = {} if taskless else config.task(request.task)
     check_pair(config, name, None if taskless else request.task)
     prompt = read_prompt(config, request.task) if request.prompt is None else request.prompt
     parser, sandbox = config.parser(agent["parser"]), config.sandboxes.get(agent.get("sandbox") or "")
-    return Entries(agent, task, parser, config.settings, config.digest, prompt, sandbox, config.locate)
+    return RunConfig(agent, task, parser, config.settings, config.digest, prompt, sandbox, config.locate)
 
 
-def _check_options(request: Request, entries: dict[str, Entries]) -> None:
+def _check_options(request: Request, configs: dict[str, RunConfig]) -> None:
     """Raises UsageError for an option that none of the agents has."""
-    known = {option for entry in entries.values() for option in entry.agent.get("options") or {}}
+    known = {option for config in configs.values() for option in config.agent.get("options") or {}}
     for option in request.options:
         if option not in known:
             raise UsageError(f"none of the agents has an option `{option}`", hint=did_you_mean(option, known))
 
 
-def _check_variables(request: Request, entries: dict[str, Entries]) -> None:
+def _check_variables(request: Request, configs: dict[str, RunConfig]) -> None:
     """Raises UsageError for a variable that neither the task names nor a template of the run uses."""
     known: set[str] = set()
-    for entry in entries.values() if request.vars else ():
-        prompt = entry.prompt if request.prompt is None else ""  # a text of the command line is no template
-        used = "".join(_TEMPLATES.findall(f"{json.dumps([entry.agent, entry.task, entry.sandbox])}{prompt}"))
+    for config in configs.values() if request.vars else ():
+        prompt = config.prompt if request.prompt is None else ""  # a text of the command line is no template
+        used = "".join(_TEMPLATES.findall(f"{json.dumps([config.agent, config.task, config.sandbox])}{prompt}"))
         if _ANY_VARIABLE.search(used):
             return
-        known |= {*entry.task.get("vars", {}), *_VARIABLE.findall(used)}
+        known |= {*config.task.get("vars", {}), *_VARIABLE.findall(used)}
     for name in request.vars:
         if name not in known:
             names = ", ".join(f"`{other}`" for other in sorted(known)) or "none"
             raise UsageError(f"nothing uses the variable `{name}`", hint=did_you_mean(name, known) or f"known: {names}")
 
 
-def _request_of(name: str, entries: dict[str, Entries], request: Request) -> Request:
+def _request_of(name: str, configs: dict[str, RunConfig], request: Request) -> Request:
     """Give the model to the first agent alone, as others know other models, and an option to those that have it."""
-    if len(entries) == 1:
+    if len(configs) == 1:
         return replace(request, agent=name)
-    own = entries[name].agent.get("options") or {}
+    own = configs[name].agent.get("options") or {}
     return replace(
         request,
         agent=name,
-        model=request.model if name == next(iter(entries)) else None,
+        model=request.model if name == next(iter(configs)) else None,
         options={option: value for option, value in request.options.items() if option in own},
     )

@@ -14,7 +14,7 @@ from runner.doctor.live import live as run_live
 from runner.doctor.sandbox_check import unused
 from runner.errors import UsageError
 from runner.notify.outbox import Outbox
-from runner.run.site import World
+from runner.run.site import Machine
 from runner.text import json_text
 from runner.values import replace
 
@@ -29,13 +29,13 @@ def doctor(project: str | None, names: Sequence[str], *, as_json: bool, deep: bo
     for name in names:
         config.agent(name)
     root = config.project.root
-    world = World(environ, root, root, opened.logs.root, sys.executable, opened.state)
-    context = agent_checks.Context(config, opened.logs, world, time.time())
+    machine = Machine(environ, root, root, opened.logs.root, sys.executable, opened.state)
+    context = agent_checks.Context(config, opened.logs, machine, time.time())
     wanted = list(dict.fromkeys(names)) or sorted(config.agents)
     reports = agent_checks.examine(context, wanted, asked=bool(names))
     tried = [_tried(opened, report, deep=deep, live=live) for report in reports]
     found = machine_checks.examine(config, opened.logs, Outbox(opened.logs, environ), environ, time.time())
-    found += unused(config, world)
+    found += unused(config, machine)
     if as_json:
         print(json_text(to_json(__version__, tried, found), 2))
     else:

@@ -19,9 +19,9 @@ from runner.records.folder import Logs, candidate_ids
 from runner.records.summary import facts
 from runner.run import cooldown
 from runner.run.closing import Finished
-from runner.run.plan import PROMPT_TASK, Entries, TemplateFaultError, plan
+from runner.run.plan import PROMPT_TASK, RunConfig, TemplateFaultError, plan
 from runner.run.run import run as run_steps
-from runner.run.site import Site, World
+from runner.run.site import Machine, Site
 from runner.text import json_text, printable
 from runner.units import parse_duration
 from runner.values import replace
@@ -46,18 +46,18 @@ def _runs(args: RunArguments, watch: Watch) -> int:
         opened = watch.open(f"{request.agent} {request.task}")
         config = opened.config
         found = candidates(config, names, request)
-        entries, first = next(iter(found.values()))
-        world = World(
+        run_config, first = next(iter(found.values()))
+        machine = Machine(
             environ=opened.environ,
             project=config.project.root,
-            repo=_repo(config, request, entries),
+            repo=_repo(config, request, run_config),
             logs=opened.logs.root,
             python=sys.executable,
             state=opened.state,
         )
         if args.dry_run:
-            return _dry_run(entries, first, world, as_json=args.json)
-        site = Site(world, opened.logs, opened.notifier(entries.task), sys.stderr)
+            return _dry_run(run_config, first, machine, as_json=args.json)
+        site = Site(machine, opened.logs, opened.notifier(run_config.task), sys.stderr)
         finished: list[Finished] = []
         code = _run(site, found, partial(_report, finished, as_json=args.json))
     except TemplateFaultError as fault:
@@ -69,11 +69,11 @@ def _runs(args: RunArguments, watch: Watch) -> int:
 
 def _run(site: Site, found: Candidates, report: Callable[[Finished], None]) -> int:
     """One run, or as many as it takes."""
-    (name, (entries, request)), *others = found.items()
-    if not others and "retry" not in entries.task:
+    (name, (run_config, request)), *others = found.items()
+    if not others and "retry" not in run_config.task:
         if not request.unattended:
             _note_cooldown(site.logs, name)
-        finished = run_steps(site, entries, request)
+        finished = run_steps(site, run_config, request)
         report(finished)
         return finished.exit_code
     # Most commands are one run, which starts sooner without these.
@@ -81,14 +81,14 @@ def _run(site: Site, found: Candidates, report: Callable[[Finished], None]) -> i
     from runner.run.retry import read_retry  # noqa: PLC0415
 
     for _, planned in others:
-        _check(*planned, site.world)
-    return run_with_fallback(found, read_retry(entries.task.get("retry")), site, report)
+        _check(*planned, site.machine)
+    return run_with_fallback(found, read_retry(run_config.task.get("retry")), site, report)
 
 
-def _check(entries: Entries, request: Request, world: World) -> None:
+def _check(run_config: RunConfig, request: Request, machine: Machine) -> None:
     """Say what is wrong with the run of a fallback before anything runs. Raises RunnerError."""
     try:
-        plan(entries, request, world, next(candidate_ids(time.time())))
+        plan(run_config, request, machine, next(candidate_ids(time.time())))
     except Skipped:
         pass  # its turn may never come
 
@@ -140,9 +140,9 @@ def _wait(text: str | None) -> float:
         raise UsageError(f"--wait: {error}") from None
 
 
-def _repo(config: Config, request: Request, entries: Entries) -> str:
+def _repo(config: Config, request: Request, run_config: RunConfig) -> str:
     """The checkout to work in: --repo, the task's, the project's folder."""
-    repo = os.path.abspath(request.repo or entries.task.get("repo") or config.project.root)
+    repo = os.path.abspath(request.repo or run_config.task.get("repo") or config.project.root)
     if not os.path.isdir(repo):
         raise UsageError(f"the repository folder `{repo}` does not exist")
     return repo
@@ -158,10 +158,10 @@ def _located(fault: TemplateFaultError, config: Config, request: Request) -> Con
     return ConfigError([Problem(*place, fault.error.message, key)])
 
 
-def _dry_run(entries: Entries, request: Request, world: World, *, as_json: bool) -> int:
-    world = replace(world, identity=git.snapshot(world.repo, world.environ).identity)
+def _dry_run(run_config: RunConfig, request: Request, machine: Machine, *, as_json: bool) -> int:
+    machine = replace(machine, identity=git.snapshot(machine.repo, machine.environ).identity)
     try:
-        planned = plan(entries, request, world, next(candidate_ids(time.time())))
+        planned = plan(run_config, request, machine, next(candidate_ids(time.time())))
     except Skipped as skipped:
         skip = skipped.skip
         found = {"status": "skipped", "reason": skip.reason, "message": skip.message}

@@ -17,8 +17,8 @@ from runner.process.capture import Child
 from runner.process.spawn import LaunchError, find_binary
 from runner.records.folder import Logs
 from runner.run import cooldown
-from runner.run.plan import PROMPT_TASK, Entries, TemplateFaultError, binary_variable, expand, plan
-from runner.run.site import World
+from runner.run.plan import PROMPT_TASK, RunConfig, TemplateFaultError, binary_variable, expand, plan
+from runner.run.site import Machine
 from runner.text import one_line
 from runner.values import dataclass, replace
 
@@ -34,7 +34,7 @@ _NEUTRAL_FOLDER = "/"  # a CLI may read settings of the folder that it is starte
 class Context:
     config: Config
     logs: Logs
-    world: World
+    machine: Machine
     now: float
 
 
@@ -58,7 +58,7 @@ def examine(context: Context, names: Sequence[str], *, asked: bool) -> list[Agen
 
     `asked`: the agents were named by the user, so that a missing program is a failure.
     """
-    started = [_start(context.config, name, context.world) for name in names]
+    started = [_start(context.config, name, context.machine) for name in names]
     good = last_good_runs(context.logs)
     reports = []
     for one in started:
@@ -72,8 +72,8 @@ def examine(context: Context, names: Sequence[str], *, asked: bool) -> list[Agen
 
 def _further_checks(context: Context, name: str, good: JsonObject | None) -> Iterator[Check]:
     config, logs = context.config, context.logs
-    yield from _requirements(config.agents[name], context.world)
-    yield from sandbox_check.used_by(config, name, context.world)
+    yield from _requirements(config.agents[name], context.machine)
+    yield from sandbox_check.used_by(config, name, context.machine)
     # Its rules are known to compile: a configuration in which they do not is refused before this point.
     yield Check("parser", "ok", config.agents[name]["parser"])
     yield from _cooldown(logs, name, context.now)
@@ -81,16 +81,16 @@ def _further_checks(context: Context, name: str, good: JsonObject | None) -> Ite
     yield entry_check(config, logs, name, good)
 
 
-def locate(config: Config, name: str, world: World) -> Program | str:
+def locate(config: Config, name: str, machine: Machine) -> Program | str:
     """Find the program as a run does; a text says why there is none."""
     agent = config.agents[name]
     model = {**(agent.get("model") or {}), "required": False}
     bare = {**agent, "argv": [], "files": {}, "stdin": None, "requires": {}, "model": model}
-    entries = Entries(bare, {}, {}, config.settings, config.digest, "")
+    run_config = RunConfig(bare, {}, {}, config.settings, config.digest, "")
     try:
-        planned = plan(entries, Request(name, PROMPT_TASK, prompt=""), world, "doctor")
+        planned = plan(run_config, Request(name, PROMPT_TASK, prompt=""), machine, "doctor")
         env = dict(planned.env)
-        return Program(find_binary(planned.argv[0], env.get("PATH", os.defpath), world.repo), env)
+        return Program(find_binary(planned.argv[0], env.get("PATH", os.defpath), machine.repo), env)
     except Skipped as skipped:
         return skipped.skip.message
     except TemplateFaultError as fault:
@@ -101,8 +101,8 @@ def locate(config: Config, name: str, world: World) -> Program | str:
         return str(error).partition(" (")[0]  # without the folders of PATH, which may be many
 
 
-def _start(config: Config, name: str, world: World) -> _Started:
-    program = locate(config, name, world)
+def _start(config: Config, name: str, machine: Machine) -> _Started:
+    program = locate(config, name, machine)
     argv = config.agents[name].get("version")
     if isinstance(program, str) or not argv:
         return _Started(name, program, None)
@@ -119,7 +119,7 @@ def _program(context: Context, started: _Started, *, asked: bool) -> AgentReport
         advice = f"to install it: {install}" if install else None
         return AgentReport(agent, asked, None, None, (Check("binary", "fail" if asked else "warn", program, advice),))
     variable = binary_variable(agent)
-    found = f"{program.path} (by {variable})" if context.world.environ.get(variable) else program.path
+    found = f"{program.path} (by {variable})" if context.machine.environ.get(variable) else program.path
     version, check = _version(started.version, program.env)
     return AgentReport(agent, asked, program.path, version, (Check("binary", "ok", found), check))
 
@@ -138,17 +138,17 @@ def _version(started: Child | str | None, env: Mapping[str, str]) -> tuple[str |
     return None, Check("version", "warn", f"{ending}: {line}" if line else ending, "start it by hand and look")
 
 
-def _requirements(agent: JsonObject, world: World) -> Iterator[Check]:
+def _requirements(agent: JsonObject, machine: Machine) -> Iterator[Check]:
     """Check that what the entry names is there, without reading it."""
     requires, rule = agent.get("requires") or {}, agent.get("model") or {}
     for name in requires.get("env") or []:
-        there = bool(world.environ.get(name))
+        there = bool(machine.environ.get(name))
         yield _present(f"variable {name}", "set it where the runner is started, also for cron", there=there)
     for path in requires.get("files") or []:
-        there = world.exists(expand(path, world))
+        there = machine.exists(expand(path, machine))
         yield _present(f"file {path}", "log in with the CLI once", there=there)
     if rule.get("required") and not rule.get("default"):
-        names = [name for name in rule.get("env") or [] if world.environ.get(name)]
+        names = [name for name in rule.get("env") or [] if machine.environ.get(name)]
         found = f"model from {names[0]}" if names else "no model is set, and a run needs one"
         wanted = f"give --model, or set {' or '.join(rule.get('env') or [])}".removesuffix(", or set ")
         yield Check("model", "ok" if names else "warn", found, None if names else wanted)

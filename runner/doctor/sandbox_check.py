@@ -11,8 +11,8 @@ from runner.errors import RunnerError
 from runner.model import Request
 from runner.process import capture
 from runner.process.spawn import LaunchError, find_binary
-from runner.run.plan import PROMPT_TASK, Entries, TemplateFaultError, binary_variable, plan
-from runner.run.site import World
+from runner.run.plan import PROMPT_TASK, RunConfig, TemplateFaultError, binary_variable, plan
+from runner.run.site import Machine
 from runner.text import one_line
 from runner.values import replace
 
@@ -34,32 +34,32 @@ _FORBIDDEN = (
 )
 
 
-def used_by(config: Config, name: str, world: World) -> Iterator[Check]:
+def used_by(config: Config, name: str, machine: Machine) -> Iterator[Check]:
     agent = config.agents[name]
     if agent.get("sandbox"):
-        yield _check(config, name, agent, world)
+        yield _check(config, name, agent, machine)
 
 
-def unused(config: Config, world: World) -> Iterator[Check]:
+def unused(config: Config, machine: Machine) -> Iterator[Check]:
     """Check the sandboxes that no agent uses; it is not a failure when these do not work."""
     used = {agent.get("sandbox") for agent in config.agents.values()}
     for name in config.sandboxes:
         if name not in used:
-            found = _check(config, _NO_AGENT, {"sandbox": name}, world)
+            found = _check(config, _NO_AGENT, {"sandbox": name}, machine)
             yield replace(found, level="ok", found=f"{found.found}; no agent uses it")
 
 
-def _check(config: Config, name: str, agent: JsonObject, world: World) -> Check:
+def _check(config: Config, name: str, agent: JsonObject, machine: Machine) -> Check:
     sandbox: str = agent["sandbox"]
     profile = config.sandboxes[sandbox]
-    environ = {key: value for key, value in world.environ.items() if key != binary_variable(name)}
+    environ = {key: value for key, value in machine.environ.items() if key != binary_variable(name)}
     model = {**(agent.get("model") or {}), "required": False}
     empty = {**agent, "binary": "true", "argv": [], "files": {}, "stdin": None, "requires": {}, "model": model}
-    entries = Entries({"parser": "text", **empty}, {}, {}, config.settings, config.digest, "", profile)
+    run_config = RunConfig({"parser": "text", **empty}, {}, {}, config.settings, config.digest, "", profile)
     try:
-        planned = plan(entries, Request(name, PROMPT_TASK, prompt=""), replace(world, environ=environ), _NO_AGENT)
+        planned = plan(run_config, Request(name, PROMPT_TASK, prompt=""), replace(machine, environ=environ), _NO_AGENT)
         env = dict(planned.env)
-        find_binary(planned.argv[0], env.get("PATH", os.defpath), world.repo)
+        find_binary(planned.argv[0], env.get("PATH", os.defpath), machine.repo)
     except TemplateFaultError as fault:
         return Check("sandbox", "fail", f"{sandbox}: {fault.error.message}")
     except RunnerError as error:
@@ -69,7 +69,7 @@ def _check(config: Config, name: str, agent: JsonObject, world: World) -> Check:
         advice = f"to install it: {install}" if install else None
         return Check("sandbox", "fail", f"{sandbox}: {str(error).partition(' (')[0]}", advice)
     try:
-        done = capture.finish(capture.start(planned.argv, env, world.repo), _SECONDS)
+        done = capture.finish(capture.start(planned.argv, env, machine.repo), _SECONDS)
     except LaunchError as error:
         return Check("sandbox", "fail", f"{sandbox}: {error}")
     if done.code == 0:

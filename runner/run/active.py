@@ -58,7 +58,7 @@ class ActiveRun:
     @property
     def environ(self) -> dict[str, str]:
         """What the runner and the agent were given: where the secrets come from."""
-        return {**self.site.world.environ, **self.invocation.env}
+        return {**self.site.machine.environ, **self.invocation.env}
 
     def mask(self, text: str) -> str:
         return masker_of(self.secrets)(text)
@@ -70,7 +70,7 @@ class ActiveRun:
 def open_run(site: Site, claim: Claim, invocation: Invocation, start: Start) -> ActiveRun:
     """Write the record that says `running`; from then on the run has begun. Raises Skipped."""
     began = time.time()
-    secrets = tuple(secrets_of({**site.world.environ, **invocation.env}))
+    secrets = tuple(secrets_of({**site.machine.environ, **invocation.env}))
     messages = bool(site.notifier.policy.all_targets)
     mask = masker_of(secrets)
     record = masked(metadata.running(invocation, began, messages=messages), mask)

@@ -13,7 +13,7 @@ from runner.records import store
 from runner.records.folder import Claim, Logs, RecordError, candidate_ids
 from runner.run import cooldown, leftovers, workspace
 from runner.run.progress import say
-from runner.run.site import Site, World
+from runner.run.site import Machine, Site
 from runner.units import signal_name
 from runner.values import dataclass, replace
 
@@ -61,25 +61,25 @@ class Admission:
         if self._lock is not None:
             self._lock.release()
 
-    def claim(self) -> tuple[Claim, World]:
+    def claim(self) -> tuple[Claim, Machine]:
         """Wait for the checkout and take an id; the machine as it is then. Raises Skipped and WorkspaceError."""
         _check_descriptors()
         _check_room(self._site.logs)
-        world, wait = self._site.world, self._request.wait
-        self._lock = workspace.take(world.repo, world.state, wait, self._signals.pause)
-        self._before = git.snapshot(world.repo, world.environ)
+        machine, wait = self._site.machine, self._request.wait
+        self._lock = workspace.take(machine.repo, machine.state, wait, self._signals.pause)
+        self._before = git.snapshot(machine.repo, machine.environ)
         try:
             self._claim = self._new_claim()
         except RecordError as error:
             raise Skipped("disk_full", error.message) from None
-        return self._claim, replace(world, identity=self._before.identity)
+        return self._claim, replace(machine, identity=self._before.identity)
 
     def admit(self, invocation: Invocation) -> Start:
         """Check all that can be checked before the agent starts, the preflight commands last. Raises Skipped."""
         if self._lock is None:
             raise self._busy()
         _check_workspace(invocation, self._before)
-        state, unattended = self._site.world.state, self._request.unattended
+        state, unattended = self._site.machine.state, self._request.unattended
         notes = leftovers.check(state, invocation, self._before, unattended=unattended)
         if self._request.heed_cooldown:
             self._probe = cooldown.probe(self._site.logs, self._request.agent, time.time())
@@ -88,7 +88,7 @@ class Admission:
             return Start(self._before, tuple(notes))
         notes += self._preflight(invocation)
         # What the preflight commands left is not the agent's.
-        before = git.snapshot(self._site.world.repo, self._site.world.environ)
+        before = git.snapshot(self._site.machine.repo, self._site.machine.environ)
         _check_workspace(invocation, before)
         return Start(before, tuple(notes))
 
@@ -117,12 +117,12 @@ class Admission:
 
     def _busy(self) -> Skipped:
         """Another run works in the checkout, and still does after the wait, or until the runner was told to stop."""
-        world, signal = self._site.world, self._signals.first
-        who = workspace.holder(world.repo, world.state) or "another run"
+        machine, signal = self._site.machine, self._signals.first
+        who = workspace.holder(machine.repo, machine.state) or "another run"
         if signal is not None:
-            message = f"the runner received {signal_name(signal)} while it waited for {who} in `{world.repo}`"
+            message = f"the runner received {signal_name(signal)} while it waited for {who} in `{machine.repo}`"
             return Skipped("interrupted", message, 128 + signal)
-        return Skipped("busy", f"{who} works in `{world.repo}`")
+        return Skipped("busy", f"{who} works in `{machine.repo}`")
 
     def _preflight(self, invocation: Invocation) -> list[str]:
         # Only what a schedule starts needs it.

@@ -100,8 +100,8 @@ class Closing:
 def final_record(active: ActiveRun, result: Result, notes_of: NotesOf) -> Ending:
     """The record of a run whose agent has ended; its cooldown is set or cleared."""
     final = metadata.closed(active.record, result, partial(_place_of, active))
-    world, run_id = active.site.world, active.invocation.run_id
-    leftovers.remember(world.state, world.repo, run_id, result.changes.left)
+    machine, run_id = active.site.machine, active.invocation.run_id
+    leftovers.remember(machine.state, machine.repo, run_id, result.changes.left)
     cooling = cooldown.settle(active.site.logs, final, time.time())
     notes = [*active.notes, *final["notes"], *cooling, *notes_of(final)]
     evidence = result.verdict.evidence
@@ -162,7 +162,7 @@ def close_skipped(site: Site, request: Request, skip: Skip, claimed: tuple[str, 
     run_id, claim = claimed
     try:
         line = metadata.skipped(skip, _identity(request, run_id), time.time())
-        line = masked(line, mask_of(site.world.environ))
+        line = masked(line, mask_of(site.machine.environ))
         site.logs.append_run(line)
         notification = site.notifier.notify_skipped(line)
     finally:

@@ -18,7 +18,7 @@ _COMMITTED = (None, "nothing_to_do", "uncommitted_changes")
 def conclude(active: ActiveRun, outcome: Outcome, reply: Reply, locate: Locate) -> Result:
     """Judge the run by what came into the checkout; with auto_commit, what a good run left is committed first."""
     expected, invocation = active.invocation.expectations, active.invocation
-    env = {**active.site.world.environ, **active.before.identity}
+    env = {**active.site.machine.environ, **active.before.identity}
     changes = _changes(active, env)
     reply = place_slow_rules(reply, invocation.parser_name, locate)
     verdict = _placed(judge(expected, outcome, reply, changes), invocation.task, locate)
@@ -29,7 +29,7 @@ def conclude(active: ActiveRun, outcome: Outcome, reply: Reply, locate: Locate) 
         named = ", ".join(changes.tampered[:3])
         return Result(outcome, reply, changes, tampered(f"nothing was committed: {named} was changed", changes))
     message = f"{invocation.task} by {invocation.agent}\n\nRun {invocation.run_id}"
-    failure = git.commit_all(active.site.world.repo, message, env)
+    failure = git.commit_all(active.site.machine.repo, message, env)
     changes = _changes(active, env)
     verdict = _placed(judge(expected, outcome, reply, changes), invocation.task, locate)
     if failure is not None:
@@ -47,5 +47,5 @@ def _placed(verdict: Verdict, task: str, locate: Locate) -> Verdict:
 
 
 def _changes(active: ActiveRun, env: dict[str, str]) -> Changes:
-    repo = active.site.world.repo
+    repo = active.site.machine.repo
     return git.changes(repo, active.before, git.snapshot(repo, env, active.before), env)

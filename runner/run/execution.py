@@ -33,7 +33,7 @@ def execute(active: ActiveRun, signals: Signals) -> tuple[Outcome, Reply]:
     """
     site, invocation = active.site, active.invocation
     streams = _streams(active)
-    forced = site.world.environ.get(CONTAINMENT_VARIABLE)
+    forced = site.machine.environ.get(CONTAINMENT_VARIABLE)
     containment = Containment(invocation.run_id, forced, partial(site.logs.sign, active.claim))
     wipe_environment(active.secrets)
     guardian = Guardian(invocation, streams, containment, partial(_close_orphan, active))

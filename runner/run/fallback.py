@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from runner.model import Request
     from runner.records.metadata import Record
     from runner.run.closing import Finished
-    from runner.run.plan import Entries
+    from runner.run.plan import RunConfig
     from runner.run.retry import NextAttempt, Retry
     from runner.run.site import Site
 
-    Candidates: TypeAlias = Mapping[str, tuple[Entries, Request]]
+    Candidates: TypeAlias = Mapping[str, tuple[RunConfig, Request]]
 
 
 class _Series:
@@ -72,9 +72,9 @@ def run_with_fallback(candidates: Candidates, retry: Retry, site: Site, report: 
     agent, again = next(iter(candidates)), False
     with Signals() as signals:
         while True:
-            entries, request = candidates[agent]
+            config, request = candidates[agent]
             request = series.request(request, again=again)
-            finished = run(site, entries, request, series.notes)
+            finished = run(site, config, request, series.notes)
             report(finished)
             upcoming = series.next_attempt(finished.record)
             if upcoming is None or finished.for_all:

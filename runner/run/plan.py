@@ -11,7 +11,7 @@ from runner.git import LOCAL_VARS
 from runner.model import Expectations, Invocation, Skipped
 from runner.run import sandbox
 from runner.run.limits import limits_of
-from runner.run.site import World
+from runner.run.site import Machine
 from runner.values import dataclass
 
 TYPE_CHECKING = False
@@ -48,8 +48,8 @@ def nowhere(*_path: str | int) -> tuple[str, int, int]:
 
 
 @dataclass(frozen=True)
-class Entries:
-    """The configuration's part in one run: merged entries, as config.load gives them.
+class RunConfig:
+    """The configuration's part in one run: merged mappings, as config.load gives them.
 
     `locate` gives file, line and column of a value, by its path.
     """
@@ -64,39 +64,39 @@ class Entries:
     locate: Locate = nowhere
 
 
-def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invocation:
+def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> Invocation:
     """Everything that one run needs, under the given id. Raises UsageError, TemplateFaultError and Skipped."""
-    agent, task = entries.agent, entries.task
+    agent, task = config.agent, config.task
     model = _first(
-        request.model, _from_environ(agent.get("model"), world), task.get("model"), _default(agent.get("model"))
+        request.model, _from_environ(agent.get("model"), machine), task.get("model"), _default(agent.get("model"))
     )
-    missing = _missing(request.agent, agent, task, model, world)
+    missing = _missing(request.agent, agent, task, model, machine)
     if missing is not None:
         raise Skipped("missing_requirement", missing)
-    run_dir = os.path.join(world.logs, request.task, request.agent, run_id)
-    variables = _variables(request, entries, world, run_dir, model)
+    run_dir = os.path.join(machine.logs, request.task, request.agent, run_id)
+    variables = _variables(request, config, machine, run_dir, model)
     text = (
-        entries.prompt
+        config.prompt
         if request.prompt is not None
-        else _render(entries.prompt, variables, "tasks", request.task, "prompt")
+        else _render(config.prompt, variables, "tasks", request.task, "prompt")
     )
     variables["prompt"] = text
     stdin = agent.get("stdin")
-    env = _environment(request, entries, variables, world)
-    prefix, folders = _confined(request.agent, entries, variables, env, world)
+    env = _environment(request, config, variables, machine)
+    prefix, folders = _confined(request.agent, config, variables, env, machine)
     return Invocation(
         run_id=run_id,
         agent=request.agent,
         task=request.task,
-        argv=(*prefix, *_argv(request.agent, agent, variables, world)),
+        argv=(*prefix, *_argv(request.agent, agent, variables, machine)),
         env=env,
-        cwd=world.repo,
+        cwd=machine.repo,
         run_dir=run_dir,
         stdin=None if stdin is None else _render(stdin, variables, "agents", request.agent, "stdin"),
         prompt=text,
         files=_files(request.agent, agent, variables, run_dir),
         model=model,
-        limits=limits_of(request.timeout, agent, task, world.environ),
+        limits=limits_of(request.timeout, agent, task, machine.environ),
         expectations=Expectations(
             requires_commit=bool(task.get("requires_commit", False)),
             nothing_to_do=task.get("nothing_to_do"),
@@ -104,19 +104,19 @@ def plan(entries: Entries, request: Request, world: World, run_id: str) -> Invoc
             denied=task.get("denied", "note"),
         ),
         parser_name=agent["parser"],
-        parser=entries.parser,
+        parser=config.parser,
         trigger=request.trigger,
-        config_hash=entries.digest,
+        config_hash=config.digest,
         install=agent.get("install"),
         attempt=request.attempt,
         previous_run=request.previous_run,
-        preflight=_preflight(request, entries, variables) if request.unattended else (),
+        preflight=_preflight(request, config, variables) if request.unattended else (),
         wrapped=len(prefix),
         folders=folders,
     )
 
 
-def _preflight(request: Request, entries: Entries, variables: Mapping[str, Any]) -> tuple[JsonObject, ...]:
+def _preflight(request: Request, config: RunConfig, variables: Mapping[str, Any]) -> tuple[JsonObject, ...]:
     # Only what a schedule starts needs it.
     from runner.run.preflight import commands  # noqa: PLC0415
 
@@ -124,25 +124,27 @@ def _preflight(request: Request, entries: Entries, variables: Mapping[str, Any])
         return _render(word, variables, *path)
 
     return (
-        *commands(entries.agent, entries.settings, ("agents", request.agent), render),
-        *commands(entries.task, entries.settings, ("tasks", request.task), render),
+        *commands(config.agent, config.settings, ("agents", request.agent), render),
+        *commands(config.task, config.settings, ("tasks", request.task), render),
     )
 
 
-def _variables(request: Request, entries: Entries, world: World, run_dir: str, model: str | None) -> dict[str, Any]:
+def _variables(
+    request: Request, config: RunConfig, machine: Machine, run_dir: str, model: str | None
+) -> dict[str, Any]:
     """What templates may use; an agent's option never hides one of the names that all agents have."""
     return {
-        **_options(request, entries.agent, entries.task, world),
+        **_options(request, config.agent, config.task, machine),
         "agent": request.agent,
         "task": request.task,
         "prompt_file": os.path.join(run_dir, "prompt.md"),
         "model": model,
         "run_id": os.path.basename(run_dir),
-        "repo": world.repo,
-        "project": world.project,
+        "repo": machine.repo,
+        "project": machine.project,
         "run_dir": run_dir,
-        "python": world.python,
-        "vars": {**entries.task.get("vars", {}), **request.vars},
+        "python": machine.python,
+        "vars": {**config.task.get("vars", {}), **request.vars},
     }
 
 
@@ -158,16 +160,16 @@ def _first(*values: Any) -> Any:
     return next((value for value in values if value not in (None, "")), None)
 
 
-def _from_environ(rule: JsonObject | None, world: World) -> str | None:
+def _from_environ(rule: JsonObject | None, machine: Machine) -> str | None:
     names = (rule or {}).get("env") or []
-    return next((world.environ[name] for name in names if world.environ.get(name)), None)
+    return next((machine.environ[name] for name in names if machine.environ.get(name)), None)
 
 
 def _default(rule: JsonObject | None) -> Any:
     return (rule or {}).get("default")
 
 
-def _missing(name: str, agent: JsonObject, task: JsonObject, model: str | None, world: World) -> str | None:
+def _missing(name: str, agent: JsonObject, task: JsonObject, model: str | None, machine: Machine) -> str | None:
     """What the agent or the task requires and does not find, in words."""
     requires = agent.get("requires") or {}
     rule = agent.get("model") or {}
@@ -175,23 +177,23 @@ def _missing(name: str, agent: JsonObject, task: JsonObject, model: str | None, 
         names = ", ".join(f"`{variable}`" for variable in rule.get("env") or [])
         return f"agent `{name}` needs a model: give --model" + (f", or set {names}" if names else "")
     for variable in requires.get("env") or []:
-        if not world.environ.get(variable):
+        if not machine.environ.get(variable):
             return f"agent `{name}` requires the environment variable `{variable}`"
     for path in requires.get("files") or []:
-        if not world.exists(expand(path, world)):
+        if not machine.exists(expand(path, machine)):
             return f"agent `{name}` requires the file `{path}`"
     if task.get("requires_commit") and requires.get("edits") is False:
         return f"agent `{name}` cannot change files, and the task requires a commit"
     return None
 
 
-def expand(path: str, world: World) -> str:
+def expand(path: str, machine: Machine) -> str:
     """A path with `~` for the home of the environment that was given."""
-    home = world.environ.get("HOME", "")
+    home = machine.environ.get("HOME", "")
     return home + path[1:] if path.startswith("~/") else path
 
 
-def _options(request: Request, agent: JsonObject, task: JsonObject, world: World) -> dict[str, Any]:
+def _options(request: Request, agent: JsonObject, task: JsonObject, machine: Machine) -> dict[str, Any]:
     """Every option of the agent with its value: --set, environment, task, default."""
     rules: JsonObject = agent.get("options") or {}
     for name in request.options:
@@ -201,7 +203,7 @@ def _options(request: Request, agent: JsonObject, task: JsonObject, world: World
     values = {}
     for name, rule in rules.items():
         wished = (task.get("options") or {}).get(name)
-        value = _first(request.options.get(name), _from_environ(rule, world), wished, _default(rule))
+        value = _first(request.options.get(name), _from_environ(rule, machine), wished, _default(rule))
         choices = rule.get("choices")
         if choices and value is not None and value not in choices:
             allowed = ", ".join(f"`{choice}`" for choice in choices)
@@ -212,8 +214,8 @@ def _options(request: Request, agent: JsonObject, task: JsonObject, world: World
     return values
 
 
-def _argv(name: str, agent: JsonObject, variables: Mapping[str, Any], world: World) -> tuple[str, ...]:
-    override = world.environ.get(binary_variable(name))
+def _argv(name: str, agent: JsonObject, variables: Mapping[str, Any], machine: Machine) -> tuple[str, ...]:
+    override = machine.environ.get(binary_variable(name))
     words = [override or _render(agent["binary"], variables, "agents", name, "binary")]
     for index, item in enumerate(agent.get("argv") or []):
         path = ("agents", name, "argv", index)
@@ -225,14 +227,14 @@ def _argv(name: str, agent: JsonObject, variables: Mapping[str, Any], world: Wor
 
 
 def _confined(
-    name: str, entries: Entries, variables: Mapping[str, Any], env: Mapping[str, str], world: World
+    name: str, config: RunConfig, variables: Mapping[str, Any], env: Mapping[str, str], machine: Machine
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The sandbox's words, and the folders of the agent's own that must be there to be let in."""
-    if entries.sandbox is None:
+    if config.sandbox is None:
         return (), ()
-    state = sandbox.state_of(name, entries.agent, variables, env, _render)
-    names = sandbox.variables_of(variables, state, env.get("HOME", ""), world)
-    words = sandbox.prefix(entries.agent["sandbox"], entries.sandbox["argv"], names, _render)
+    state = sandbox.state_of(name, config.agent, variables, env, _render)
+    names = sandbox.variables_of(variables, state, env.get("HOME", ""), machine)
+    words = sandbox.prefix(config.agent["sandbox"], config.sandbox["argv"], names, _render)
     return words, tuple(path for path in state if path.endswith("/"))
 
 
@@ -249,14 +251,14 @@ def _files(name: str, agent: JsonObject, variables: Mapping[str, Any], run_dir: 
     return files
 
 
-def _environment(request: Request, entries: Entries, variables: Mapping[str, Any], world: World) -> dict[str, str]:
+def _environment(request: Request, config: RunConfig, variables: Mapping[str, Any], machine: Machine) -> dict[str, str]:
     """The agent's whole environment: an allow-list, the identity for commits, and the marker of the run."""
-    places = (("agents", request.agent, entries.agent), ("tasks", request.task, entries.task))
+    places = (("agents", request.agent, config.agent), ("tasks", request.task, config.task))
     rules = [(section, name, entry.get("env") or {}) for section, name, entry in places]
     globs = [*BASE_ENVIRONMENT, *(glob for _, _, rule in rules for glob in rule.get("pass") or [])]
     matches = _matcher(globs)
-    env = {name: value for name, value in world.environ.items() if name not in LOCAL_VARS and matches(name)}
-    for name, value in world.identity.items():
+    env = {name: value for name, value in machine.environ.items() if name not in LOCAL_VARS and matches(name)}
+    for name, value in machine.identity.items():
         env.setdefault(name, value)
     for section, name, rule in rules:
         for glob in rule.get("unset") or []:
@@ -264,7 +266,7 @@ def _environment(request: Request, entries: Entries, variables: Mapping[str, Any
             env = {variable: value for variable, value in env.items() if not unwanted(variable)}
         for variable, text in (rule.get("set") or {}).items():
             env[variable] = _render(str(text), variables, section, name, "env", "set", variable)
-    folders = [expand(folder, world) for folder in entries.settings.get("path") or []]
+    folders = [expand(folder, machine) for folder in config.settings.get("path") or []]
     env["PATH"] = os.pathsep.join([*folders, env.get("PATH", os.defpath)])
     env[RUN_ID_VARIABLE] = variables["run_id"]
     env[RUN_DIR_VARIABLE] = variables["run_dir"]

@@ -10,7 +10,7 @@ from runner.run.admission import Admission
 from runner.run.closing import Finished, no_notes
 from runner.run.conclusion import conclude
 from runner.run.execution import execute
-from runner.run.plan import Entries, plan
+from runner.run.plan import RunConfig, plan
 from runner.run.site import Site
 
 TYPE_CHECKING = False
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from runner.run.closing import NotesOf
 
 
-def run(site: Site, entries: Entries, request: Request, notes_of: NotesOf = no_notes) -> Finished:
+def run(site: Site, config: RunConfig, request: Request, notes_of: NotesOf = no_notes) -> Finished:
     """Claim, plan, admit, open, execute, judge, close. Raises RunnerError before the run has begun, never after.
 
     `notes_of` gets the final record of a run that began, before its message is sent, and returns notes for it.
     """
     with Signals() as signals, Admission(site, request, signals) as admission:
         try:
-            claim, world = admission.claim()
-            invocation = plan(entries, request, world, claim.run_id)
+            claim, machine = admission.claim()
+            invocation = plan(config, request, machine, claim.run_id)
             start = admission.admit(invocation)
             active = open_run(site, claim, invocation, start)
         except Skipped as skipped:
@@ -35,7 +35,7 @@ def run(site: Site, entries: Entries, request: Request, notes_of: NotesOf = no_n
         with active:
             try:
                 outcome, reply = execute(active, signals)
-                result = conclude(active, outcome, reply, entries.locate)
+                result = conclude(active, outcome, reply, config.locate)
                 ending = closing.final_record(active, result, notes_of)
             except Exception as error:
                 ending = closing.failed_record(active, error)

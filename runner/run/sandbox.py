@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from runner.model import JsonObject
-    from runner.run.site import World
+    from runner.run.site import Machine
 
     class Render(Protocol):
         """Renders a template that stands at `path` of the configuration."""
@@ -70,15 +70,15 @@ def _rounds(item: JsonObject, variables: Mapping[str, Any]) -> list[Mapping[str,
     return [] if variables.get(item["when"]) in (None, "", False) else [variables]
 
 
-def variables_of(variables: Mapping[str, Any], state: Sequence[str], home: str, world: World) -> dict[str, Any]:
+def variables_of(variables: Mapping[str, Any], state: Sequence[str], home: str, machine: Machine) -> dict[str, Any]:
     """What the sandbox's templates may name; `state` as `state_of` gives it."""
-    places, resolve = world.places(world.repo), world.resolve
+    places, resolve = machine.places(machine.repo), machine.resolve
     own = resolve(home) if os.path.isabs(home) else ""
     return {
         **variables,
         **{name: resolve(variables[name]) for name in _RESOLVED},
         "home": own if own != "/" else "",
-        "logs": resolve(world.logs),
+        "logs": resolve(machine.logs),
         "workspace": places.top,
         "git_dirs": places.dirs,
         "guarded": places.guarded,

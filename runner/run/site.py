@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class World:
+class Machine:
     """The machine's part in one run, read once at the edge; `state` is a folder for what no project owns."""
 
     environ: Mapping[str, str]
@@ -35,7 +35,7 @@ class World:
 class Site:
     """What every step of a run needs. `stderr` None shows no progress."""
 
-    world: World
+    machine: Machine
     logs: Logs
     notifier: Notifier
     stderr: TextIO | None

@@ -10,8 +10,8 @@ import pytest
 from runner.errors import UsageError
 from runner.git import Places
 from runner.model import Invocation, Request, Skipped
-from runner.run.plan import Entries, TemplateFaultError, _matcher, plan
-from runner.run.site import World
+from runner.run.plan import RunConfig, TemplateFaultError, _matcher, plan
+from runner.run.site import Machine
 
 AGENT = {
     "binary": "tool",
@@ -34,7 +34,7 @@ def made(
     prompt: str = "Do it.",
     **request: Any,
 ) -> Invocation:
-    world = World(
+    machine = Machine(
         {"PATH": "/bin", "HOME": "/home/u", **(environ or {})},
         "/p",
         "/r",
@@ -43,8 +43,8 @@ def made(
         "/state",
         exists=lambda _: False,
     )
-    entries = Entries({**AGENT, **(agent or {})}, task or {}, {}, settings or {}, "digest", prompt)
-    return plan(entries, Request("tool", "job", **request), world, "20260101_000000")
+    config = RunConfig({**AGENT, **(agent or {})}, task or {}, {}, settings or {}, "digest", prompt)
+    return plan(config, Request("tool", "job", **request), machine, "20260101_000000")
 
 
 def invocation(*args: Any, **words: Any) -> Invocation:
@@ -184,7 +184,7 @@ BOX = {
 
 
 def boxed(**agent: Any) -> Invocation:
-    world = World(
+    machine = Machine(
         {"PATH": "/bin", "HOME": "/home/u", "TOOL_HOME": "/t"},
         "/p",
         "/link",
@@ -195,8 +195,8 @@ def boxed(**agent: Any) -> Invocation:
         places=lambda folder: Places(f"{folder}/top", ("/g",), ("/g/config", "/g/hooks")),
     )
     own = {"sandbox": "box", "env": {"pass": ["TOOL_*"]}, **agent}
-    entries = Entries({**AGENT, **own}, {}, {}, {}, "digest", "Do it.", BOX)
-    planned = plan(entries, Request("tool", "job"), world, "20260101_000000")
+    config = RunConfig({**AGENT, **own}, {}, {}, {}, "digest", "Do it.", BOX)
+    planned = plan(config, Request("tool", "job"), machine, "20260101_000000")
     assert isinstance(planned, Invocation)
     return planned
 
