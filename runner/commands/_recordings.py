@@ -33,7 +33,8 @@ def check(project: str | None, agents: tuple[str, ...], **options: Any) -> int:
     Raises UsageError for an unknown agent and a folder without recordings, ConfigError for rules that do not work.
     """
     for keyword, flag in _NOT_WITH_CHECK.items():
-        if options[keyword] not in (None, False, {}):
+        value = options[keyword]
+        if value is not None and value is not False and value != {}:
             raise UsageError(
                 f"{flag} and --check exclude each other", hint="`runner parse FOLDER` judges one recording"
             )

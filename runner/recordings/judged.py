@@ -152,7 +152,7 @@ def _reports(rules: Rules, output: Output) -> tuple[dict[str, bytes], dict[str, 
         try:
             reports[template] = read_file(output.files[template], MAX_REPORT)
         except UnreadableError as error:
-            missing[template] = f"{output.files[template]}: {error}"
+            missing[template] = f"{error}: `{output.files[template]}`"
     return reports, missing
 
 
