@@ -26,6 +26,12 @@ def stock(name: str) -> dict[str, Any]:
     return load(find_project(str(ROOT), None), None).parser(name)
 
 
+@cache
+def stock_agent(name: str) -> dict[str, Any]:
+    """A stock agent's entry."""
+    return load(find_project(str(ROOT), None), None).agent(name)
+
+
 def lines(*events: object) -> bytes:
     """Events as an agent prints them; bytes and text stand for themselves."""
     return b"".join(_line(event) + b"\n" for event in events)

@@ -113,6 +113,16 @@ def runs(ctx: click.Context, _: click.Parameter, incomplete: str) -> Items:
     ]
 
 
+def run_or_agent_then_file(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
+    """Complete what `runner parse` takes: with --check agents, else a run, or an agent and a file."""
+    given: Sequence[str] = ctx.params.get("names") or ()
+    if ctx.params.get("check"):
+        return agents(ctx, parameter, incomplete)
+    if given:
+        return files(ctx, parameter, incomplete)
+    return [*agents(ctx, parameter, incomplete), *runs(ctx, parameter, incomplete)]
+
+
 def _entries(section: str, ctx: click.Context, incomplete: str) -> Items:
     """Raises RunnerError where the configuration is missing or wrong."""
     folder = ctx.find_root().params.get("project")

@@ -142,22 +142,31 @@ RUN_COMMANDS = (
     ),
     Command(
         "parse",
-        "docs/parsers.md",
-        "Judge a recorded output of AGENT as a run would be judged.",
+        "docs/recordings.md",
+        "Judge a run, a recording, or a recorded output of AGENT as a run would be judged. RUN is an id, `last`, or "
+        "the folder of a run or recording. With --check, compare all recordings of the project with what they must "
+        "come to; exit code 1 when one differs.",
         (
+            "runner parse last --explain",
             "runner parse demo stdout.log --exit-code 0",
             "runner parse demo stdout.log --stderr stderr.log --exit-code 1 --json",
+            "runner parse --check",
         ),
-        (Argument("agent", "AGENT", completes="agents"), Argument("stdout", "STDOUT", completes="files")),
+        (Argument("names", "RUN | AGENT STDOUT | --check [AGENT]...", many=True, completes="run_or_agent_then_file"),),
         (
             Option("--stderr", "FILE", "What the agent printed on stderr.", completes="files"),
             Option(
                 "--exit-code", "INTEGER", "How it ended; negative is a signal. Without: by timeout.", kind="integer"
             ),
             Option("--at", "TIME", "When it ended, RFC 3339; relative reset times count from then."),
+            Option("--file", "TEMPLATE=PATH", "A file that rules look into; repeatable.", kind="pairs"),
             Option("--parser", "NAME", "Use this parser instead of the agent's own.", completes="parsers"),
+            Option("--tries", "", "Judge the tries before the run, too."),
             _JSON,
-            Option("--explain", "", "Say which rule gave which value at which line."),
+            Option("--explain", "", "Say of every rule what it gave at which line, or why nothing."),
+            Option("--check", "", "Compare the recordings of the AGENTs, or all, with their expected.yaml."),
+            Option("--recordings", "DIR", "Where they are, instead of `recordings`.", completes="folders"),
+            Option("--update", "", "With --check: write an expected.yaml where there is none."),
         ),
     ),
 )

@@ -1,83 +1,161 @@
-"""`runner parse`: a recorded output, judged as a run would be."""
+"""`runner parse`: a run, a recording or a file of output, judged as a run would be."""
 
 from __future__ import annotations
 
 import os
-import stat
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any
 
+from runner.commands import _recordings
+from runner.commands._explained import explained
+from runner.commands._logs import open_logs
 from runner.commands._project import open_project
-from runner.commands._show import short_place
-from runner.commands._table import table
+from runner.commands.show import read_record
 from runner.config import Config
-from runner.errors import ConfigError, Problem, UsageError
-from runner.model import Changes, Evidence, Expectations, JsonObject, Outcome, Reply, Verdict
-from runner.parsers import Parser, Reader, RuleError, compile_parser
-from runner.records.evidence import line_number
-from runner.run.judge import judge
-from runner.text import json_text, moment, one_line, printable, rfc3339
-from runner.values import asdict
+from runner.errors import UsageError
+from runner.history.queries import FoundRun, find
+from runner.model import JsonObject
+from runner.recordings.check import Checker, outcome_of, output_of
+from runner.recordings.expected import read_expected
+from runner.recordings.judged import Judged, Output, Rules, conclusion, judge_output, rules_of, stream_of
+from runner.recordings.of_run import output_of_run, postcondition_of
+from runner.recordings.recording import EXPECTED, Ended, Recording, recording_at
+from runner.records import store
+from runner.records.folder import Logs
+from runner.records.metadata import Record
+from runner.text import json_text, moment, one_line, printable
+from runner.values import dataclass, replace
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runner.parsers.rules import Trail
-
-_CHUNK = 1024 * 1024
-_WIDTH = 120
+_OF_FILES = {"stderr": "--stderr", "exit_code": "--exit-code", "at": "--at"}
+_OF_CHECK = {"recordings": "--recordings", "update": "--update"}
 
 
-def parse(project: str | None, agent: str, stdout: str, **options: Any) -> int:
-    """Print what the files of one run say; no postcondition is checked.
+@dataclass(frozen=True)
+class _Target:
+    """What is judged, and by which rules; `record` is that of a run."""
 
-    Without `exit_code` the run counts as ended by its timeout; a negative one is a signal. `at` is when the output was
-    printed, RFC 3339; by default the time at which `stdout` was last written.
-    Raises UsageError for unknown names and unreadable files.
+    rules: Rules
+    judged: Judged
+    record: Record | None = None
+
+
+def parse(project: str | None, names: tuple[str, ...], **options: Any) -> int:
+    """Print what a run, a recording or the files of one run come to; with `check`, compare all recordings.
+
+    Raises UsageError for unknown names and unreadable files, ConfigError for rules that do not work.
     """
+    if options["check"]:
+        return _recordings.check(project, names, **options)
+    for keyword, flag in _OF_CHECK.items():
+        if options[keyword]:
+            raise UsageError(f"{flag} needs --check")
+    if len(names) not in (1, 2):
+        raise UsageError(
+            "expected a run, a folder, or an agent and the file with its stdout", hint="`runner parse last`"
+        )
     config = open_project(project).config
-    name = options["parser"] or config.agent(agent)["parser"]
-    files = {"stdout": stdout} | ({"stderr": options["stderr"]} if options["stderr"] else {})
-    printed_at = _time(options["at"]) if options["at"] else _written_at(stdout)
-    reader = _compiled(config, name).reader(lambda: printed_at)
-    _feed(reader, "stdout", stdout)
-    if options["stderr"]:
-        _feed(reader, "stderr", options["stderr"])
-    reply = reader.finish()
-    verdict = judge(Expectations(), _outcome(options["exit_code"], printed_at), reply, Changes(repository=False))
-    found = _conclusion(reply, verdict, files)
-    explanation = _explained(config, name, reader, files) if options["explain"] else ""
+    targets = [_of_files(config, *names, options)] if len(names) == 2 else _of_one(project, config, names[0], options)
     if options["as_json"]:
-        print(json_text(found, 2))
-        print(explanation, end="", file=sys.stderr)
-    else:
-        print(_for_people(found) + explanation, end="")
+        found = [_as_json(target, options) for target in targets]
+        print(json_text({**found[-1], "tries": found} if options["tries"] else found[-1], 2))
+    for number, target in enumerate(targets, 1):
+        if not options["as_json"]:
+            heading = _heading(target, number if options["tries"] else None)
+            print(heading + _for_people(target), end="")
+        if options["explain"]:
+            stream = sys.stderr if options["as_json"] else sys.stdout
+            print(explained(target.rules, target.judged), end="", file=stream)
+        _say_what_is_missing(target)
     return 0
 
 
-def _compiled(config: Config, name: str) -> Parser:
-    try:
-        return compile_parser(config.parser(name), strict=True)
-    except RuleError as error:
-        problems = (
-            Problem(*config.locate("parsers", name, *trail), message, ".".join(("parsers", name, *map(str, trail))))
-            for trail, message in error.problems
-        )
-        raise ConfigError(problems) from None
+def _of_files(config: Config, agent: str, stdout: str, options: Any) -> _Target:
+    if options["tries"]:
+        raise UsageError("--tries needs a run")
+    rules = rules_of(config, options["parser"] or config.agent(agent)["parser"])
+    when = _time(options["at"]) if options["at"] else _written_at(stdout)
+    code = options["exit_code"]
+    output = Output(
+        outcome=replace(outcome_of(Ended(code), when), elapsed=0.0),
+        stdout=stream_of(stdout),
+        stderr=stream_of(options["stderr"]) if options["stderr"] else None,
+        files=_given(rules, options["file"]),
+    )
+    return _Target(rules, judge_output(rules, output))
 
 
-def _feed(reader: Reader, source: Literal["stdout", "stderr"], path: str) -> None:
-    position = 0
-    try:
-        mode = os.stat(path).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise UsageError(f"cannot read `{path}`: it is no regular file", hint="save what it gives in a file first")
-        with open(path, "rb") as file:
-            while chunk := file.read(_CHUNK):
-                reader.feed(source, chunk, position)
-                position += len(chunk)
-    except OSError as error:
-        raise UsageError(f"cannot read `{path}`: {error.strerror}") from None
+def _of_one(project: str | None, config: Config, name: str, options: Any) -> list[_Target]:
+    """A recording's folder, or a run by its folder, id or `last`; with `tries` those before it, too."""
+    for keyword, flag in _OF_FILES.items():
+        if options[keyword] is not None:
+            raise UsageError(f"{flag} needs a file: `runner parse AGENT STDOUT`", hint=f"is `{name}` the agent?")
+    recording = recording_at(name, config.agents) if os.path.isdir(name) else None
+    if recording is not None:
+        if options["tries"]:
+            raise UsageError("--tries needs a run")
+        return [_of_recording(config, recording, options)]
+    if name in config.agents and not os.path.isdir(name):
+        raise UsageError(f"`{name}` is an agent: what did it print?", hint=f"`runner parse {name} FILE`")
+    logs = open_logs(project)
+    record, folder = _run(logs, name)
+    targets = [_of_run(config, record, folder, options)]
+    while options["tries"] and record.get("previous_run"):
+        record, folder = _run(logs, str(record["previous_run"]))
+        if record["run_id"] in [target.record["run_id"] for target in targets if target.record]:
+            break
+        targets.insert(0, _of_run(config, record, folder, options))
+    return targets
+
+
+def _of_recording(config: Config, recording: Recording, options: Any) -> _Target:
+    expected = read_expected(recording) if recording.has(EXPECTED) else None
+    checker = Checker(config)
+    rules = checker.rules_of(recording, options["parser"] or (expected.parser if expected else None))
+    output = output_of(recording, rules, expected.at if expected else None)
+    output = replace(output, files={**output.files, **_given(rules, options["file"])})
+    return _Target(rules, judge_output(rules, output))
+
+
+def _run(logs: Logs, name: str) -> tuple[Record, str]:
+    """The record and the folder of a run that has one."""
+    if os.path.isdir(name):
+        found = store.read_metadata(name)
+        if found is None:
+            hint = "a run's folder holds metadata.json, a recording's exit.json"
+            raise UsageError(f"`{name}` is neither a run nor a recording", hint=hint)
+        return found, name
+    run: FoundRun = find(logs, name)
+    if run.folder is None:
+        raise UsageError(f"run `{run.run_id}` never began and printed nothing", hint=f"`runner why {run.run_id}`")
+    return read_record(logs, run), run.folder
+
+
+def _of_run(config: Config, record: Record, folder: str, options: Any) -> _Target:
+    rules = rules_of(config, options["parser"] or config.agent(record["agent"])["parser"])
+    output = output_of_run(folder, record, rules)
+    output = replace(output, files={**output.files, **_given(rules, options["file"])})
+    judged = judge_output(rules, output, postcondition_of(record, config.tasks.get(record["task"])))
+    return _Target(rules, judged, record)
+
+
+def _given(rules: Rules, files: dict[str, str]) -> dict[str, str]:
+    """The `--file TEMPLATE=PATH` of the command line. Raises UsageError for a template that no rule names."""
+    known = rules.parser.sources
+    for template in files:
+        if template not in known:
+            named = ", ".join(f"`{one}`" for one in known) or "no file at all"
+            raise UsageError(f"no rule looks into `{template}`", hint=f"the rules of `{rules.name}` name {named}")
+    return files
+
+
+def _say_what_is_missing(target: _Target) -> None:
+    for template, why in target.judged.missing.items():
+        print(f"note: rules look into `{template}`, which {_why(template, why)}", file=sys.stderr)
+
+
+def _why(template: str, why: str) -> str:
+    return why if why != "was not given" else f"was not given: --file '{template}=PATH'"
 
 
 def _written_at(path: str) -> float:
@@ -97,52 +175,29 @@ def _time(text: str) -> float:
     return when
 
 
-def _outcome(exit_code: int | None, at: float) -> Outcome:
-    if exit_code is None:
-        return Outcome("timeout", at, at, 0.0)
-    if exit_code < 0:
-        return Outcome("exit", at, at, 0.0, signal=-exit_code)
-    return Outcome("exit", at, at, 0.0, exit_code=exit_code)
+def _as_json(target: _Target, options: Any) -> JsonObject:
+    found = conclusion(target.judged)
+    if target.record and options["tries"]:
+        found = {"run_id": target.record["run_id"], **found}
+    return found
 
 
-def _conclusion(reply: Reply, verdict: Verdict, files: Mapping[str, str]) -> JsonObject:
-    return {
-        "text": reply.text,
-        "session_id": reply.session_id,
-        "model": reply.model,
-        "usage": asdict(reply.usage),
-        "cost_usd": reply.cost_usd,
-        "tool_calls": reply.tool_calls,
-        "status": verdict.status,
-        "reason": verdict.reason,
-        "error": None if verdict.status == "success" else _error(verdict, files),
-        "exit_code": verdict.exit_code,
-    }
+def _heading(target: _Target, number: int | None) -> str:
+    if number is None or target.record is None:
+        return ""
+    record = target.record
+    gap = "" if number == 1 else "\n"
+    return f"{gap}try {number}: {record['run_id']} {record['agent']} {record['task']}\n"
 
 
-def _error(verdict: Verdict, files: Mapping[str, str]) -> JsonObject:
-    return {
-        "class": verdict.reason,
-        "message": verdict.message,
-        "retry_at": None if verdict.retry_at is None else rfc3339(verdict.retry_at),
-        "evidence": _place(verdict.evidence, files),
-    }
-
-
-def _place(evidence: Evidence | None, files: Mapping[str, str]) -> str | None:
-    """Return `stdout.log:57`, with the name of the file."""
-    if evidence is None or evidence.source not in files:
-        return None
-    path = files[evidence.source]
-    return f"{os.path.basename(path)}:{line_number(path, evidence.offset)}"
-
-
-def _for_people(found: JsonObject) -> str:
+def _for_people(target: _Target) -> str:
+    found = conclusion(target.judged)
     error = found["error"] or {}
     usage = {name.removesuffix("_tokens"): count for name, count in found["usage"].items() if count is not None}
     rows = [
         ("status", found["status"]),
         ("reason", found["reason"]),
+        ("recorded", _recorded(target)),
         ("exit code", found["exit_code"]),
         ("message", error.get("message")),
         ("retry at", error.get("retry_at")),
@@ -157,24 +212,15 @@ def _for_people(found: JsonObject) -> str:
     return _aligned(rows) + (f"\n{text}\n" if text else "")
 
 
+def _recorded(target: _Target) -> str | None:
+    """What the run was judged at its end, where that differs: the rules or the task may have changed since."""
+    record, verdict = target.record, target.judged.verdict
+    if record is None or (record["status"], record["reason"]) == (verdict.status, verdict.reason):
+        return None
+    return " ".join(filter(None, (record["status"], record["reason"])))
+
+
 def _aligned(rows: Iterable[tuple[str, object]]) -> str:
     known = [(name, one_line(str(value), 2000)) for name, value in rows if value is not None]
     room = max(len(name) for name, _ in known)
     return "".join(f"{name.ljust(room)}  {value}\n" for name, value in known)
-
-
-def _explained(config: Config, name: str, reader: Reader, files: Mapping[str, str]) -> str:
-    """Return a line for each rule that gave a value: the rule, its place, the line of output, the value."""
-    rows = [
-        (".".join(map(str, trail)), _rule_place(config, name, trail), _place(evidence, files) or "-", value)
-        for trail, value, evidence in reader.origins()
-    ]
-    return "\n" + table(("RULE", "WRITTEN IN", "FROM", "GAVE"), [tuple(map(one_line, row)) for row in rows], _WIDTH)
-
-
-def _rule_place(config: Config, name: str, trail: Trail) -> str:
-    try:
-        file, line, _ = config.locate("parsers", name, *trail)
-    except LookupError:  # the parser that no file needs to define
-        return "built in"
-    return short_place(f"{file}:{line}") if line else file

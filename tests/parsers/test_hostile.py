@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runner.parsers import compile_parser
 from runner.parsers.lines import MAX_LINE, LineScanner
 from tests.parsers.recordings.judged import Recording
-from tests.parsers.recordings.row import HELLO, usages
+from tests.parsers.recordings.row import HELLO, rows
 from tests.parsing import NOON, lines, read, stock
 
 FORMATS = (
@@ -261,7 +261,7 @@ def test_a_memoryview_of_a_reused_buffer_is_read_at_once() -> None:
 
     reply = reader.finish()
 
-    assert (reply.text, reply.usage) == (HELLO, usages("claude")["one"])
+    assert (reply.text, reply.usage) == (HELLO, rows()["claude", "2.1.197", "hello"].usage)
 
 
 def test_a_document_that_is_too_long_is_none() -> None:

@@ -1,10 +1,11 @@
-"""Recorded output of the real programs: what the rules make of each. The tables stand in tests/parsers/recordings."""
+"""Recorded output of the real programs: what the rules make of each, by the `expected.yaml` beside it."""
 
 from __future__ import annotations
 
 import json
 import re
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,17 +15,32 @@ from runner.reasons import reason_of
 from runner.values import replace
 from tests.parsers.recordings.judged import Recording, concluded, recordings, written
 from tests.parsers.recordings.row import BEGAN, TRANSCRIPTS, Row
-from tests.parsing import read
+from tests.parsing import read, stock_agent
+
+if TYPE_CHECKING:
+    from tests.helpers import Project
 
 ALL = recordings()
 ENDED_WELL = Outcome("exit", BEGAN, BEGAN, 0, exit_code=0)
 every = pytest.mark.parametrize(("recording", "row"), ALL, ids=[str(recording) for recording, _ in ALL])
 
 
-def test_the_tables_hold_every_recording() -> None:
+def test_every_recording_says_what_it_must_come_to() -> None:
     there = sorted(path.relative_to(TRANSCRIPTS).parts for path in TRANSCRIPTS.glob("*/*/*"))
 
     assert sorted((recording.agent, recording.version, recording.scenario) for recording, _ in ALL) == there
+    assert len(there) == 313
+
+
+def test_one_command_checks_them_all(stock_project: Project) -> None:
+    done = stock_project("parse", "--check", "--recordings", str(TRANSCRIPTS))
+
+    assert (done.stdout, done.stderr, done.returncode) == ("313 recordings: 313 as expected\n", "", 0)
+
+
+@every
+def test_the_parser_is_that_of_the_format(recording: Recording, row: Row) -> None:
+    assert recording.parser == (row.parser or stock_agent(recording.agent)["parser"])
 
 
 @every

@@ -13,8 +13,6 @@ from runner.run.judge import judge
 from tests.parsers.recordings.row import BEGAN, TRANSCRIPTS, Row, rows
 from tests.parsing import read, stock
 
-AGENTS = sorted(path.stem for path in Path(__file__).parent.glob("*.yaml"))
-
 
 @dataclass(frozen=True)
 class Recording:
@@ -31,7 +29,7 @@ class Recording:
 
     @property
     def parser(self) -> str:
-        """By the format that was asked for."""
+        """By the format that was asked for, which its expected.yaml names, too."""
         label = self.scenario.rpartition("-")[2]
         return f"{self.agent}-{label if label in ('text', 'json') else 'jsonl'}"
 
@@ -74,8 +72,8 @@ def concluded(reply: Reply, outcome: Outcome) -> Verdict:
 
 
 def recordings() -> list[tuple[Recording, Row]]:
-    """Every row of every table with its recording."""
-    return [(Recording(agent, row.version, row.scenario), row) for agent in AGENTS for row in rows(agent)]
+    """Every recording with what it must come to."""
+    return [(Recording(*names), row) for names, row in rows().items()]
 
 
 def written(verdict: Verdict) -> str:

@@ -1,4 +1,4 @@
-"""What each recording must come to: the rows of NAME.yaml beside this file, one table an agent."""
+"""What each recording must come to: its `expected.yaml`, as `runner parse --check` reads it."""
 
 from __future__ import annotations
 
@@ -6,23 +6,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from runner.model import Usage
+from runner.recordings.expected import Expected, read_expected
+from runner.recordings.recording import Recording, find_recordings
+from runner.text import from_rfc3339
 
 TRANSCRIPTS = Path(__file__).resolve().parents[2] / "data" / "transcripts"
 BEGAN = 1_795_363_000.0  # 2026-11-22T15:56:40Z, the day of the recordings
 HELLO = "Hello from the stub model, set a."
-TEXTS = {
-    "": "",
-    "hello": HELLO,
-    "step": "I will run one command.",
-    "done": "Done: committed stub-a.txt.",
-    "mention": (
-        "All good. I documented the 429 rate limit path: 'Rate limit exceeded', 'usage limit reached', "
-        "'quota exceeded', 'model not found', 'invalid api key', 'Error: 500'. Nothing failed."
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -31,6 +22,7 @@ class Row:
 
     version: str
     scenario: str
+    parser: str | None
     verdict: str
     text: str
     usage: Usage
@@ -38,25 +30,35 @@ class Row:
     wait: float | None = None
 
 
+def row_of(recording: Recording) -> Row:
+    """Raises KeyError for what a recording of ours must name, and does not."""
+    expected = read_expected(recording)
+    found = expected.results
+    error = found["error"] or {"retry_at": None}
+    assert from_rfc3339(expected.at or "") == BEGAN
+    assert (found["error"] is None) == (found["status"] == "success")
+    return Row(
+        version=recording.version or "",
+        scenario=recording.name,
+        parser=expected.parser,
+        verdict=" ".join(filter(None, (found["status"], found["reason"]))),
+        text=found["text"],
+        usage=_usage(expected),
+        tool_calls=found["tool_calls"],
+        wait=None if error["retry_at"] is None else from_rfc3339(error["retry_at"]) - BEGAN,
+    )
+
+
+def _usage(expected: Expected) -> Usage:
+    counts = expected.results["usage"]
+    assert list(counts) == list(Usage.__match_args__), f"{expected.file}: all counts, unknown ones too"
+    return Usage(**counts)
+
+
 @cache
-def usages(agent: str) -> dict[str, Usage]:
-    """The counts that an agent's rows name.
-
-    The model server counted 1201 fresh + 256 read + 64 written and 37 visible + 12 thought for one call. A run with a
-    tool is two calls: 1301 + 128 + 32 and 41 + 8, then 1402 + 512 + 16 and 23 + 4. Agents differ in what they tell.
-    """
-    return {"unknown": Usage()} | {name: Usage(*numbers) for name, numbers in _table(agent)["usage"].items()}
-
-
-def rows(agent: str) -> list[Row]:
-    """Raises KeyError for a text or usage that nothing defines."""
-    texts, counts = TEXTS | _table(agent).get("texts", {}), usages(agent)
-    return [
-        Row(version, scenario, verdict, texts[text], counts[usage], *rest)
-        for version, scenario, verdict, text, usage, *rest in _table(agent)["rows"]
-    ]
-
-
-@cache
-def _table(agent: str) -> dict:  # type: ignore[type-arg]  # as the YAML has it
-    return yaml.safe_load(Path(__file__).with_name(f"{agent}.yaml").read_text())  # type: ignore[no-any-return]
+def rows() -> dict[tuple[str, str, str], Row]:
+    """By agent, version and scenario."""
+    return {
+        (recording.agent, recording.version or "", recording.name): row_of(recording)
+        for recording in find_recordings(str(TRANSCRIPTS))
+    }
