@@ -157,12 +157,17 @@ def walled_environment(
     environ: Mapping[str, str], binary: str, scratch: Scratch, pointing: Mapping[str, str]
 ) -> dict[str, str]:
     """Only what programs need to start, without home folder, keys or network."""
-    kept = {
+    variables = {**harmless(environ), **WALL, "HOME": scratch.home, **pointing}
+    return {**variables, binary_variable(scratch.agent): binary}
+
+
+def harmless(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that programs need to start, and that hold no login."""
+    return {
         name: value
         for name, value in environ.items()
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in _HARMLESS)
     }
-    return {**kept, **WALL, "HOME": scratch.home, **pointing, binary_variable(scratch.agent): binary}
 
 
 def write_files(scratch: Scratch, given: Mapping[str, str]) -> None:

@@ -1,0 +1,149 @@
+"""Runs the CLI once for each scenario: in a scratch repository, with a home of its own, against the scripted server."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+
+from runner import git, template
+from runner.doctor.trial import WALL, harmless
+from runner.errors import RunnerError, UsageError
+from runner.learn.sample import Sample, truth_of
+from runner.modelserver import ModelServer
+from runner.process import capture
+from runner.process.spawn import LaunchError
+from runner.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runner.process.capture import Said
+
+_PROMPTS = {"commit": "Create the file scripted.txt, commit it with git, and change nothing else."}
+_PROMPT = "Say hello. Change nothing."
+_GITCONFIG = "[user]\n  name = runner learn\n  email = learn@localhost\n"
+_GRACE = 3.0
+_MAX_WRITTEN = 1 << 20  # bytes of a file that the agent wrote
+
+
+@dataclass(frozen=True)
+class Cli:
+    """How the CLI is called: templates of words, and with what. `env` and `files` (below home) point it at a server.
+
+    Templates may hold `prompt`, `model`, `run_dir` and, in `env` and `files`, `server`. Where no word holds the prompt,
+    it goes to stdin.
+    """
+
+    command: tuple[str, ...]
+    model: str | None
+    env: Mapping[str, str]
+    files: Mapping[str, str]
+    seconds: float
+
+    @property
+    def is_pointed(self) -> bool:
+        return any("server" in text for text in (*self.env.values(), *self.files.values()))
+
+    @property
+    def has_prompt(self) -> bool:
+        return any("prompt" in word and "{{" in word for word in self.command)
+
+
+def record(cli: Cli, scenario: str, environ: Mapping[str, str]) -> Sample:
+    """Run the CLI against the scripted server. Raises RunnerError where it cannot start or never asks the server."""
+    with tempfile.TemporaryDirectory(prefix="runner-learn-", ignore_cleanup_errors=True) as root:
+        server = ModelServer(scenario)
+        scratch = _Scratch(root, environ)
+        env = scratch.walled(cli, server.url)
+        began = time.monotonic()
+        said = scratch.run(cli, scenario, env, server)
+        seconds = time.monotonic() - began
+        if not server.calls:
+            hint = "its settings may need `--base-url-env` or `--file`; what it printed is above"
+            raise RunnerError(f"`{cli.command[0]}` did not ask the scripted server: {_end_of(said)}", hint=hint)
+        truth = truth_of(scenario, server.answered, cli.model)
+        return Sample(scenario, said.out, said.err, said.code, truth, seconds, scratch.written())
+
+
+def record_live(cli: Cli, environ: Mapping[str, str]) -> Sample:
+    """Run the CLI once for real, as its user has set it up, in a scratch repository. Raises RunnerError."""
+    with tempfile.TemporaryDirectory(prefix="runner-learn-", ignore_cleanup_errors=True) as root:
+        scratch = _Scratch(root, environ)
+        began = time.monotonic()
+        said = scratch.run(cli, "live", {**environ, **cli.env}, None)
+        return Sample("live", said.out, said.err, said.code, None, time.monotonic() - began, scratch.written())
+
+
+def _end_of(said: Said) -> str:
+    text = (said.err or said.out).decode(errors="replace").strip()
+    code = "time was up" if said.code is None else f"it ended with {said.code}"
+    return f"{code}; {text.splitlines()[-1]}" if text else code
+
+
+class _Scratch:
+    """A repository with one commit, a home, and a folder for what the run writes. Raises RunnerError."""
+
+    def __init__(self, root: str, environ: Mapping[str, str]) -> None:
+        self.repo, self.home, self.run_dir = (os.path.join(root, name) for name in ("repo", "home", "run"))
+        self._environ = environ
+        for folder in (self.repo, self.home, self.run_dir):
+            os.mkdir(folder, 0o700)
+        self._write(".gitconfig", _GITCONFIG)
+        for words in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "--message", "first"]):
+            (done,) = git.run_all([words], self.repo, {**environ, "HOME": self.home})
+            if done.code != 0:
+                raise RunnerError(f"cannot make a scratch repository: {done.err.decode(errors='replace').strip()}")
+
+    def walled(self, cli: Cli, server: str) -> dict[str, str]:
+        """Only what programs need to start, without keys or network, and what points the CLI at the server."""
+        for path, text in cli.files.items():
+            self._write(path, _render(text, {"server": server}))
+        pointing = {name: _render(text, {"server": server}) for name, text in cli.env.items()}
+        return {**harmless(self._environ), **WALL, "HOME": self.home, **pointing}
+
+    def run(self, cli: Cli, scenario: str, env: Mapping[str, str], server: ModelServer | None) -> Said:
+        prompt = _PROMPTS.get(scenario, _PROMPT)
+        known = {"prompt": prompt, "model": cli.model or "", "run_dir": self.run_dir, "repo": self.repo}
+        argv = [_render(word, known) for word in cli.command]
+        with ExitStack() as stack:
+            stdin = None if cli.has_prompt else stack.enter_context(tempfile.TemporaryFile())
+            if stdin is not None:
+                stdin.write(prompt.encode())
+                stdin.seek(0)
+            try:
+                child = capture.start(argv, env, self.repo, stdin.fileno() if stdin is not None else None)
+            except LaunchError as error:
+                raise UsageError(f"`{argv[0]}` cannot be started: {error}") from None
+            if server is not None:
+                stack.enter_context(server)  # only now: no thread while the process forks
+            return capture.finish(child, cli.seconds, _GRACE)
+
+    def written(self) -> dict[str, bytes]:
+        """What the run left: files below `{{ run_dir }}`, by the template of their path."""
+        return {f"{{{{ run_dir }}}}/{path}": content for path, content in _files_below(self.run_dir)}
+
+    def _write(self, path: str, text: str) -> None:
+        where = os.path.normpath(os.path.join(self.home, path))
+        if not where.startswith(os.path.join(self.home, "")):
+            raise UsageError(f"`--file`: `{path}` is not below the home folder")
+        os.makedirs(os.path.dirname(where), mode=0o700, exist_ok=True)
+        with open(where, "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def _files_below(folder: str) -> Iterator[tuple[str, bytes]]:
+    for parent, _, names in os.walk(folder):
+        for name in sorted(names):
+            path = os.path.join(parent, name)
+            if os.path.isfile(path) and not os.path.islink(path):
+                with open(path, "rb") as file:
+                    yield os.path.relpath(path, folder), file.read(_MAX_WRITTEN)
+
+
+def _render(text: str, known: Mapping[str, str]) -> str:
+    try:
+        return template.render(text, known)
+    except template.TemplateError as error:
+        raise UsageError(f"`{text}`: {error.message}") from None
