@@ -24,6 +24,8 @@ Place = tuple[str, int]
 SAMPLES = 1000
 _PATHS = 2000
 _DEPTH = 6
+_LONG = 60
+_SURVEYED = 200  # events whose paths are noted, for each rule
 _SECONDS = 1.0
 
 
@@ -45,10 +47,16 @@ class Near:
         if rank == self.rank:
             self.events += 1
             values = failing[0].path.values(event)
-            texts = (text for value in values if (text := scalar_text(value)) is not None)
-            self.values.update(list(dict.fromkeys(one_line(text)[:60] for text in texts)))
-            if not values:
+            for text in dict.fromkeys(map(_shown, values)):
+                if text is not None:
+                    self.values[text] += 1
+            if not values and self.events <= _SURVEYED:
                 note_paths(self.paths, event)
+
+
+def _shown(value: Any) -> str | None:
+    text = scalar_text(value)
+    return text if text is None or (len(text) < _LONG and text.isalnum()) else one_line(text[: 2 * _LONG])[:_LONG]
 
 
 class Track:
@@ -150,6 +158,11 @@ class Survey:
         self.tracks = [
             Track(rule) for part in (rules.terminals, rules.fields, rules.errors, rules.watches) for rule in part
         ]
+        self._of_events = [
+            track
+            for track in self._of(lambda probe: probe.where == "event")
+            if not (isinstance(track.rule, TerminalRule) and track.rule.folded)
+        ]
         self.lines: dict[str, Lines] = {}
         self._document = bytearray()
         self._scanners = {source: self._scanner(source) for source in ("stdout", "stderr")}
@@ -207,9 +220,8 @@ class Survey:
             self._event(event, ("stdout", offset), passed_over=left_out)
 
     def _event(self, event: JsonObject, place: Place, *, passed_over: bool = False) -> None:
-        for track in self._of(lambda probe: probe.where == "event"):
-            if not (isinstance(track.rule, TerminalRule) and track.rule.folded):
-                track.event(event, place, passed_over=passed_over)
+        for track in self._of_events:
+            track.event(event, place, passed_over=passed_over)
 
     def _count(self, source: str, raw: bytes) -> Lines:
         lines = self.lines[source]
