@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from runner.commands import _recordings
-from runner.commands._explained import explained
+from runner.commands._explained import explained, explained_as_json
 from runner.commands._logs import open_logs
 from runner.commands._project import open_project
 from runner.commands.show import read_record
@@ -63,9 +63,8 @@ def parse(project: str | None, names: tuple[str, ...], **options: Any) -> int:
         if not options["as_json"]:
             heading = _heading(target, number if options["tries"] else None)
             print(heading + _for_people(target), end="")
-        if options["explain"]:
-            stream = sys.stderr if options["as_json"] else sys.stdout
-            print(explained(target.rules, target.judged), end="", file=stream)
+            if options["explain"]:
+                print(explained(target.rules, target.judged), end="")
         _say_what_is_missing(target)
     return 0
 
@@ -179,6 +178,8 @@ def _as_json(target: _Target, options: Any) -> JsonObject:
     found = conclusion(target.judged)
     if target.record and options["tries"]:
         found = {"run_id": target.record["run_id"], **found}
+    if options["explain"]:
+        found["explanation"] = explained_as_json(target.rules, target.judged)
     return found
 
 

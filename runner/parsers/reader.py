@@ -176,6 +176,11 @@ class Parser:
         self._dispatch = Dispatch(rules)
 
     @property
+    def rules(self) -> Rules:
+        """For those who explain."""
+        return self._rules
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """The path templates of the files to read after the run."""
         return tuple(dict.fromkeys(probe.file for probe in self._rules.probes if probe.file))

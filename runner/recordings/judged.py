@@ -12,6 +12,8 @@ from runner.config.project import UnreadableError, read_file
 from runner.errors import ConfigError, Problem, UsageError
 from runner.model import Changes, Evidence, Expectations, JsonObject, Outcome, Reply, Verdict
 from runner.parsers import Parser, Reader, RuleError, compile_parser
+from runner.parsers.explain import Explanation, Judgement, explain
+from runner.parsers.survey import Survey
 from runner.records.evidence import line_number
 from runner.run.judge import judge, place_slow_rules
 from runner.template import render
@@ -138,6 +140,20 @@ def judge_output(rules: Rules, output: Output, postcondition: Postcondition = Po
     return Judged(reply, verdict, output, reader, missing)
 
 
+def explain_judged(rules: Rules, judged: Judged) -> Explanation:
+    """Read all of it once more, and say what each rule did. Raises UsageError for streams that cannot be read."""
+    survey = Survey(rules.parser.rules, needles=bool(rules.table.get("needles")))
+    output = judged.output
+    for source, stream in (("stdout", output.stdout), ("stderr", output.stderr)):
+        for piece, position in stream.pieces() if stream else ():
+            survey.feed(source, piece, position)
+    survey.finish()
+    for template, content in _reports(rules, output)[0].items():
+        survey.file(template, content)
+    judgement = Judgement(judged.reply, judged.verdict, output.outcome, judged.reader.origins())
+    return explain(rules.table, survey, judgement)
+
+
 def files_of_rules(rules: Rules, run_dir: str) -> dict[str, str]:
     """Return the files that rules look into, where a run in this folder would have them: template → path."""
     return {path: os.path.join(run_dir, render(path, {"run_dir": run_dir})) for path in rules.parser.sources}
@@ -186,8 +202,13 @@ def place_of(evidence: Evidence | None, paths: Mapping[str, str]) -> str | None:
     """Return `stdout.log:57`, with the name of the file."""
     if evidence is None or evidence.source not in paths:
         return None
-    path = paths[evidence.source]
+    return place_at((evidence.source, evidence.offset), paths)
+
+
+def place_at(place: tuple[str, int], paths: Mapping[str, str]) -> str:
+    """Return the same for a source and an offset in it."""
+    path = paths[place[0]]
     try:
-        return f"{os.path.basename(path)}:{line_number(os.path.realpath(path), evidence.offset)}"
+        return f"{os.path.basename(path)}:{line_number(os.path.realpath(path), place[1])}"
     except OSError as error:
         raise UsageError(f"cannot read `{path}`: {own_files.reason(error)}") from None

@@ -7,9 +7,11 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+import jsonschema
 import pytest
 
 from runner.records.evidence import line_number
+from tests.helpers import ROOT
 from tests.parsers.recordings.row import HELLO, TRANSCRIPTS
 
 if TYPE_CHECKING:
@@ -172,7 +174,15 @@ def test_explain_names_rule_place_line_and_value(stock_project: Project) -> None
     assert "usage_limit: You've hit your session limit · resets 7:19pm (UTC)".startswith(shown)
     assert re.fullmatch(r"(.*/)?agents\.yaml:\d+", found["errors.3"][0])
     assert json.loads(as_json.stdout)["reason"] == "usage_limit"
-    assert "fields.session_id" in as_json.stderr
+    explanation = json.loads(as_json.stdout)["explanation"]
+    told = {rule["rule"]: rule for rule in explanation["rules"]}
+    assert explanation["lines"] == ["stdout: 4 lines, 4 JSON"]
+    assert explanation["decision"] == "rate_limited usage_limit: by `failure.2` and `errors.3`"
+    assert [name for name, rule in told.items() if rule["decided"]] == ["failure.2", "errors.3"]
+    assert (told["fields.session_id"]["place"], told["fields.session_id"]["times"]) == ("stdout:1", 2)
+    assert (told["success"]["state"], told["success"]["place"]) == ("missed", None)
+    schema = json.loads((ROOT / "schema" / "parse.schema.json").read_text())["properties"]["explanation"]
+    jsonschema.validate(explanation, schema)
 
 
 # A parser, a recording, and a rule that must have given something at a line.

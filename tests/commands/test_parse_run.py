@@ -41,6 +41,7 @@ tasks:
   good:
     prompt: prompts/free.md
     vars: {script: 'echo "model: m1" >&2; echo "{\\"type\\": \\"done\\", \\"answer\\": \\"Hello.\\"}"; echo "{\\"output\\": 7}" >$REPORT'}
+  broken: {prompt: prompts/free.md, vars: {script: 'echo "{\\"type\\": \\"done\\", \\"answer\\": \\"x\\"}"; exit 3'}}
   commit: {extends: good, requires_commit: true}
   limited: {prompt: prompts/free.md, fallback: [second], vars: {script: 'echo "429 slow down" >&2; exit 1'}}
   killed: {prompt: prompts/free.md, vars: {script: 'kill -9 $$'}}
@@ -62,7 +63,7 @@ def parsed(project: Project, *words: str) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("task", ["good", "commit", "limited", "killed", "slow"])
+@pytest.mark.parametrize("task", ["good", "commit", "broken", "limited", "killed", "slow"])
 def test_a_run_is_judged_again_as_it_was(shell: Project, task: str) -> None:
     code = shell("run", "shell", task).returncode
     record = shell.record()

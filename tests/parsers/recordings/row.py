@@ -51,7 +51,8 @@ def row_of(recording: Recording) -> Row:
 
 def _usage(expected: Expected) -> Usage:
     counts = expected.results["usage"]
-    assert list(counts) == list(Usage.__match_args__), f"{expected.file}: all counts, unknown ones too"
+    names = [name for name in Usage.__match_args__ if name.endswith("_tokens")]
+    assert list(counts) == names, f"{expected.file}: all counts, unknown ones too"
     return Usage(**counts)
 
 
