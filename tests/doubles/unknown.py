@@ -40,7 +40,7 @@ def turns(prompt):
         results = []
         for use in uses:
             say(kind="tool.begin", tool=use["name"])
-            done = subprocess.run(["sh", "-c", use["input"]["command"]], capture_output=True, text=True)
+            done = subprocess.run(["sh", "-c", use["input"]["command"]], check=False, capture_output=True, text=True)
             say(kind="tool.over", code=done.returncode)
             results.append({"type": "tool_result", "tool_use_id": use["id"], "content": done.stdout})
         messages += [{"role": "assistant", "content": answer["content"]}, {"role": "user", "content": results}]
