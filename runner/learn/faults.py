@@ -36,24 +36,50 @@ class _Source:
 
 def faults_of(outputs: Sequence[Output]) -> Faults:
     bad = [output for output in outputs if _reason(output)]
-    exits = _exits(outputs)
-    return Faults(tuple(_errors(bad)), tuple(_watch(outputs)), exits)
+    calm = [output for output in outputs if output.sample.is_good]
+    return Faults((*_named(bad, calm), *_errors(bad, calm)), tuple(_watch(outputs)), _exits(outputs))
 
 
 def _reason(output: Output) -> str | None:
     return output.sample.truth.reason if output.sample.truth else None
 
 
-def _errors(bad: Sequence[Output]) -> Iterator[Found]:
+def _named(bad: Sequence[Output], calm: Sequence[Output]) -> Iterator[Found]:
+    """Lines that begin with the name of an error, which stands for one class: no wording says it as well."""
+    classes: dict[tuple[str, str], set[str | None]] = {}
+    seen: dict[tuple[str, str], str] = {}
+    for output in bad:
+        for source, lines in _lines_of(output):
+            for number, line in lines:
+                if pattern := _beginning(line):
+                    classes.setdefault((source, pattern), set()).add(_reason(output))
+                    seen.setdefault((source, pattern), place(output, number, source))
+    for (source, pattern), found in classes.items():
+        if len(found) == 1 and not _matches(calm, source, pattern):
+            yield Found({"in": source, "match": pattern, "class": next(iter(found))}, seen[source, pattern])
+
+
+def _lines_of(output: Output) -> tuple[tuple[str, Sequence[tuple[int, str]]], ...]:
+    return ("stderr", output.errors), ("stdout", output.plain)
+
+
+def _matches(outputs: Sequence[Output], source: object, pattern: str) -> bool:
+    """Whether a pattern fits a line of a text source."""
+    found = (lines for output in outputs for name, lines in _lines_of(output) if name == source)
+    return any(re.search(pattern, line) for lines in found for _, line in lines)
+
+
+def _errors(bad: Sequence[Output], calm: Sequence[Output]) -> Iterator[Found]:
     """For each source that is needed to explain all bad outputs, a rule for each class."""
     left = [output for output in bad if _reason(output) in shapes().classes]
-    sources = sorted(_sources(left), key=lambda source: -len(source.texts))
-    for source in sources:
+    for source in sorted(_sources(left), key=lambda source: -len(source.texts)):
         covered = [output for output in left if output.name in source.texts]
         if not covered:
             continue
         left = [output for output in left if output not in covered]
         for name, shape in shapes().classes.items():
+            if _matches(calm, source.given, shape.match):
+                continue  # a banner or the reply has such words, too
             seen = next((source.texts[output.name][1] for output in covered if _reason(output) == name), None)
             given = {"in": source.given, "match": shape.pattern, "class": name}
             yield Found(given, seen or "", sure=seen is not None)
@@ -75,11 +101,11 @@ def _sources(bad: Sequence[Output]) -> Iterator[_Source]:
     )
     for selector in ranked:
         yield _Source(_narrow(selector), by_event[selector])
-    for name, lines in (("stderr", "errors"), ("stdout", "plain")):
+    for name in ("stderr", "stdout"):
         texts = {
             output.name: (line, place(output, number, name))
             for output in bad
-            for number, line in getattr(output, lines)
+            for number, line in dict(_lines_of(output))[name]
             if _tells(output, line)
         }
         if texts:
@@ -124,12 +150,13 @@ def _watch(outputs: Sequence[Output]) -> Iterator[Found]:
             ):
                 seen.add(kind)
                 yield from _retries(main, kind, outputs, place(output, event.line))
-        for source, lines in (("stderr", output.errors), ("stdout", output.plain)):
-            told = [number for number, line in lines if words.has_word("retries", line)]
+        for source, lines in _lines_of(output):
+            told = [number for number, line in lines if words.has_word("retries_line", line)]
             # One line may be advice: `please retry later`.
             if len(told) > 1 and source not in seen and not output.sample.is_good:
                 seen.add(source)
-                given = {"in": source, "match": f"{words.words['retries']}(?:.*?{words.wait})?", "class": "retry"}
+                retries = words.words["retries_line"].removeprefix("(?i)")
+                given = {"in": source, "match": f"(?i){words.wait}|{retries}", "class": "retry"}
                 yield Found(given, place(output, told[0], source))
 
 
@@ -166,7 +193,7 @@ def alarms_in_text(outputs: Sequence[Output]) -> tuple[Found, ...]:
     for output in outputs:
         if output.sample.is_good or output.sample.code != 0:
             continue
-        for source, lines in (("stderr", output.errors), ("stdout", output.plain)):
+        for source, lines in _lines_of(output):
             for number, line in lines:
                 pattern = _beginning(line)
                 if pattern and _tells(output, line) and not any(re.match(pattern, other) for other in calm):
@@ -202,5 +229,5 @@ def escaped(text: str) -> str:
 
 def _beginning(line: str) -> str | None:
     """A pattern for lines that begin with the same name of an error."""
-    found = re.match(r"[\w.]*(?:[Ee]rror|[Ee]xception|ERROR)\b:?", line)
+    found = re.match(r"[\w.]*[A-Z]\w*(?:Error|Exception)\b:?", line)
     return f"^{escaped(found[0])}" if found else None

@@ -38,7 +38,7 @@ class Judged:
         if truth is None or (sample.code is None and not (sample.stdout + sample.stderr).strip()):
             return None  # of one that says nothing until its time is up nothing can be told
         right = self.verdict.reason == truth.reason
-        return right and (truth.reason is not None or self.reply.text.strip() == truth.text.strip())
+        return right and (truth.reason is not None or self.reply.text.split() == truth.text.split())
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,17 @@ else:
 
 @dataclass(frozen=True)
 class Truth:
-    """What the scripted server knows: how the run must be judged (`reason` None: a success), and what it sent."""
+    """What the scripted server knows: how the run must be judged (`reason` None: a success), and what it sent.
+
+    `thoughts` are the model's, which are no part of the reply.
+    """
 
     reason: str | None
     text: str
     tokens: tuple[Tokens, ...]
     tool_calls: int
     model: str | None = None
+    thoughts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,8 @@ def truth_of(scenario: str, answered: Sequence[tuple[Call, Tokens]], model: str 
     text = next((step.text for step in reversed(steps) if isinstance(step, Answer)), "")
     used = sum(isinstance(step, Answer) and step.command is not None for step in steps)
     used = used if any(call.shell for call, _ in given) else 0
-    return Truth(_reason(plan.turns[-1]), text, tuple(tokens for _, tokens in given), used, model)
+    thoughts = frozenset(step.thinking for step in steps if isinstance(step, Answer) and step.thinking)
+    return Truth(_reason(plan.turns[-1]), text, tuple(tokens for _, tokens in given), used, model, thoughts)
 
 
 def _reason(step: object) -> str | None:

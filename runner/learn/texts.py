@@ -37,7 +37,10 @@ def strips(outputs: Sequence[Output]) -> tuple[Found, ...]:
     found: dict[str, Found] = {}
     for output in good:
         before, after = _around(output)
+        thoughts = output.sample.truth.thoughts if output.sample.truth else ()
         for line_number, line in (*before, *after):
+            if line in thoughts:
+                continue  # no two runs have the same
             found.setdefault(_form(line), Found(f"(?m)^{_form(line)}$\\n?", place(output, line_number)))
     return tuple(found.values())
 
@@ -46,34 +49,40 @@ def _form(line: str) -> str:
     """A line as a pattern: its numbers may be others, and a rule of dashes may be longer."""
     if re.fullmatch(r"(\W)\1{3,}", line):
         return f"{escaped(line[0])}{{4,}}"
-    return re.sub(r"\d(?:[\d.,]*\d)?[kKmM]?", r"[\\d.,]+[km]?", escaped(line))
+    return r"[\d.,]+[km]?".join(map(escaped, re.split(r"\d(?:[\d.,]*\d)?[kKmM]?", line)))
 
 
 def _around(output: Output) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
-    """The lines before and after the reply; none where it is not there as a whole."""
-    truth = output.sample.truth
-    wanted = [line.strip() for line in truth.text.splitlines() if line.strip()] if truth else []
+    """The lines before and after the reply; none where it is not there as a whole. It may be wrapped."""
+    wanted = output.sample.truth.text.split() if output.sample.truth else []
     lines = list(output.plain)
-    for at in range(len(lines) - len(wanted), -1, -1):
-        if wanted and [line for _, line in lines[at : at + len(wanted)]] == wanted:
-            return lines[:at], lines[at + len(wanted) :]
+    for start in range(len(lines)) if wanted else ():
+        words: list[str] = []
+        for end in range(start, len(lines)):
+            words += lines[end][1].split()
+            if words == wanted:
+                return lines[:start], lines[end + 1 :]
+            if len(words) >= len(wanted):
+                break
     return [], []
 
 
 def _anchor(good: Sequence[Output]) -> Found | None:
-    """A heading right before the reply in all outputs, where thoughts or steps stand before it."""
-    told = [output for output in good if output.sample.truth and output.sample.truth.text]
-    around = [_around(output) for output in told]
-    if not told or not all(before for before, _ in around):
-        return None
-    heading = next((line for _, line in reversed(around[0][0]) if re.search(r"\w", line)), None)
-    if heading is None or not all(heading in [line for _, line in before[-3:]] for before, _ in around):
-        return None
-    ends = {_form(after[0][1]) for _, after in around if after}
-    end = f"(?=\\s*^(?:{'|'.join(sorted(ends))})|\\s*\\Z)" if ends else "\\s*\\Z"
-    pattern = f"(?s)^{escaped(heading)}\\s+(?P<value>.*?){end}"
-    rule: list[Any] = [{"in": "stdout", "match": pattern}, {"in": "stdout"}]
-    return Found(rule, place(told[0], around[0][0][-1][0]))
+    """The heading of the reply, where thoughts stand before it, and the whole where there is none."""
+    for output in good:
+        before, after = _around(output)
+        thoughts = output.sample.truth.thoughts if output.sample.truth else ()
+        at = next((at for at, (_, line) in enumerate(before) if line in thoughts), None)
+        if at is None:
+            continue
+        heading = next(((number, line) for number, line in reversed(before[at + 1 :]) if re.search(r"\w", line)), None)
+        if heading is None:
+            continue
+        end = f"(?=\\s*^{_form(after[0][1])}|\\s*\\Z)" if after else "\\s*\\Z"
+        pattern = f"(?s)^{escaped(heading[1])}\\s+(?P<value>.*?){end}"
+        rule: list[Any] = [{"in": "stdout", "match": pattern}, {"in": "stdout"}]
+        return Found(rule, place(output, heading[0]))
+    return None
 
 
 def _line_field(field: str, good: Sequence[Output]) -> Found | None:

@@ -54,7 +54,11 @@ def counted(answers):
     usage = [answer["usage"] for answer in answers]
     fresh = sum(one["input_tokens"] + one.get("cache_creation_input_tokens", 0) for one in usage)
     cached = sum(one.get("cache_read_input_tokens", 0) for one in usage)
-    return {"promptTokens": fresh, "cachedTokens": cached, "completionTokens": sum(one["output_tokens"] for one in usage)}
+    return {
+        "promptTokens": fresh,
+        "cachedTokens": cached,
+        "completionTokens": sum(one["output_tokens"] for one in usage),
+    }
 
 
 def main():
