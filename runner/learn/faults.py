@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from runner.learn.fields import Found, place
 from runner.learn.paths import Selector, kind_of, kind_path, selectors
-from runner.learn.sample import Output
+from runner.learn.sample import Output, around
 from runner.learn.shapes import last_key, shapes
 from runner.values import dataclass
 
@@ -64,9 +64,14 @@ def _lines_of(output: Output) -> tuple[tuple[str, Sequence[tuple[int, str]]], ..
 
 
 def _matches(outputs: Sequence[Output], source: object, pattern: str) -> bool:
-    """Whether a pattern fits a line of a text source."""
-    found = (lines for output in outputs for name, lines in _lines_of(output) if name == source)
+    """Whether a pattern fits a line of a text source that is not the reply: a reply may talk about errors."""
+    found = (lines for output in outputs for name, lines in _lines_beside(output) if name == source)
     return any(re.search(pattern, line) for lines in found for _, line in lines)
+
+
+def _lines_beside(output: Output) -> tuple[tuple[str, Sequence[tuple[int, str]]], ...]:
+    before, after = around(output)
+    return ("stderr", output.errors), ("stdout", [*before, *after])
 
 
 def _errors(bad: Sequence[Output], calm: Sequence[Output]) -> Iterator[Found]:

@@ -149,3 +149,18 @@ def _lines(text: bytes) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(decoded(text).split("\n"), 1):
         if shown := plain(line).strip():
             yield number, shown
+
+
+def around(output: Output) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    """The lines before and after the reply; none where it is not there as a whole. It may be wrapped."""
+    wanted = output.sample.truth.text.split() if output.sample.truth else []
+    lines = list(output.plain)
+    for start in range(len(lines)) if wanted else ():
+        words: list[str] = []
+        for end in range(start, len(lines)):
+            words += lines[end][1].split()
+            if words == wanted:
+                return lines[:start], lines[end + 1 :]
+            if len(words) >= len(wanted):
+                break
+    return [], []

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from runner.learn.faults import escaped
 from runner.learn.fields import INPUT, OUTPUT, Found, place
-from runner.learn.sample import Output, Truth
+from runner.learn.sample import Output, Truth, around
 from runner.learn.shapes import shapes
 from runner.parsers.scalars import number
 
@@ -36,7 +36,7 @@ def strips(outputs: Sequence[Output]) -> tuple[Found, ...]:
     good = [output for output in outputs if output.sample.is_good and output.sample.truth]
     found: dict[str, Found] = {}
     for output in good:
-        before, after = _around(output)
+        before, after = around(output)
         thoughts = output.sample.truth.thoughts if output.sample.truth else ()
         for line_number, line in (*before, *after):
             if line in thoughts:
@@ -52,25 +52,10 @@ def _form(line: str) -> str:
     return r"[\d.,]+[km]?".join(map(escaped, re.split(r"\d(?:[\d.,]*\d)?[kKmM]?", line)))
 
 
-def _around(output: Output) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
-    """The lines before and after the reply; none where it is not there as a whole. It may be wrapped."""
-    wanted = output.sample.truth.text.split() if output.sample.truth else []
-    lines = list(output.plain)
-    for start in range(len(lines)) if wanted else ():
-        words: list[str] = []
-        for end in range(start, len(lines)):
-            words += lines[end][1].split()
-            if words == wanted:
-                return lines[:start], lines[end + 1 :]
-            if len(words) >= len(wanted):
-                break
-    return [], []
-
-
 def _anchor(good: Sequence[Output]) -> Found | None:
     """The heading of the reply, where thoughts stand before it, and the whole where there is none."""
     for output in good:
-        before, after = _around(output)
+        before, after = around(output)
         thoughts = output.sample.truth.thoughts if output.sample.truth else ()
         at = next((at for at, (_, line) in enumerate(before) if line in thoughts), None)
         if at is None:
