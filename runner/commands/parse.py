@@ -16,9 +16,10 @@ from runner.errors import ConfigError, Problem, UsageError
 from runner.model import Changes, Evidence, Expectations, JsonObject, Outcome, Reply, Verdict
 from runner.parsers import Parser, Reader, RuleError, compile_parser
 from runner.records.evidence import line_number
+from runner.records.metadata import usage_of
+from runner.records.summary import about
 from runner.run.judge import judge
 from runner.text import json_text, moment, one_line, printable, rfc3339
-from runner.values import asdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _conclusion(reply: Reply, verdict: Verdict, files: Mapping[str, str]) -> Jso
         "text": reply.text,
         "session_id": reply.session_id,
         "model": reply.model,
-        "usage": asdict(reply.usage),
+        "usage": usage_of(reply.usage),
         "cost_usd": reply.cost_usd,
         "tool_calls": reply.tool_calls,
         "status": verdict.status,
@@ -139,7 +140,11 @@ def _place(evidence: Evidence | None, files: Mapping[str, str]) -> str | None:
 
 def _for_people(found: JsonObject) -> str:
     error = found["error"] or {}
-    usage = {name.removesuffix("_tokens"): count for name, count in found["usage"].items() if count is not None}
+    usage = {
+        name.removesuffix("_tokens"): f"{about(found['usage'])}{count:,}"
+        for name, count in found["usage"].items()
+        if count is not None and name != "approximate"
+    }
     rows = [
         ("status", found["status"]),
         ("reason", found["reason"]),
@@ -149,7 +154,7 @@ def _for_people(found: JsonObject) -> str:
         ("evidence", error.get("evidence")),
         ("session", found["session_id"]),
         ("model", found["model"]),
-        ("tokens", ", ".join(f"{name} {count:,}" for name, count in usage.items()) or None),
+        ("tokens", ", ".join(f"{name} {count}" for name, count in usage.items()) or None),
         ("cost", None if found["cost_usd"] is None else f"${found['cost_usd']:.4f}"),
         ("tool calls", found["tool_calls"]),
     ]

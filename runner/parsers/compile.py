@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Table: TypeAlias = Mapping[str, Any]
 
 GROUPS = (*KINDS, "zone", "value")
+ONLY_FOR = {"needles": "jsonl", "prefix": "jsonl", "quiet": "text"}
+"""Keys that mean nothing in another format."""
 
 
 class RuleError(Exception):
@@ -59,6 +61,9 @@ class _Compiler:
 
     def rules(self, table: Table) -> Rules:
         form = table["format"]
+        for key, wanted in ONLY_FOR.items():
+            if table.get(key) and form != wanted:
+                self._add((key,), f"only a {wanted} parser has {key}, this one is `{form}`")
         terminals = [*self._terminals(table, "failure", good=False), *self._terminals(table, "success", good=True)]
         fields = self._fields(table.get("fields", {}), {rule.folded[0] for rule in terminals if rule.folded})
         names = {field.name for field in fields}
@@ -68,7 +73,6 @@ class _Compiler:
         if form == "text" and "text" not in names:
             whole = Probe("stdout", None, When(), None, None)
             fields.append(FieldRule("text", whole, "last", None, ("format",)))
-        strip = enumerate(table.get("strip", ()))
         return Rules(
             format=form,
             groups=self._groups(table),
@@ -77,16 +81,18 @@ class _Compiler:
             errors=tuple(self._fault(rule, ("errors", at)) for at, rule in enumerate(table.get("errors", ()))),
             watches=tuple(self._watch(rule, ("watch", at)) for at, rule in enumerate(table.get("watch", ()))),
             exit_classes={int(code): kind for code, kind in table.get("exit", {}).items()},
-            strip=tuple(self._pattern(source, ("strip", at), groups=False) for at, source in strip),
+            strip=self._patterns(table, "strip"),
             ignore_exit_code=table.get("ignore_exit_code", False),
+            quiet=self._patterns(table, "quiet"),
+            prefix=self._pattern(table["prefix"], ("prefix",), groups=False) if "prefix" in table else None,
         )
 
     def _groups(self, table: Table) -> tuple[tuple[bytes, ...], ...]:
-        if table["format"] == "jsonl":
-            return groups_of(table)
-        if table.get("needles"):
-            self._add(("needles",), f"only a jsonl parser has needles, this one is `{table['format']}`")
-        return ()
+        return groups_of(table) if table["format"] == "jsonl" else ()
+
+    def _patterns(self, table: Table, key: str) -> tuple[Pattern, ...]:
+        given = enumerate(table.get(key, ()))
+        return tuple(self._pattern(source, (key, at), groups=False) for at, source in given)
 
     def _terminals(self, table: Table, key: str, *, good: bool) -> list[TerminalRule]:
         given = table.get(key, [])
@@ -124,7 +130,7 @@ class _Compiler:
         take = rule.get("take", "last")
         probe = self._probe(rule, trail, take=take, whole_text=True)
         reset = self._when(rule["reset"]["when"], (*trail, "reset", "when")) if "reset" in rule else None
-        return FieldRule(name, probe, take, reset, trail)
+        return FieldRule(name, probe, take, reset, trail, rule.get("collapse"))
 
     def _watch(self, rule: Table, trail: Trail) -> FaultRule:
         fault = self._fault(rule, trail)
