@@ -17,6 +17,7 @@ from cronsim import CronSim, CronSimError
 from runner.config.build import MAX_PROBLEMS
 from runner.config.config import Config
 from runner.config.display import Path, listed, near, quoted, show_value
+from runner.config.senseless import senseless_rules
 from runner.config.templates import (
     agent_problems,
     deep_problems,
@@ -60,6 +61,7 @@ def check_all(config: Config) -> list[Problem]:
     )
     shared = chain(
         _slow_patterns(config),
+        senseless_rules(config),
         unused_sandboxes(config),
         shared_problems(config),
         _quiet_zone(config, config.notify, ("notify",)),

@@ -132,6 +132,8 @@ def task_problems(config: Config, name: str, agent: str | None) -> Iterator[Prob
 
 def prompt_problems(config: Config, name: str, agent: str | None) -> Iterator[Problem]:
     """Check a task's prompt file; without an `agent`, with the options of every agent that may run it."""
+    if "prompt" not in config.tasks[name]:  # which has been told
+        return
     path = config.tasks[name]["prompt"]
     try:
         text = read_prompt(config, name)

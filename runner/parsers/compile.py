@@ -6,7 +6,7 @@ what one key says of another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from runner.errors import did_you_mean
 from runner.parsers.folds import FIELDS
@@ -66,7 +66,7 @@ class _Compiler:
                 self._add((key,), f"only a {wanted} parser has {key}, this one is `{form}`")
         terminals = [*self._terminals(table, "failure", good=False), *self._terminals(table, "success", good=True)]
         fields = self._fields(table.get("fields", {}), {rule.folded[0] for rule in terminals if rule.folded})
-        names = {field.name for field in fields}
+        names = {*(field.name for field in fields), *table.get("fields", {})}
         for rule in terminals:
             if rule.folded and rule.folded[0] not in names:
                 self._add(rule.trail, f"no field `{rule.folded[0]}` under `fields`")
@@ -78,8 +78,8 @@ class _Compiler:
             groups=self._groups(table),
             terminals=tuple(terminals),
             fields=tuple(fields),
-            errors=tuple(self._fault(rule, ("errors", at)) for at, rule in enumerate(table.get("errors", ()))),
-            watches=tuple(self._watch(rule, ("watch", at)) for at, rule in enumerate(table.get("watch", ()))),
+            errors=tuple(self._fault(rule, ("errors", at)) for at, rule in _rules(table.get("errors", ()))),
+            watches=tuple(self._watch(rule, ("watch", at)) for at, rule in _rules(table.get("watch", ()))),
             exit_classes={int(code): kind for code, kind in table.get("exit", {}).items()},
             strip=self._patterns(table, "strip"),
             ignore_exit_code=table.get("ignore_exit_code", False),
@@ -91,13 +91,13 @@ class _Compiler:
         return groups_of(table) if table["format"] == "jsonl" else ()
 
     def _patterns(self, table: Table, key: str) -> tuple[Pattern, ...]:
-        given = enumerate(table.get(key, ()))
+        given = _rules(table.get(key, ()))
         return tuple(self._pattern(source, (key, at), groups=False) for at, source in given)
 
     def _terminals(self, table: Table, key: str, *, good: bool) -> list[TerminalRule]:
         given = table.get(key, [])
         if isinstance(given, list):
-            return [self._terminal(rule, (key, at), good=good) for at, rule in enumerate(given)]
+            return [self._terminal(rule, (key, at), good=good) for at, rule in _rules(given)]
         return [self._terminal(given, (key,), good=good)]
 
     def _terminal(self, rule: Table, trail: Trail, *, good: bool) -> TerminalRule:
@@ -116,12 +116,10 @@ class _Compiler:
         known = (*FIELDS, *sorted(named.difference(FIELDS)))
         fields = []
         for name, rule in table.items():
-            if name not in known:
-                names = ", ".join(f"`{other}`" for other in sorted(known))
-                hint = did_you_mean(name, known) or f"expected one of {names}"
+            if name not in known and (hint := did_you_mean(name, known)):  # else `validate` says that nobody uses it
                 self._add(("fields", name), f"unknown key `{name}`, {hint}")
             if isinstance(rule, list):
-                fields += [self._field(name, each, ("fields", name, at)) for at, each in enumerate(rule)]
+                fields += [self._field(name, each, ("fields", name, at)) for at, each in _rules(rule)]
             else:
                 fields.append(self._field(name, rule, ("fields", name)))
         return fields
@@ -220,6 +218,11 @@ class _Compiler:
         except ValueError as error:
             self._add(trail, str(error))
             return Path("unknown")
+
+
+def _rules(given: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """Yield each rule with its number; None is one that `validate` has told about already."""
+    return ((at, rule) for at, rule in enumerate(given) if rule is not None)
 
 
 def _source(given: Any) -> tuple[Where, str | None, Table | None]:

@@ -206,7 +206,10 @@ def problem_of(pattern: Pattern) -> str | None:
 
 def nests_repeats(source: str) -> bool:
     """Whether an unbounded repeat stands in another, as in `(a+)+`: a text that nearly fits can take for ever."""
-    return _nests(_parsed(source), inside=False)
+    try:
+        return _nests(_parsed(source), inside=False)
+    except (re.error, OverflowError, RecursionError):  # a bad one, which is told elsewhere
+        return False
 
 
 def _nests(parsed: Any, *, inside: bool) -> bool:
