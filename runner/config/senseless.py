@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from runner.config.config import Config
 from runner.config.display import Path
 from runner.errors import Problem, did_you_mean
 from runner.model import JsonObject
+from runner.parsers import compile_parser
 from runner.parsers.folds import FIELDS
+from runner.parsers.unfired import unfired
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +40,16 @@ def senseless_rules(config: Config) -> Iterator[Problem]:
                 if parser["format"] == "text" and where[-1] in ("when", "at") and _is_shared(config, here):
                     continue
                 yield Problem(*place, message, config.show(*here), hint, severity)
+
+
+def unfired_rules(config: Config, name: str, outputs: Sequence[tuple[bytes, bytes]]) -> Iterator[Problem]:
+    """Note each rule of a parser, stock rules aside, that fits in none of these outputs (stdout, stderr)."""
+    parser = compile_parser(config.parser(name))
+    for trail in unfired(parser, outputs) if outputs else ():
+        path: Path = ("parsers", name, *trail)
+        if trail != ("format",) and os.path.dirname(config.written_in(path)[0]) == config.project.root:
+            message = f"this rule fired in none of {len(outputs)} recordings"
+            yield Problem(*config.locate(*path), message, config.show(*path), None, "note")
 
 
 def _is_shared(config: Config, path: Path) -> bool:

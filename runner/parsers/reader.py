@@ -177,6 +177,10 @@ class Parser:
         self._dispatch = Dispatch(rules)
 
     @property
+    def rules(self) -> Rules:
+        return self._rules
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """The path templates of the files to read after the run."""
         return tuple(dict.fromkeys(probe.file for probe in self._rules.probes if probe.file))

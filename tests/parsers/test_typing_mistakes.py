@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner.commands.validate import examine_all
+from runner.config import load
 from runner.config.project import project_at
+from runner.config.senseless import unfired_rules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,3 +129,41 @@ def test_the_two_changed_defaults_are_noted(tmp_path: Path, monkeypatch: pytest.
     ]
     quiet = TEXT + "    fields: {text: {in: stdout, match: x, collapse: false}}\n"
     assert told(tmp_path, AGENT + quiet, monkeypatch) == []
+
+
+UNFIRED = """\
+    format: jsonl
+    success: {when: {type: done}}
+    failure: {when: {type: fialed}}
+    fields:
+      text: {when: {type: say}, at: text}
+      model: {when: {type: start}, at: modle}
+      session_id: {in: stdout, match: "session (.*)"}
+    errors: [{in: stderr, match: "^fatal: ", class: network}, {in: {when: {type: done}, at: why}, match: 429, class: auth}]
+    watch: [{in: stderr, match: 'again\\\\n.*in \\\\d+s', class: retry}, {in: stderr, match: "^agian", class: retry}]
+"""
+
+
+def test_rules_that_no_recording_needs_are_noted(tmp_path: Path) -> None:
+    (tmp_path / "agents.yaml").write_text(AGENT + UNFIRED.replace("429", "'429'").replace("\\\\", "\\"))
+    config = load(project_at(str(tmp_path)), None)
+    outputs = [
+        (
+            b'{"type": "start", "model": "m"}\n{"type": "say", "text": "hi"}\n{"type": "done"}\n',
+            b"again\nwait\nin 5s\n",
+        ),
+        (b"session x\n", b"again\nlater, in 5s\nfatal: no net\n"),
+    ]
+
+    found = list(unfired_rules(config, "mine", outputs))
+
+    assert [problem.path.removeprefix("parsers.mine.") for problem in found] == [
+        "failure",
+        "fields.model",
+        "errors[1]",
+        "watch[1]",
+    ]
+    assert {(problem.message, problem.severity) for problem in found} == {
+        ("this rule fired in none of 2 recordings", "note")
+    }
+    assert list(unfired_rules(config, "mine", [])) == []
