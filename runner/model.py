@@ -158,7 +158,7 @@ class Usage:
     """Tokens with the OpenTelemetry GenAI meaning; None is unknown.
 
     `input_tokens` is everything sent, cache reads and writes included; `output_tokens` everything produced, reasoning
-    included.
+    included. `approximate`: one of them was rounded by the CLI.
     """
 
     input_tokens: int | None = None
@@ -166,6 +166,7 @@ class Usage:
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    approximate: bool = False
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from runner.recordings.recording import EXPECTED, Ended, Recording, recording_at
 from runner.records import store
 from runner.records.folder import Logs
 from runner.records.metadata import Record
+from runner.records.summary import about
 from runner.text import json_text, moment, one_line, printable
 from runner.values import dataclass, replace
 
@@ -194,7 +195,11 @@ def _heading(target: _Target, number: int | None) -> str:
 def _for_people(target: _Target) -> str:
     found = conclusion(target.judged)
     error = found["error"] or {}
-    usage = {name.removesuffix("_tokens"): count for name, count in found["usage"].items() if count is not None}
+    usage = {
+        name.removesuffix("_tokens"): f"{about(found['usage'])}{count:,}"
+        for name, count in found["usage"].items()
+        if count is not None and name != "approximate"
+    }
     rows = [
         ("status", found["status"]),
         ("reason", found["reason"]),
@@ -205,7 +210,7 @@ def _for_people(target: _Target) -> str:
         ("evidence", error.get("evidence")),
         ("session", found["session_id"]),
         ("model", found["model"]),
-        ("tokens", ", ".join(f"{name} {count:,}" for name, count in usage.items()) or None),
+        ("tokens", ", ".join(f"{name} {count}" for name, count in usage.items()) or None),
         ("cost", None if found["cost_usd"] is None else f"${found['cost_usd']:.4f}"),
         ("tool calls", found["tool_calls"]),
     ]

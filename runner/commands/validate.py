@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from runner.config.build import in_order
 from runner.config.checks import check_all
 from runner.config.display import show_file
-from runner.config.load import examine
+from runner.config.load import inspect
+from runner.config.mend import without_echoes
 from runner.config.project import AGENTS, TASKS, Project, find_project, project_at
 from runner.errors import EXIT_CONFIG, Problem, UsageError, did_you_mean
 from runner.text import json_text, printable
@@ -32,12 +33,13 @@ def examine_all(projects: Sequence[Project]) -> Report:
     problems: list[Problem] = []
     agents = tasks = 0
     for project in projects:
-        config, found = examine(project, None)
+        config, found = inspect(project)
         files += [show_file(path) for path in (project.agents_file, project.tasks_file) if path is not None]
         if config is not None:
-            found = [*found, *check_all(config)]
-            agents += len(config.agents)
-            tasks += len(config.tasks)
+            loads = all(problem.severity != "error" for problem in found)
+            found = [*found, *without_echoes(found, check_all(config))]
+            agents += len(config.agents) if loads else 0
+            tasks += len(config.tasks) if loads else 0
         problems += in_order(found, files)
     return Report(tuple(files), tuple(problems), agents, tasks)
 
@@ -78,8 +80,8 @@ def _text(report: Report) -> str:
     lines = [printable(str(problem)) for problem in report.problems]
     errors = sum(problem.severity == "error" for problem in report.problems)
     counts = [_count(errors, "error")] if errors else [_count(report.agents, "agent"), _count(report.tasks, "task")]
-    if len(report.problems) > errors:
-        counts.append(_count(len(report.problems) - errors, "warning"))
+    milder = [(kind, sum(problem.severity == kind for problem in report.problems)) for kind in ("warning", "note")]
+    counts += [_count(number, kind) for kind, number in milder if number]
     return "\n".join([*lines, f"{'ok' if report.ok else 'failed'}: {', '.join(counts)}"]) + "\n"
 
 
@@ -101,7 +103,8 @@ def _github(report: Report) -> str:
 def _github_line(problem: Problem) -> str:
     facts = {"file": problem.file, "line": problem.line, "col": problem.column, "title": problem.path}
     shown = ",".join(f"{name}={_property(str(value))}" for name, value in facts.items() if value)
-    return f"::{problem.severity} {shown}::{_data(_sentence(problem))}\n"
+    kind = "notice" if problem.severity == "note" else problem.severity
+    return f"::{kind} {shown}::{_data(_sentence(problem))}\n"
 
 
 def _sentence(problem: Problem) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 from runner.config.display import Path, listed, near, show_file, show_path
+from runner.config.mend import mended, without_echoes
 from runner.config.merge import BUILT_IN_PARSER, Layer, Merged, TooLargeError, merge
 from runner.config.normalise import normalise
 from runner.config.positions import Positions, problem
@@ -39,31 +40,48 @@ def build_checked(sources: Sequence[Source], project_root: str) -> tuple[JsonObj
     """Return the merged sections and, in order, every problem that a run must not start with."""
     merged, problems = build(sources, project_root)
     if merged.sections:
-        problems += islice(_reference_problems(merged), MAX_PROBLEMS + 1)
+        more = list(islice(_reference_problems(merged), MAX_PROBLEMS + 1))
+        problems += without_echoes(problems, more) if problems else more
     return merged.sections, in_order(problems, [show_file(source.path) for source in sources])
 
 
 def build(sources: Sequence[Source], project_root: str) -> tuple[Merged, list[Problem]]:
-    """Return the merged sections and every problem and warning of syntax, schema and inheritance."""
+    """Return the merged sections and every problem and warning of syntax, schema and inheritance.
+
+    With errors the sections are what is left without what is wrong; none where that says nothing about the rest.
+    """
     layers, problems = [], []
     for source in sources:
         document = parse(source.data)
-        faults = document.faults or _size_faults(document) or _shape_faults(source, document)
+        unreadable = document.faults or _size_faults(document)
+        faults = unreadable or _shape_faults(source, document)
         problems += [problem(source, fault) for fault in faults]
         if document.data is None and not faults:
             problems.append(problem(source, Fault(0, 0, "is empty"), "warning"))
-        if not faults:
+        data = (document.data or {}) if not faults else None
+        if faults and not unreadable and len(faults) <= MAX_PROBLEMS:
+            data = mended(source.kind, document, faults)
+        if data is not None:
             logs_base = project_root if source.stock else source.folder
-            data = normalise(source.kind, document.data or {}, source.folder, logs_base)
-            layers.append(Layer(source, document, data))
-    if any(found.severity == "error" for found in problems):
-        return Merged(), problems
+            layers.append(Layer(source, document, normalise(source.kind, data, source.folder, logs_base)))
+        elif source.kind == "agents":
+            return Merged(), [*problems, *_rest(sources, source)]
     try:
         merged = merge(layers)
     except TooLargeError as error:
         return Merged(), [*problems, problem(sources[-1], Fault(0, 0, str(error)))]
     problems += [problem(layer.source, fault) for fault, layer in merged.faults.items()]
     return merged, problems
+
+
+def _rest(sources: Sequence[Source], broken: Source) -> list[Problem]:
+    """Return what is wrong by itself in the files after one that cannot be used: what they say of it is not known."""
+    found = []
+    for source in sources[sources.index(broken) + 1 :]:
+        document = parse(source.data)
+        faults = document.faults or _size_faults(document) or _shape_faults(source, document)
+        found += [problem(source, fault) for fault in faults]
+    return found
 
 
 def positions(sources: Sequence[Source], project_root: str) -> Positions:

@@ -17,6 +17,7 @@ from cronsim import CronSim, CronSimError
 from runner.config.build import MAX_PROBLEMS
 from runner.config.config import Config
 from runner.config.display import Path, listed, near, quoted, show_value
+from runner.config.senseless import senseless_rules
 from runner.config.templates import (
     agent_problems,
     deep_problems,
@@ -31,6 +32,7 @@ from runner.errors import Problem
 from runner.mask import SHORTEST, is_secret
 from runner.model import JsonObject
 from runner.parsers.patterns import nests_repeats
+from runner.template import names_in_env
 
 _PROMPT = re.compile(r"\{\{-?\s*prompt\b(?!_)")
 _PROMPT_OR_FILE = re.compile(r"\{[{%][^{}]*\bprompt(_file)?\b")
@@ -59,6 +61,7 @@ def check_all(config: Config) -> list[Problem]:
     )
     shared = chain(
         _slow_patterns(config),
+        senseless_rules(config),
         unused_sandboxes(config),
         shared_problems(config),
         _quiet_zone(config, config.notify, ("notify",)),
@@ -214,6 +217,11 @@ def _agent_warnings(config: Config, name: str) -> Iterator[Problem]:
             hint = 'give it as `stdin: "{{ prompt }}"`, or name `{{ prompt_file }}`'
             message = "a prompt in argv is seen by every user of the machine, and fails above 128 KiB"
             yield _warning(config, where, message, hint)
+    for where, word in texts_below(agent["argv"], (*path, "argv")):
+        for variable, _, _ in names_in_env(word):
+            if is_secret(variable):
+                message = f"`{variable}` is a secret by its name, and every user of the machine sees what is in argv"
+                yield _warning(config, where, message, f"the agent has `{variable}` in its environment already")
     for variable, value in ((agent.get("env") or {}).get("set") or {}).items():
         if is_secret(variable) and len(value) >= SHORTEST and "{{" not in value:
             hint = f"set `{variable}` in the environment and name it in `env.pass`"

@@ -58,6 +58,10 @@ class Config:
         """Return a path as messages show it."""
         return show_path(self.positions().spelled(path))
 
+    def written_in(self, path: Path) -> tuple[str, Path]:
+        """Return the file and the path at which a value is written: the entry's own, or that of one it extends."""
+        return self.positions().written_in(path)
+
     def origin(self, *path: str | int) -> tuple[str, int, int]:
         """Return file, line and column of a key."""
         return self.positions().origin(path)

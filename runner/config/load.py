@@ -60,6 +60,22 @@ def examine(project: Project, state_home: str | None) -> tuple[Config | None, li
     return _config(project, hashed, sources, sections, problems), problems
 
 
+def inspect(project: Project) -> tuple[Config | None, list[Problem]]:
+    """As `examine`, from the files alone; with errors, the configuration is what is left of it, to be checked further.
+
+    None where nothing sensible is left.
+    """
+    from runner.config.mend import complete  # noqa: PLC0415 - only `validate` needs it
+
+    sources, unreadable = read_sources(project, stock_dir())
+    sections, problems = _built(sources, project)
+    if unreadable or not sections:
+        return None, [*unreadable, *problems]
+    if any(problem.severity == "error" for problem in problems):
+        sections = complete(sections)
+    return _config(project, digest(sources), sources, sections, problems), problems
+
+
 def _built(sources: list[Source], project: Project) -> tuple[JsonObject, list[Problem]]:
     from runner.config.build import build_checked  # noqa: PLC0415 - brings yaml, which a warm start does not need
 

@@ -29,6 +29,11 @@ class Positions:
             path = path[:-1]
         return show_file(origin.layer.source.path), *keys.get(path, (1, 1))
 
+    def written_in(self, path: Path) -> tuple[str, Path]:
+        """Return the file of a value, and its path there."""
+        origin, there = self._origin(path)
+        return origin.layer.source.path, there
+
     def inside(self, path: Path, line: int, column: int) -> tuple[str, int, int]:
         """Return the place of a line and column within a text value, as exactly as the file's spelling shows it."""
         origin, path = self._origin(path)

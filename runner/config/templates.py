@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Set
+from fnmatch import fnmatchcase
 from itertools import islice
 
 from runner import template
 from runner.config.config import Config
-from runner.config.display import Path, show_file
+from runner.config.display import Path, near, show_file
 from runner.config.project import UnreadableError, read_file, stock_dir
 from runner.errors import ConfigError, Problem
 from runner.model import JsonObject
@@ -61,14 +62,29 @@ def agent_problems(config: Config, name: str) -> Iterator[Problem]:
     """Check an agent, its sandbox and its parser."""
     agent, path = config.agents[name], ("agents", name)
     names = VARIABLES | set(agent.get("options") or {})
-    yield from _check(config, _of_agent(agent, path), names)
+    yield from _check(config, _of_agent(agent, path), names | SHARED_VARIABLES)
+    yield from _not_passed(config, agent, path)
     for at, item in enumerate(agent["argv"]):
-        if isinstance(item, dict) and item["when"] not in names:
+        if isinstance(item, dict) and item["when"] not in names and not item["when"].startswith("env."):
             yield _problem(config, (*path, "argv", at, "when"), unknown_variable(item["when"], names, 1, 1))
     yield from _check(config, texts_below(agent.get("state"), (*path, "state")), names | SHARED_VARIABLES)
     if agent.get("sandbox"):
         yield from sandbox_problems(config, agent["sandbox"], names)
     yield from _check(config, _files_of_rules(config.parser(agent["parser"]), ("parsers", agent["parser"])), names)
+
+
+def _not_passed(config: Config, agent: JsonObject, path: Path) -> Iterator[Problem]:
+    """Check that an agent's templates name only variables of the environment that `env.pass` lets through."""
+    globs = (agent.get("env") or {}).get("pass") or []
+    whens = [((*path, "argv", at, "when"), item["when"]) for at, item in enumerate(agent["argv"]) if "when" in item]
+    named = [(where, name[4:], 1, 1) for where, name in whens if name.startswith("env.")]
+    named += [(where, *found) for where, text in _of_agent(agent, path) for found in template.names_in_env(text)]
+    for where, name, line, column in named:
+        if not any(fnmatchcase(name, glob) for glob in globs):
+            hint = near(name, globs) or f"only what `env.pass` names is known here: add `{name}` to it"
+            yield Problem(
+                *config.inside(where, line, column), f"unknown variable `env.{name}`", config.show(*where), hint
+            )
 
 
 def sandbox_problems(config: Config, name: str, names: Set[str]) -> Iterator[Problem]:
@@ -116,6 +132,8 @@ def task_problems(config: Config, name: str, agent: str | None) -> Iterator[Prob
 
 def prompt_problems(config: Config, name: str, agent: str | None) -> Iterator[Problem]:
     """Check a task's prompt file; without an `agent`, with the options of every agent that may run it."""
+    if "prompt" not in config.tasks[name]:  # which has been told
+        return
     path = config.tasks[name]["prompt"]
     try:
         text = read_prompt(config, name)

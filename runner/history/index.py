@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 _APPLICATION = 0x52554E52  # `RUNR`, where SQLite keeps whose file it is
-_VERSION = 2
+_VERSION = 3
 NOT_OURS = (TypeError, ValueError, KeyError, OverflowError)
 """What comes of values that are of other types than those we write."""
 _BUSY_SECONDS = 20.0  # for another process that writes the index

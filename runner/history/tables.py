@@ -41,8 +41,8 @@ else:
 
 COLUMNS = (
     "run_id agent task status reason exit_code model session_id trigger started_at ended_at elapsed_ms input_tokens "
-    "output_tokens cache_read_tokens cache_write_tokens reasoning_tokens cost_usd tool_calls commits attempt "
-    "previous_run message evidence retry_at"
+    "output_tokens cache_read_tokens cache_write_tokens reasoning_tokens approximate cost_usd tool_calls commits "
+    "attempt previous_run message evidence retry_at"
 ).split()
 GROUPS = {"agent": "agent", "task": "task", "model": "model", "day": "substr(run_id, 1, 8)"}
 BEGUN = "NOT IN ({})".format(", ".join(f"'{status}'" for status in sorted(NOT_BEGUN)))
@@ -143,6 +143,7 @@ def row_of(line: JsonObject) -> tuple[Any, ...] | None:
         _text(line, "ended_at"),
         None if elapsed is None else round(elapsed * 1000),
         *[_count(usage, name) for name in _USAGE],
+        1 if usage.get("approximate") is True else None,
         _number(line, "cost_usd"),
         _count(line, "tool_calls"),
         len(commits) if isinstance(commits, list) else _count(line, "commits"),
@@ -166,7 +167,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
         "ended_at": found["ended_at"],
         "elapsed_seconds": None if found["elapsed_ms"] is None else found["elapsed_ms"] / 1000,
         "trigger": found["trigger"],
-        "usage": {name: found[name] for name in _USAGE},
+        "usage": {name: found[name] for name in _USAGE} | ({"approximate": True} if found["approximate"] else {}),
         **{key: found[key] for key in ("cost_usd", "tool_calls", "commits")},
         "error": error if found["message"] is not None else None,
         **{key: found[key] for key in ("attempt", "previous_run")},
@@ -179,7 +180,7 @@ TEXT, _COUNT, NUMBER = (str, type(None)), (int, type(None)), (int, float, type(N
 _COLUMN_TYPES = {
     **dict.fromkeys(COLUMNS, TEXT),
     **dict.fromkeys(("run_id", "agent", "task", "status"), (str,)),
-    **dict.fromkeys((*_USAGE, "exit_code", "elapsed_ms", "tool_calls", "commits", "attempt"), _COUNT),
+    **dict.fromkeys((*_USAGE, "approximate", "exit_code", "elapsed_ms", "tool_calls", "commits", "attempt"), _COUNT),
     "cost_usd": NUMBER,
 }
 

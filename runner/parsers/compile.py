@@ -6,7 +6,7 @@ what one key says of another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from runner.errors import did_you_mean
 from runner.parsers.folds import FIELDS
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Table: TypeAlias = Mapping[str, Any]
 
 GROUPS = (*KINDS, "zone", "value")
+ONLY_FOR = {"needles": "jsonl", "prefix": "jsonl", "quiet": "text"}
+"""Keys that mean nothing in another format."""
 
 
 class RuleError(Exception):
@@ -59,39 +61,43 @@ class _Compiler:
 
     def rules(self, table: Table) -> Rules:
         form = table["format"]
+        for key, wanted in ONLY_FOR.items():
+            if table.get(key) and form != wanted:
+                self._add((key,), f"only a {wanted} parser has {key}, this one is `{form}`")
         terminals = [*self._terminals(table, "failure", good=False), *self._terminals(table, "success", good=True)]
         fields = self._fields(table.get("fields", {}), {rule.folded[0] for rule in terminals if rule.folded})
-        names = {field.name for field in fields}
+        names = {*(field.name for field in fields), *table.get("fields", {})}
         for rule in terminals:
             if rule.folded and rule.folded[0] not in names:
                 self._add(rule.trail, f"no field `{rule.folded[0]}` under `fields`")
         if form == "text" and "text" not in names:
             whole = Probe("stdout", None, When(), None, None)
             fields.append(FieldRule("text", whole, "last", None, ("format",)))
-        strip = enumerate(table.get("strip", ()))
         return Rules(
             format=form,
             groups=self._groups(table),
             terminals=tuple(terminals),
             fields=tuple(fields),
-            errors=tuple(self._fault(rule, ("errors", at)) for at, rule in enumerate(table.get("errors", ()))),
-            watches=tuple(self._watch(rule, ("watch", at)) for at, rule in enumerate(table.get("watch", ()))),
+            errors=tuple(self._fault(rule, ("errors", at)) for at, rule in _rules(table.get("errors", ()))),
+            watches=tuple(self._watch(rule, ("watch", at)) for at, rule in _rules(table.get("watch", ()))),
             exit_classes={int(code): kind for code, kind in table.get("exit", {}).items()},
-            strip=tuple(self._pattern(source, ("strip", at), groups=False) for at, source in strip),
+            strip=self._patterns(table, "strip"),
             ignore_exit_code=table.get("ignore_exit_code", False),
+            quiet=self._patterns(table, "quiet"),
+            prefix=self._pattern(table["prefix"], ("prefix",), groups=False) if "prefix" in table else None,
         )
 
     def _groups(self, table: Table) -> tuple[tuple[bytes, ...], ...]:
-        if table["format"] == "jsonl":
-            return groups_of(table)
-        if table.get("needles"):
-            self._add(("needles",), f"only a jsonl parser has needles, this one is `{table['format']}`")
-        return ()
+        return groups_of(table) if table["format"] == "jsonl" else ()
+
+    def _patterns(self, table: Table, key: str) -> tuple[Pattern, ...]:
+        given = _rules(table.get(key, ()))
+        return tuple(self._pattern(source, (key, at), groups=False) for at, source in given)
 
     def _terminals(self, table: Table, key: str, *, good: bool) -> list[TerminalRule]:
         given = table.get(key, [])
         if isinstance(given, list):
-            return [self._terminal(rule, (key, at), good=good) for at, rule in enumerate(given)]
+            return [self._terminal(rule, (key, at), good=good) for at, rule in _rules(given)]
         return [self._terminal(given, (key,), good=good)]
 
     def _terminal(self, rule: Table, trail: Trail, *, good: bool) -> TerminalRule:
@@ -110,12 +116,10 @@ class _Compiler:
         known = (*FIELDS, *sorted(named.difference(FIELDS)))
         fields = []
         for name, rule in table.items():
-            if name not in known:
-                names = ", ".join(f"`{other}`" for other in sorted(known))
-                hint = did_you_mean(name, known) or f"expected one of {names}"
+            if name not in known and (hint := did_you_mean(name, known)):  # else `validate` says that nobody uses it
                 self._add(("fields", name), f"unknown key `{name}`, {hint}")
             if isinstance(rule, list):
-                fields += [self._field(name, each, ("fields", name, at)) for at, each in enumerate(rule)]
+                fields += [self._field(name, each, ("fields", name, at)) for at, each in _rules(rule)]
             else:
                 fields.append(self._field(name, rule, ("fields", name)))
         return fields
@@ -124,7 +128,7 @@ class _Compiler:
         take = rule.get("take", "last")
         probe = self._probe(rule, trail, take=take, whole_text=True)
         reset = self._when(rule["reset"]["when"], (*trail, "reset", "when")) if "reset" in rule else None
-        return FieldRule(name, probe, take, reset, trail)
+        return FieldRule(name, probe, take, reset, trail, rule.get("collapse"))
 
     def _watch(self, rule: Table, trail: Trail) -> FaultRule:
         fault = self._fault(rule, trail)
@@ -214,6 +218,11 @@ class _Compiler:
         except ValueError as error:
             self._add(trail, str(error))
             return Path("unknown")
+
+
+def _rules(given: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """Yield each rule with its number; None is one that `validate` has told about already."""
+    return ((at, rule) for at, rule in enumerate(given) if rule is not None)
 
 
 def _source(given: Any) -> tuple[Where, str | None, Table | None]:

@@ -66,15 +66,21 @@ class FaultTracker:
         self.stalled: Fault | None = None
         self.retries = 0
         self.doubts: dict[str, str] = {}
+        self.said: Fault | None = None
 
     @property
     def waiting(self) -> Fault | None:
         """What the agent waits for now; None while an attempt runs, however long."""
         return None if self._attempting else self.stalled
 
-    def error(self, number: int, hit: Hit, event: JsonObject | None, line: Line) -> None:
+    def error(
+        self, number: int, hit: Hit, event: JsonObject | None, line: Line, *, names_retries: bool = False
+    ) -> None:
+        """Note an error; with `names_retries` also as what a retry that says no reason is about."""
         rule = self._rules[number]
-        self._errors[number] = self._fault(rule, rule.kind, hit, event, line)
+        self._errors[number] = fault = self._fault(rule, rule.kind, hit, event, line)
+        if names_retries:
+            self.said = fault
 
     def recovered(self) -> None:
         """Forget the errors of stdout before a success event: the agent recovered from them."""
@@ -82,7 +88,7 @@ class FaultTracker:
             self._forgiven[number] = self._errors.pop(number)
 
     def retry(self, rule: FaultRule, hit: Hit, event: JsonObject | None, line: Line) -> None:
-        """Note a retry; where its class is not known, that of the retry before it is kept.
+        """Note a retry; where its class is not known, it is that of the error or the retry before it.
 
         An `attempt` ends the wait but not the series of retries: whether it succeeds is not known yet.
         """
@@ -91,9 +97,12 @@ class FaultTracker:
             return
         known = rule.kind != "retry"
         fault = self._fault(rule, rule.kind if known else "network", hit, event, line)
-        if self.stalled and self._class_known and not known:
-            fault = replace(fault, kind=self.stalled.kind, message=self.stalled.message)
-        self._class_known = known or (self.stalled is not None and self._class_known)
+        before = self.said or (self.stalled if self._class_known else None)
+        if known:
+            self.said = None
+        elif before:
+            fault = replace(fault, kind=before.kind, message=before.message)
+        self._class_known = known or before is not None
         self.stalled = fault
         self.retries += 1
 
@@ -102,6 +111,13 @@ class FaultTracker:
         self._class_known = False
         self._attempting = False
         self.retries = 0
+
+    def state(self) -> tuple[Fault | None, bool, bool, int]:
+        return self.stalled, self._class_known, self._attempting, self.retries
+
+    def restore(self, state: tuple[Fault | None, bool, bool, int]) -> None:
+        """Go back: what came since then was a part of a retry."""
+        self.stalled, self._class_known, self._attempting, self.retries = state
 
     def hold(self) -> None:
         """Keep what is retried now: an agent that is being ended may print more."""

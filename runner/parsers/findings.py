@@ -8,16 +8,10 @@ from runner.model import Evidence, JsonObject, Reply, Usage
 from runner.parsers.faults import EXCERPT_BYTES, FaultTracker, Line
 from runner.parsers.folds import FIELDS, LIMITS, Fold
 from runner.parsers.lines import events_in
-from runner.parsers.patterns import END_SECONDS, LINE_SECONDS, STREAM_SECONDS, Budget, Hit, OutOfTime
 from runner.parsers.rules import Dispatch, FaultRule, FieldRule, Rules, TerminalRule, Trail, Where
-from runner.parsers.scalars import (
-    PATTERN_REACH,
-    collapsed,
-    decoded,
-    one_line,
-    plain,
-    scalar_text,
-)
+from runner.parsers.scalars import PATTERN_REACH, collapsed, decoded, formed, one_line, scalar_text
+from runner.parsers.timed import Timed
+from runner.parsers.window import Window
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,14 +25,17 @@ class Findings:
     def __init__(self, rules: Rules, dispatch: Dispatch, clock: Callable[[], float], zone: tzinfo | None) -> None:
         self._rules = rules
         self._dispatch = dispatch
-        self._folds = tuple(Fold(rule.take, LIMITS.get(rule.name)) for rule in rules.fields)
+        self._folds = tuple(
+            Fold(rule.take, LIMITS.get(rule.name), collapse=rule.collapse is True) for rule in rules.fields
+        )
         self._of_field: dict[str, list[Fold]] = {}
         for rule, fold in zip(rules.fields, self._folds, strict=True):
             self._of_field.setdefault(rule.name, []).append(fold)
         self._last_event: tuple[bool, Evidence, Trail] | None = None
-        self._texts_found: dict[bool, tuple[Evidence, Trail]] = {}
-        self._budget = Budget(STREAM_SECONDS, LINE_SECONDS)
-        self._slow: dict[Trail, bool] = {}
+        self._texts_found: dict[str, tuple[bool, Evidence, Trail]] = {}
+        self._windows: dict[str, Window] = {}
+        self._timed = Timed()
+        self._is_text = rules.format == "text"
         self.faults = FaultTracker(rules.errors, clock, zone)
 
     @property
@@ -48,12 +45,16 @@ class Findings:
 
     def value(self, name: str) -> Any:
         """Return a field as far as it is known, by the first of its rules that found anything; else None."""
-        found = (FIELDS[name](fold.value) for fold in self._of_field.get(name, ()))
-        return next((value for value in found if value is not None), None)
+        fold = self._deciding(name)
+        return FIELDS[name](fold.value) if fold else None
+
+    def _deciding(self, name: str) -> Fold | None:
+        folds = self._of_field.get(name, ())
+        return next((fold for fold in folds if FIELDS[name](fold.value) is not None), None)
 
     def event(self, event: JsonObject, line: Line) -> None:
         bucket = self._dispatch.bucket(event)
-        fitting = [rule for rule in bucket.terminals if self._in_event(rule, event)]
+        fitting = [rule for rule in bucket.terminals if self._timed.in_event(rule, event)]
         if fitting:
             rule = min(fitting, key=lambda rule: rule.good)  # an event that fits both is a failure
             self._last_event = rule.good, line.evidence, rule.trail
@@ -65,43 +66,74 @@ class Findings:
         for number, field in bucket.fields:
             self._folds[number].add(self._values(field, event), line)
         for number, error in bucket.errors:
-            hit = self._in_event(error, event)
+            hit = self._timed.in_event(error, event)
             if hit:
                 self.faults.error(number, hit, event, line)
         for watch in bucket.watches:
-            hit = self._in_event(watch, event)
+            hit = self._timed.in_event(watch, event)
             if hit:
                 self.faults.retry(watch, hit, event, line)
                 return
         self.faults.went_on()
 
     def text_line(self, where: Where, line: Line, *, file: str | None = None) -> bool:
-        """Read one line of a text source; return whether it is a retry."""
+        """Read one line of a text source; return whether it is no progress: a retry, an error, a quiet line."""
         bucket = self._dispatch.lines(where, file)
-        if not bucket.reads_lines:
+        waits = self.faults.stalled is not None and where == "stdout"
+        if not bucket.reads_lines and not waits:
             return False
         text = one_line(decoded(line.ends(PATTERN_REACH)))
-        for rule in bucket.terminals:
-            if self._in_text(rule, text):
-                self._texts_found.setdefault(rule.good, (line.evidence, rule.trail))
-        for number, error in bucket.errors:
-            hit = self._in_text(error, text)
+        fitting = [rule for rule in bucket.terminals if self._timed.in_text(rule, text)]
+        if fitting:
+            self._signal(file or where, min(fitting, key=lambda rule: rule.good), line)
+        errors = [(number, hit) for number, error in bucket.errors if (hit := self._timed.in_text(error, text))]
+        for number, hit in errors:
+            self.faults.error(number, hit, None, line, names_retries=self._is_text and hit is errors[0][1])
+        return (
+            self._retries(bucket.watches, where, text, line)
+            or bool(errors)
+            or (waits and self._timed.is_quiet(self._rules.quiet, text))
+        )
+
+    def _signal(self, source: str, rule: TerminalRule, line: Line) -> None:
+        """Note a line that says how the run went: of each source the last decides. The first of equal ones shows it."""
+        if source not in self._texts_found or self._texts_found[source][0] is not rule.good:
+            self._texts_found[source] = rule.good, line.evidence, rule.trail
+        if rule.good:
+            self.faults.said = None
+
+    def _retries(self, watches: list[FaultRule], where: Where, text: str, line: Line) -> bool:
+        """Note the retry that a line is, or that it ends."""
+        window = self._windows.setdefault(where, Window()) if any(watch.spans for watch in watches) else None
+        if window:
+            window.add(text, self.faults.state())
+        for watch in watches:
+            if window and watch.spans:
+                hit, begin = self._timed.in_window(watch, window)
+                if hit and self._is_text and where == "stdout":
+                    self.faults.restore(window.state_at(begin))  # none of its lines was progress
+            else:
+                hit = self._timed.in_text(watch, text)
             if hit:
-                self.faults.error(number, hit, None, line)
-        for watch in bucket.watches:
-            hit = self._in_text(watch, text)
-            if hit:
+                self._windows.pop(where, None)
                 self.faults.retry(watch, hit, None, line)
                 return True
         return False
+
+    def bare(self, raw: bytes) -> bytes:
+        """Return a line of JSON without its prefix."""
+        return raw if self._rules.prefix is None else self._timed.without_prefix(self._rules.prefix, raw)
 
     def whole_text(self, where: Where, content: bytes, *, file: str | None = None) -> None:
         """Read a text source as a whole, for the fields that look there."""
         line = Line(file or where, content[:EXCERPT_BYTES], 0)
         for rule, fold in zip(self._rules.fields, self._folds, strict=True):
             if rule.probe.reads_lines(where, file):
-                text = decoded(content)
-                fold.add(self._matched(rule, [collapsed(text)]) if rule.probe.pattern else [plain(text).strip()], line)
+                pattern, text = rule.probe.pattern, decoded(content)
+                collapse = rule.collapses_text if pattern else rule.collapse
+                text = collapsed(text) if collapse else formed(text)
+                values = self._timed.matched(rule, [text]) if pattern else [text]
+                fold.add([formed(value) for value in values] if rule.keeps_form else values, line)
 
     def file(self, template: str, content: bytes) -> None:
         """Read a file that the agent wrote: its events, its lines, its whole text."""
@@ -111,7 +143,7 @@ class Findings:
                 if rule.probe.reads_events_of(template):
                     fold.add(self._values(rule, event), line)
             for number, error in enumerate(self._rules.errors):
-                hit = self._in_event(error, event) if error.probe.reads_events_of(template) else None
+                hit = self._timed.in_event(error, event) if error.probe.reads_events_of(template) else None
                 if hit:
                     self.faults.error(number, hit, event, line)
         offset = 0
@@ -123,21 +155,7 @@ class Findings:
 
     def output_ended(self) -> None:
         """From here on the patterns have one budget for all that is left to read."""
-        self._budget = Budget(END_SECONDS)
-
-    def _in_event(self, rule: TerminalRule | FaultRule, event: JsonObject) -> Hit | None:
-        try:
-            return rule.probe.in_event(event, self._budget)
-        except OutOfTime:
-            self._ran_out(rule)
-            return None
-
-    def _in_text(self, rule: TerminalRule | FaultRule, text: str) -> Hit | None:
-        try:
-            return rule.probe.in_text(text, self._budget)
-        except OutOfTime:
-            self._ran_out(rule)
-            return None
+        self._timed.output_ended()
 
     def _values(self, rule: FieldRule, event: Mapping[str, Any]) -> list[Any]:
         if not rule.probe.when.fits(event):
@@ -145,20 +163,7 @@ class Findings:
         if rule.probe.at is None:
             return [True]  # the event itself, to be counted
         found = rule.probe.at(event)
-        return found if rule.probe.pattern is None else self._matched(rule, found)
-
-    def _matched(self, rule: FieldRule, found: list[Any]) -> list[str]:
-        pattern = rule.probe.pattern
-        try:
-            texts = [scalar_text(item) or "" for item in found] if pattern else []
-            return [value for text in texts if pattern for value in pattern.values(text, self._budget)]
-        except OutOfTime:
-            self._ran_out(rule)
-            return []
-
-    def _ran_out(self, rule: TerminalRule | FaultRule | FieldRule) -> None:
-        """Count a rule as not matched; one that could have failed the run fails it instead: text switches none off."""
-        self._slow[rule.trail] = rule.can_fail
+        return found if rule.probe.pattern is None else self._timed.matched(rule, found)
 
     def _doubts(self) -> list[str]:
         """Say which numbers were none, or not to be believed."""
@@ -172,15 +177,12 @@ class Findings:
         terminal, evidence = self._terminal()
         text = self.value("text") or ""
         for number, pattern in enumerate(self._rules.strip):
-            try:
-                text = pattern.cleaned(text, self._budget).strip()
-            except OutOfTime:
-                self._slow["strip", number] = False
+            text = self._timed.stripped(number, pattern, text)
         return Reply(
             text=text,
             session_id=self.value("session_id"),
             model=self.value("model"),
-            usage=Usage(**{name: self._amount(f"usage.{name}", terminal) for name in _USAGE}),
+            usage=self._usage(terminal),
             cost_usd=self.value("cost_usd"),
             tool_calls=self._amount("tool_calls", terminal),
             terminal=terminal,
@@ -194,7 +196,7 @@ class Findings:
             stderr_end=stderr_end,
             denials=self.value("denials"),
             doubts=(*self.faults.doubts.values(), *self._doubts()),
-            slow_rules=tuple(self._slow.items()),
+            slow_rules=tuple(self._timed.slow.items()),
         )
 
     def origins(self) -> list[tuple[Trail, str, Evidence | None]]:
@@ -203,7 +205,7 @@ class Findings:
         found = [
             (rule.trail, scalar_text(fold.value) or "", fold.evidence) for rule, fold in folds if fold.value is not None
         ]
-        decided = [*((good, *where) for good, where in self._texts_found.items()), *self._fields_found()]
+        decided = [*self._texts_found.values(), *self._fields_found()]
         for good, evidence, trail in [*decided, *([self._last_event] if self._last_event else [])]:
             found.append((trail, "good" if good else "bad", evidence))
         for rule, fault in self.faults.fitted():
@@ -211,16 +213,21 @@ class Findings:
         return found
 
     def _terminal(self) -> tuple[Terminal, Evidence | None]:
-        """Decide by a failing text or folded field, else by the last event, else by a good text or folded field."""
+        """Decide by a failing text or folded field, else by the last event, else by a good text or folded field.
+
+        A text fails where the last of its lines that says anything says so.
+        """
         if not self._rules.terminals:
             return "undeclared", None
-        decided = self._texts_found | {good: (evidence, trail) for good, evidence, trail in self._fields_found()}
+        decided: dict[bool, Evidence | None] = {}
+        for good, evidence, _ in (*self._fields_found(), *self._texts_found.values()):
+            decided.setdefault(good, evidence)
         if False in decided:
-            return "bad", decided[False][0]
+            return "bad", decided[False]
         if self._last_event:
             return ("good" if self._last_event[0] else "bad"), self._last_event[1]
         if True in decided:
-            return "good", decided[True][0]
+            return "good", decided[True]
         return ("absent" if any(rule.good for rule in self._rules.terminals) else "undeclared"), None
 
     def _fields_found(self) -> list[tuple[bool, Evidence | None, Trail]]:
@@ -233,6 +240,13 @@ class Findings:
             if fold is not None and condition.accepts([fold.value]):
                 found.append((rule.good, fold.evidence, rule.trail))
         return found
+
+    def _usage(self, terminal: Terminal) -> Usage:
+        folds = (self._deciding(f"usage.{name}") for name in _USAGE)
+        return Usage(
+            **{name: self._amount(f"usage.{name}", terminal) for name in _USAGE},
+            approximate=any(fold.approximate for fold in folds if fold),
+        )
 
     def _amount(self, name: str, terminal: Terminal) -> int | None:
         """Return an amount. A count of events is known only after a terminal event; then nothing counted is 0."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from runner.model import Evidence, JsonObject
 from runner.parsers.faults import Line
-from runner.parsers.scalars import count, is_absurd, number, one_line, scalar_text, valid
+from runner.parsers.scalars import collapsed, count, is_absurd, is_rounded, number, one_line, scalar_text, valid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,11 +62,13 @@ TAKES: dict[str, Step] = {
 class Fold:
     """The value of one field rule so far, and the line that last had a part in it."""
 
-    __slots__ = ("_kept", "_limit", "_line", "_step", "_take", "absurd")
+    __slots__ = ("_collapse", "_kept", "_limit", "_line", "_step", "_take", "absurd", "approximate")
 
-    def __init__(self, take: str, limit: float | None = None) -> None:
+    def __init__(self, take: str, limit: float | None = None, *, collapse: bool = False) -> None:
         """`limit` is for numbers: one that is not from 0 to there makes the value unknown."""
         self._limit = limit
+        self._collapse = collapse
+        self.approximate = False
         self.absurd: float | None = None
         self._take = take
         self._step = TAKES[take]
@@ -77,11 +79,19 @@ class Fold:
         if values and not (self._take == "first" and self._kept is not None):
             if self._limit is not None and not self.counts:
                 self.absurd = next((value for value in values if is_absurd(value, self._limit)), self.absurd)
+                self.approximate = self._is_approximate(values)
             self._kept = self._step(self._kept, values)
             self._line = line
 
+    def _is_approximate(self, values: list[Any]) -> bool:
+        """Whether a rounded number has a part in what is kept when these come."""
+        if self._take in ("first", "last"):
+            return is_rounded(values[0 if self._take == "first" else -1])
+        return self.approximate or any(is_rounded(value) for value in values)
+
     def reset(self) -> None:
         self._kept = None
+        self.approximate = False
 
     @property
     def counts(self) -> bool:
@@ -94,6 +104,10 @@ class Fold:
     @property
     def value(self) -> Any:
         """A scalar or a list; None when nothing was reported, or nothing that can be."""
+        found = self._folded()
+        return collapsed(found) if self._collapse and isinstance(found, str) else found
+
+    def _folded(self) -> Any:
         if self.absurd is not None:
             return None
         if self._take == "join" and self._kept is not None:

@@ -32,6 +32,8 @@ else:
 LINE_SECONDS = 0.05
 STREAM_SECONDS = 2.0
 END_SECONDS = 1.0
+MAX_PREFIX = 4096
+"""Characters of a line that its prefix may have."""
 _deadline = [inf]  # by the clock of the main thread
 _FEW_STEPS = 100_000
 _LOOK_AFTER = 20  # matches: a look at the form costs as much as that many timers
@@ -84,6 +86,21 @@ class Pattern:
         """Return of every match the group `value`, else the first group, else the whole."""
         return self._timed(self._values, ends_of(text), budget)
 
+    @property
+    def spans(self) -> bool:
+        """Whether it speaks of line breaks."""
+        return "\\n" in self.source or "\n" in self.source
+
+    def hit_behind(self, text: str, start: int, budget: Budget) -> tuple[Hit, int] | None:
+        """Return a match that ends behind `start`, with the lines that it stands on, and where these begin."""
+        found = self._timed(lambda text: self._hit_behind(text, start), text, budget)
+        return None if found is None else ((found[0], found[1]), found[2])
+
+    def without_prefix(self, text: str, budget: Budget) -> str:
+        """Remove what the pattern matches at the very beginning of `text`."""
+        end = self._timed(self._end_at_start, text[:MAX_PREFIX], budget)
+        return text[end:]
+
     def cleaned(self, text: str, budget: Budget) -> str:
         """Remove what the pattern matches in the first and last part of `text`."""
         part = ends_of(text)
@@ -99,6 +116,18 @@ class Pattern:
             return None
         groups = match.groupdict()
         return groups.get("value") or text, groups
+
+    def _hit_behind(self, text: str, start: int) -> tuple[str, Mapping[str, str | None], int] | None:
+        for match in self.compiled.finditer(text):
+            if match.end() > start:
+                begin = text.rfind("\n", 0, match.start()) + 1
+                groups = match.groupdict()
+                return groups.get("value") or text[begin:], groups, begin
+        return None
+
+    def _end_at_start(self, text: str) -> int:
+        match = self.compiled.match(text)
+        return match.end() if match else 0
 
     def _values(self, text: str) -> list[str]:
         return [_matched_value(match) for match in self.compiled.finditer(text)]
@@ -177,7 +206,10 @@ def problem_of(pattern: Pattern) -> str | None:
 
 def nests_repeats(source: str) -> bool:
     """Whether an unbounded repeat stands in another, as in `(a+)+`: a text that nearly fits can take for ever."""
-    return _nests(_parsed(source), inside=False)
+    try:
+        return _nests(_parsed(source), inside=False)
+    except (re.error, OverflowError, RecursionError):  # a bad one, which is told elsewhere
+        return False
 
 
 def _nests(parsed: Any, *, inside: bool) -> bool:

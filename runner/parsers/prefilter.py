@@ -27,7 +27,7 @@ _KEY = r"[A-Za-z0-9_-]+"
 def groups_of(table: Table) -> tuple[Group, ...]:
     """Return groups of words, of which a line must hold one whole group to be wanted; none: every line is wanted."""
     if table.get("needles"):
-        return tuple((needle.encode(),) for needle in table["needles"])
+        return tuple((needle.encode(),) for needle in table["needles"] if needle)
     found: set[Group] = set()
     for when, at in _looked_at(table):
         groups = _of_rule(when, at)
@@ -43,6 +43,8 @@ def _looked_at(table: Table) -> Iterator[tuple[Table, Any]]:
     fields = table.get("fields", {})
     for given in (*(table.get(key, []) for key in ("success", "failure", "errors", "watch")), *fields.values()):
         for rule in given if isinstance(given, list) else [given]:
+            if rule is None:
+                continue
             source = rule.get("in")
             inner = source if isinstance(source, dict) else rule
             if "field" not in rule and not isinstance(source, str) and "file" not in inner:

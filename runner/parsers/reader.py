@@ -119,14 +119,15 @@ class Reader:
         return self._findings.faults.stalled is not None
 
     def _on_json_line(self, raw: bytes, offset: int) -> None:
-        events = events_on(raw)
+        bare = self._findings.bare(raw)
+        events = events_on(bare)
         for event in events:
             self.live.saw(event)
             self._findings.event(event, Line("stdout", raw[:EXCERPT_BYTES], offset))
         if not events and raw.strip():
             self._skipped += 1
             # Never on a line that was meant as an event: a broken one may hold the model's words.
-            if self._stdout_rules and not looks_like_object(raw):
+            if self._stdout_rules and not looks_like_object(bare):
                 self._findings.text_line("stdout", Line("stdout", raw, offset))
 
     def _on_text_line(self, raw: bytes, offset: int) -> None:

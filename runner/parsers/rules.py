@@ -86,10 +86,21 @@ class FieldRule:
     take: str
     reset: When | None
     trail: Trail
+    collapse: bool | None = None
 
     @property
     def can_fail(self) -> bool:
         return self.name == "denials"
+
+    @property
+    def keeps_form(self) -> bool:
+        """Whether each value is a whole text, of which blank lines around it are no part."""
+        return self.name == "text" and not self.collapse and self.take != "join"
+
+    @property
+    def collapses_text(self) -> bool:
+        """Whether its pattern sees a text source without its white space: by default for all but the reply's text."""
+        return self.name != "text" if self.collapse is None else self.collapse
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -102,6 +113,11 @@ class FaultRule:
     reset_at: Pick | None
     reset_kind: str
     trail: Trail
+
+    @property
+    def spans(self) -> bool:
+        """Whether its pattern speaks of line breaks, so that it sees the lines before, too."""
+        return self.probe.pattern is not None and self.probe.pattern.spans
 
     @property
     def can_fail(self) -> bool:
@@ -119,6 +135,8 @@ class Rules:
     exit_classes: Mapping[int, str]
     strip: tuple[Pattern, ...]
     ignore_exit_code: bool
+    quiet: tuple[Pattern, ...] = ()
+    prefix: Pattern | None = None
 
     @property
     def probes(self) -> list[Probe]:

@@ -19,8 +19,13 @@ _ANSI = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])"
 _SURROGATES = "[\ud800-\udfff]"
 _BLANKS = r"[^\S\n]+"
 _LINE_ENDS = r" ?\n[ \n]*"
+_BLANK_BEGINNING = r"\A\s*[\n\r]"
 _NUMBER = r"(\d{1,3}(?:[,_]\d{3})+|\d+)(\.\d+)?(?:[eE]([+-]?\d{1,3}))?\s*([kKmMgGbB])?"
 _FACTORS = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000, "b": 1_000_000_000}
+
+
+class Rounded(float):
+    """A number that was rounded before it was printed: `1.5k`, `~1,200`."""
 
 
 def valid(text: str) -> str:
@@ -48,6 +53,11 @@ def collapsed(text: str) -> str:
     return re.sub(_LINE_ENDS, "\n", re.sub(_BLANKS, " ", plain(text))).strip()
 
 
+def formed(text: str) -> str:
+    """Return a text source as it is printed: no ANSI; blank lines before it and white space behind it are not it."""
+    return re.sub(_BLANK_BEGINNING, "", plain(text).replace("\r\n", "\n")).rstrip()
+
+
 def one_line(text: str) -> str:
     return " ".join(plain(text).split())
 
@@ -73,7 +83,7 @@ def scalar_text(value: Any) -> str | None:
 
 
 def number(value: Any) -> float | None:
-    """Return a finite number, also from `1,461`, `25k`, `1.2M` or `$0.04`; None for anything else."""
+    """Return a finite number, also from `1,461`, `25k`, `~1.2M` or `$0.04`; None for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -85,6 +95,10 @@ def number(value: Any) -> float | None:
     return None
 
 
+def is_rounded(value: Any) -> bool:
+    return isinstance(_written_number(value) if isinstance(value, str) else value, Rounded)
+
+
 def is_absurd(value: Any, limit: float) -> bool:
     """Whether it is a number, but none from 0 to `limit`: no such amount can be."""
     found = _written_number(value) if isinstance(value, str) else value
@@ -94,13 +108,19 @@ def is_absurd(value: Any, limit: float) -> bool:
 
 
 def _written_number(text: str) -> float | None:
-    found = re.fullmatch(_NUMBER, text.strip().lstrip("$€£").strip()) if len(text) <= 64 else None
+    if len(text) > 64:
+        return None
+    exact = text.strip().lstrip("~≈")
+    found = re.fullmatch(_NUMBER, exact.strip().lstrip("$€£").strip())
     if found is None:
         return None
     whole = re.sub("[,_]", "", found[1])
     if found[2] is None and found[3] is None and found[4] is None:
-        return number(int(whole))
-    return number(float(f"{whole}{found[2] or ''}e{found[3] or 0}") * _FACTORS.get((found[4] or "").lower(), 1))
+        amount = number(int(whole))
+    else:
+        amount = number(float(f"{whole}{found[2] or ''}e{found[3] or 0}") * _FACTORS.get((found[4] or "").lower(), 1))
+    rounded = found[4] is not None or exact != text.strip()
+    return Rounded(amount) if rounded and amount is not None else amount
 
 
 def count(value: Any) -> int | None:

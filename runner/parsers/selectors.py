@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from math import nan
 
-from runner.parsers.scalars import MAX_COUNT, is_absurd, number, scalar_text
+from runner.parsers.scalars import MAX_COUNT, Rounded, is_absurd, number, scalar_text
 from runner.values import dataclass
 
 TYPE_CHECKING = False
@@ -190,7 +190,7 @@ def sum_of(parts: tuple[Pick, ...]) -> Pick:
 
     def values(event: Any) -> list[Any]:
         found = [amount for part in parts for amount in _numbers(part, event)]
-        return [sum(found)] if found else []
+        return [_like(found, sum(found))] if found else []
 
     return values
 
@@ -203,9 +203,15 @@ def minus(parts: tuple[Pick, ...]) -> Pick:
         if not all(amounts):
             return []
         first, *rest = (sum(amount) for amount in amounts)
-        return [] if first < sum(rest) else [first - sum(rest)]
+        used = [amount for part in amounts for amount in part]
+        return [] if first < sum(rest) else [_like(used, first - sum(rest))]
 
     return values
+
+
+def _like(parts: list[float], result: float) -> float:
+    """What is reckoned from a rounded number is rounded."""
+    return Rounded(result) if any(isinstance(part, Rounded) for part in parts) else result
 
 
 def _numbers(part: Pick, event: Any) -> list[float]:

@@ -15,10 +15,11 @@ from runner.parsers import Parser, Reader, RuleError, compile_parser
 from runner.parsers.explain import Explanation, Judgement, explain
 from runner.parsers.survey import Survey
 from runner.records.evidence import line_number
+from runner.records.metadata import usage_of
 from runner.run.judge import judge, place_slow_rules
 from runner.template import render
 from runner.text import rfc3339
-from runner.values import asdict, dataclass
+from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def conclusion(judged: Judged) -> JsonObject:
         "text": reply.text,
         "session_id": reply.session_id,
         "model": reply.model,
-        "usage": asdict(reply.usage),
+        "usage": usage_of(reply.usage),
         "cost_usd": reply.cost_usd,
         "tool_calls": reply.tool_calls,
         "status": verdict.status,

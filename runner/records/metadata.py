@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
     from runner.model import Evidence, Invocation, JsonObject, Outcome, Result, Skip, Usage, Verdict
 
-    class TokenUsage(TypedDict):
+    class _Tokens(TypedDict):
         input_tokens: int | None
         output_tokens: int | None
         cache_read_tokens: int | None
         cache_write_tokens: int | None
         reasoning_tokens: int | None
+
+    class TokenUsage(_Tokens, total=False):
+        approximate: bool
 
     class Denials(TypedDict):
         count: int
@@ -131,7 +134,7 @@ def running(invocation: Invocation, started_at: float, *, messages: bool) -> Rec
         "cwd": invocation.cwd,
         "trigger": invocation.trigger,
         "text": None,
-        "usage": _usage(None),
+        "usage": usage_of(None),
         "cost_usd": None,
         "tool_calls": None,
         "denials": None,
@@ -157,14 +160,18 @@ def running(invocation: Invocation, started_at: float, *, messages: bool) -> Rec
     }
 
 
-def _usage(usage: Usage | None) -> TokenUsage:
-    return {
+def usage_of(usage: Usage | None) -> TokenUsage:
+    """Return tokens as every JSON has them; `approximate` stands there only where it is true."""
+    found: TokenUsage = {
         "input_tokens": usage.input_tokens if usage else None,
         "output_tokens": usage.output_tokens if usage else None,
         "cache_read_tokens": usage.cache_read_tokens if usage else None,
         "cache_write_tokens": usage.cache_write_tokens if usage else None,
         "reasoning_tokens": usage.reasoning_tokens if usage else None,
     }
+    if usage and usage.approximate:
+        found["approximate"] = True
+    return found
 
 
 def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> Record:
@@ -182,7 +189,7 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
         "ended_at": rfc3339(outcome.ended_at),
         "elapsed_seconds": round(outcome.elapsed, 3),
         "text": reply.text,
-        "usage": _usage(reply.usage),
+        "usage": usage_of(reply.usage),
         "cost_usd": reply.cost_usd,
         "tool_calls": reply.tool_calls,
         "denials": _denials(reply.denials),

@@ -86,16 +86,21 @@ def status_of(record: Mapping[str, object]) -> str:
 
 
 def _tokens(usage: TokenUsage | None) -> str | None:
-    """`1,521 in (256 cached), 49 out`."""
+    """`1,521 in (256 cached), 49 out`, or `~1,500 in` where the agent rounded."""
     if not usage:
         return None
     sent, cached, produced = usage.get("input_tokens"), usage.get("cache_read_tokens"), usage.get("output_tokens")
-    parts = []
+    mark, parts = about(usage), []
     if sent is not None:
-        parts.append(f"{format_count(sent)} in" + (f" ({format_count(cached)} cached)" if cached else ""))
+        parts.append(f"{mark}{format_count(sent)} in" + (f" ({mark}{format_count(cached)} cached)" if cached else ""))
     if produced is not None:
-        parts.append(f"{format_count(produced)} out")
+        parts.append(f"{mark}{format_count(produced)} out")
     return ", ".join(parts) or None
+
+
+def about(usage: TokenUsage) -> str:
+    """The mark before numbers that the agent rounded."""
+    return "~" if usage.get("approximate") else ""
 
 
 def commit_lines(commits: Sequence[CommitEntry], most: int, width: int) -> list[str]:
@@ -187,8 +192,8 @@ def _tried(record: Record, known: Facts) -> str:
     produced = usage.get("output_tokens") if usage else None
     if calls:
         done.append(_count(calls, "tool call"))
-    if produced:
-        done.append(f"{format_count(produced)} tokens of output")
+    if usage and produced:
+        done.append(f"{about(usage)}{format_count(produced)} tokens of output")
     if known.commits:
         done.append(_count(len(known.commits), "commit"))
     if attempt > 1:

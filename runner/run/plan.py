@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 
 from runner import template
@@ -10,6 +9,7 @@ from runner.errors import UsageError, did_you_mean
 from runner.git import LOCAL_VARS
 from runner.model import Expectations, Invocation, Skipped
 from runner.run import sandbox
+from runner.run.environment import BASE_ENVIRONMENT, matcher, passed
 from runner.run.limits import limits_of
 from runner.run.site import Machine
 from runner.values import dataclass
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 RUN_ID_VARIABLE = "RUNNER_RUN_ID"
 RUN_DIR_VARIABLE = "RUNNER_RUN_DIR"
 PROMPT_TASK = "prompt"
-_MAGIC = frozenset("*?[")
-
-BASE_ENVIRONMENT = tuple(
-    "PATH HOME USER LOGNAME SHELL TERM LANG LC_* TZ TMPDIR XDG_* SSH_AUTH_SOCK GIT_* SSL_CERT_* npm_config_* *_proxy "
-    "*_PROXY".split()
-)
 
 
 class TemplateFaultError(Exception):
@@ -81,20 +75,20 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
         else _render(config.prompt, variables, "tasks", request.task, "prompt")
     )
     variables["prompt"] = text
-    stdin = agent.get("stdin")
-    env = _environment(request, config, variables, machine)
+    own = {**variables, "env": passed(agent, task, machine)}
+    env = _environment(request, config, {"agents": own, "tasks": variables}, machine)
     prefix, folders = _confined(request.agent, config, variables, env, machine)
     return Invocation(
         run_id=run_id,
         agent=request.agent,
         task=request.task,
-        argv=(*prefix, *_argv(request.agent, agent, variables, machine)),
+        argv=(*prefix, *_argv(request.agent, agent, own, machine)),
         env=env,
         cwd=machine.repo,
         run_dir=run_dir,
-        stdin=None if stdin is None else _render(stdin, variables, "agents", request.agent, "stdin"),
+        stdin=_optional(agent.get("stdin"), own, "agents", request.agent, "stdin"),
         prompt=text,
-        files=_files(request.agent, agent, variables, run_dir),
+        files=_files(request.agent, agent, own, run_dir),
         model=model,
         limits=limits_of(request.timeout, agent, task, machine.environ),
         expectations=Expectations(
@@ -110,18 +104,21 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
         install=agent.get("install"),
         attempt=request.attempt,
         previous_run=request.previous_run,
-        preflight=_preflight(request, config, variables) if request.unattended else (),
+        preflight=_preflight(request, config, {"agents": own, "tasks": variables}) if request.unattended else (),
         wrapped=len(prefix),
         folders=folders,
     )
 
 
-def _preflight(request: Request, config: RunConfig, variables: Mapping[str, Any]) -> tuple[JsonObject, ...]:
+def _preflight(
+    request: Request, config: RunConfig, variables: Mapping[str, Mapping[str, Any]]
+) -> tuple[JsonObject, ...]:
+    """`variables`: by section, as for `_environment`."""
     # Only what a schedule starts needs it.
     from runner.run.preflight import commands  # noqa: PLC0415
 
     def render(word: str, *path: str | int) -> str:
-        return _render(word, variables, *path)
+        return _render(word, variables[str(path[0])], *path)
 
     return (
         *commands(config.agent, config.settings, ("agents", request.agent), render),
@@ -153,6 +150,10 @@ def _render(text: str, variables: Mapping[str, object], *path: str | int) -> str
         return template.render(text, variables)
     except template.TemplateError as error:
         raise TemplateFaultError(path, error) from None
+
+
+def _optional(text: str | None, variables: Mapping[str, object], *path: str | int) -> str | None:
+    return None if text is None else _render(text, variables, *path)
 
 
 def _first(*values: Any) -> Any:
@@ -221,9 +222,14 @@ def _argv(name: str, agent: JsonObject, variables: Mapping[str, Any], machine: M
         path = ("agents", name, "argv", index)
         if isinstance(item, str):
             words.append(_render(item, variables, *path))
-        elif variables.get(item["when"]) not in (None, "", False):
+        elif _value(item["when"], variables) not in (None, "", False):
             words += [_render(word, variables, *path, "args", at) for at, word in enumerate(item["args"])]
     return tuple(words)
+
+
+def _value(name: str, variables: Mapping[str, Any]) -> Any:
+    """The variable that a `when` names: `model`, an option, or `env.NAME`."""
+    return variables["env"][name[4:]] if name.startswith("env.") else variables.get(name)
 
 
 def _confined(
@@ -251,42 +257,28 @@ def _files(name: str, agent: JsonObject, variables: Mapping[str, Any], run_dir: 
     return files
 
 
-def _environment(request: Request, config: RunConfig, variables: Mapping[str, Any], machine: Machine) -> dict[str, str]:
-    """The agent's whole environment: an allow-list, the identity for commits, and the marker of the run."""
+def _environment(
+    request: Request, config: RunConfig, variables: Mapping[str, Mapping[str, Any]], machine: Machine
+) -> dict[str, str]:
+    """The agent's whole environment: an allow-list, the identity for commits, and the marker of the run.
+
+    `variables`: what the templates of `agents` and those of `tasks` may use.
+    """
     places = (("agents", request.agent, config.agent), ("tasks", request.task, config.task))
     rules = [(section, name, entry.get("env") or {}) for section, name, entry in places]
     globs = [*BASE_ENVIRONMENT, *(glob for _, _, rule in rules for glob in rule.get("pass") or [])]
-    matches = _matcher(globs)
+    matches = matcher(globs)
     env = {name: value for name, value in machine.environ.items() if name not in LOCAL_VARS and matches(name)}
     for name, value in machine.identity.items():
         env.setdefault(name, value)
     for section, name, rule in rules:
         for glob in rule.get("unset") or []:
-            unwanted = _matcher([glob])
+            unwanted = matcher([glob])
             env = {variable: value for variable, value in env.items() if not unwanted(variable)}
         for variable, text in (rule.get("set") or {}).items():
-            env[variable] = _render(str(text), variables, section, name, "env", "set", variable)
+            env[variable] = _render(str(text), variables[section], section, name, "env", "set", variable)
     folders = [expand(folder, machine) for folder in config.settings.get("path") or []]
     env["PATH"] = os.pathsep.join([*folders, env.get("PATH", os.defpath)])
-    env[RUN_ID_VARIABLE] = variables["run_id"]
-    env[RUN_DIR_VARIABLE] = variables["run_dir"]
+    env[RUN_ID_VARIABLE] = variables["agents"]["run_id"]
+    env[RUN_DIR_VARIABLE] = variables["agents"]["run_dir"]
     return env
-
-
-def _matcher(globs: list[str]) -> Callable[[str], bool]:
-    """Whether a name fits one of the globs; nearly all are a name or end with the only star, which needs no pattern."""
-    plain = {glob for glob in globs if not _MAGIC.intersection(glob)}
-    starts = tuple(glob[:-1] for glob in globs if glob.endswith("*") and not _MAGIC.intersection(glob[:-1]))
-    ends = tuple(glob[1:] for glob in globs if glob.startswith("*") and not _MAGIC.intersection(glob[1:]))
-    simple = {*plain, *(f"{text}*" for text in starts), *(f"*{text}" for text in ends)}
-    others = [glob for glob in globs if glob not in simple]
-
-    def matches(name: str) -> bool:
-        return (
-            name in plain
-            or name.startswith(starts)
-            or name.endswith(ends)
-            or any(fnmatch.fnmatchcase(name, glob) for glob in others)
-        )
-
-    return matches

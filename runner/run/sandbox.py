@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from runner.config.templates import SANDBOX_ITEM
+from runner.run.environment import Environ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
 
 
 _RESOLVED = ("project", "repo", "run_dir", "prompt_file")
-
-
-class Environ(dict[str, str]):
-    """A variable that is not set is null."""
-
-    def __missing__(self, name: str) -> None:
-        return None
 
 
 def state_of(

@@ -13,10 +13,12 @@ from itertools import islice
 from runner.template.error import MAX_ERRORS, MAX_RESULT, TemplateError, too_large, unknown_variable
 from runner.text import position
 
-__all__ = ["TemplateError", "check", "is_plain", "render"]
+__all__ = ["TemplateError", "check", "is_plain", "names_in_env", "render"]
 
 # An attribute in capitals is a key of a mapping (`env.HOME`): no method of Python's has such a name.
 _NAME = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)(?:\.([A-Z][A-Z0-9_]*))?\s*\}\}")
+_TAG = re.compile(r"\{\{.{0,10000}?\}\}|\{%.{0,10000}?%\}", re.DOTALL)
+_IN_ENV = re.compile(r"""(?<![\w.])env(?:\.([A-Za-z_]\w*)|\[\s*["']([A-Za-z_]\w*)["']\s*\])""")
 _MARKER = re.compile(r"\{[{%#]")
 _NEWLINE = re.compile(r"\r\n?")
 # Words that cannot be variables in an expression: constants, operators, and what jinja2 itself defines.
@@ -86,6 +88,17 @@ def check(text: str, names: Collection[str]) -> list[TemplateError]:
     from runner.template.jinja import check_jinja  # noqa: PLC0415 - brings jinja2, which plain templates do not need
 
     return check_jinja(text, names)
+
+
+def names_in_env(text: str) -> list[tuple[str, int, int]]:
+    """Return the names that a template takes from `env`, each with its line and column."""
+    if "env" not in text:
+        return []
+    return [
+        (found[1] or found[2], *position(text, tag.start() + found.start()))
+        for tag in _TAG.finditer(text)
+        for found in _IN_ENV.finditer(tag[0])
+    ]
 
 
 def _unknown_names(text: str, names: Collection[str]) -> list[TemplateError]:

@@ -165,3 +165,22 @@ def test_only_a_rejected_window_is_watched(status: str, more: dict[str, Any], *,
     event = {"type": "rate_limit_event", "rate_limit_info": {"status": status, **more}}
 
     assert (read(stock("claude-jsonl"), lines(event)).stalled is not None) is watched
+
+
+def test_the_lines_of_a_retry_that_spans_lines_do_not_end_the_row() -> None:
+    watch = {"in": "stdout", "match": r"^error.*\n(?:.*\n)*waiting", "class": "rate_limit"}
+    reader = compile_parser({"format": "text", "watch": [watch]}).reader(lambda: NOON, UTC)
+    seen = []
+    for text in (
+        b"error 429\n",
+        b"request 1\n",
+        b"waiting\n",
+        b"error 429\n",
+        b"waiting\n",
+        b"working\n",
+        b"waiting\n",
+    ):
+        reader.feed("stdout", text, 0)
+        seen.append(reader.live.retries)
+
+    assert seen == [0, 0, 1, 0, 2, 0, 0]

@@ -14,7 +14,7 @@ from runner.records import metadata
 from tests.helpers import ROOT
 
 SCHEMA = json.loads((ROOT / "schema" / "metadata.schema.json").read_text())
-JSON_TYPES = {str: "string", int: "integer", float: "number", type(None): "null"}
+JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 
 
 def types_of(*modules: ModuleType) -> dict[str, Any]:

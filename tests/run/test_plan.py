@@ -10,7 +10,8 @@ import pytest
 from runner.errors import UsageError
 from runner.git import Places
 from runner.model import Invocation, Request, Skipped
-from runner.run.plan import RunConfig, TemplateFaultError, _matcher, plan
+from runner.run.environment import matcher
+from runner.run.plan import RunConfig, TemplateFaultError, plan
 from runner.run.site import Machine
 
 AGENT = {
@@ -230,7 +231,31 @@ def test_without_a_sandbox_there_is_no_prefix() -> None:
 )
 def test_globs_match_as_fnmatch_does(globs: list[str]) -> None:
     names = ("", "A", "AB", "ABC", "AXC", "BC", "BCD", "X_Z", "_Z", "a", "http_proxy", "*", "A*", "[AB]C")
-    matches = _matcher(globs)
+    matches = matcher(globs)
     assert [name for name in names if matches(name)] == [
         name for name in names if any(fnmatch.fnmatchcase(name, glob) for glob in globs)
     ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"TOOL_URL": "http://x"}, ("tool", "--url=http://x", "")),
+        ({"TOOL_URL": "http://x", "TOOL_ZONE": "eu", "OTHER": "no"}, ("tool", "--url=http://x", "eu")),
+        ({}, ("tool", "")),
+    ],
+)
+def test_env_in_templates_is_what_is_passed_on(environ: dict[str, str], words: tuple[str, ...]) -> None:
+    argv = [{"when": "env.TOOL_URL", "args": ["--url={{ env.TOOL_URL }}"]}, "{{ env.TOOL_ZONE or '' }}"]
+    agent = {"argv": argv, "env": {"pass": ["TOOL_*"]}, "options": {}, "stdin": "{{ env.OTHER }}"}
+
+    planned = invocation(agent, environ=environ)
+
+    assert (planned.argv, planned.stdin) == (words, "")
+
+
+def test_what_is_taken_away_is_not_in_env_either() -> None:
+    agent = {"argv": ["{{ env.KEY }}"], "env": {"pass": ["KEY"]}, "options": {}}
+
+    assert invocation(agent, environ={"KEY": "k"}).argv == ("tool", "k")
+    assert invocation(agent, {"env": {"unset": ["KEY"]}}, {"KEY": "k"}).argv == ("tool", "")
