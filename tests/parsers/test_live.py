@@ -171,7 +171,15 @@ def test_the_lines_of_a_retry_that_spans_lines_do_not_end_the_row() -> None:
     watch = {"in": "stdout", "match": r"^error.*\n(?:.*\n)*waiting", "class": "rate_limit"}
     reader = compile_parser({"format": "text", "watch": [watch]}).reader(lambda: NOON, UTC)
     seen = []
-    for text in (b"error 429\n", b"request 1\n", b"waiting\n", b"error 429\n", b"waiting\n", b"working\n", b"waiting\n"):
+    for text in (
+        b"error 429\n",
+        b"request 1\n",
+        b"waiting\n",
+        b"error 429\n",
+        b"waiting\n",
+        b"working\n",
+        b"waiting\n",
+    ):
         reader.feed("stdout", text, 0)
         seen.append(reader.live.retries)
 
