@@ -65,11 +65,12 @@ def inspect(project: Project) -> tuple[Config | None, list[Problem]]:
 
     None where nothing sensible is left.
     """
+    from runner.config.build import MAX_PROBLEMS  # noqa: PLC0415 - see `_built`
     from runner.config.mend import complete  # noqa: PLC0415 - only `validate` needs it
 
     sources, unreadable = read_sources(project, stock_dir())
     sections, problems = _built(sources, project)
-    if unreadable or not sections:
+    if unreadable or not sections or len(problems) > MAX_PROBLEMS:  # more would not be shown
         return None, [*unreadable, *problems]
     if any(problem.severity == "error" for problem in problems):
         sections = complete(sections)
