@@ -10,13 +10,15 @@ from runner.parsers.folds import FIELDS, LIMITS
 from runner.parsers.near_misses import miss_of, useless
 from runner.parsers.patterns import Pattern
 from runner.parsers.rules import FieldRule, Trail
-from runner.parsers.survey import Place, Survey, Track, fits
+from runner.parsers.survey import Survey
+from runner.parsers.tracks import Place, Track, fits
 from runner.text import one_line
 from runner.values import dataclass
 
 Origins = list[tuple[Trail, str, Evidence | None]]
 
 _FEW = 3
+_OF_LINES: dict[str | int, str] = {"quiet": "no progress", "prefix": "taken off"}
 
 
 @dataclass(frozen=True)
@@ -111,19 +113,24 @@ def _of_rule(track: Track, survey: Survey, given: Mapping[Trail, Any], part: Map
     folded = getattr(track.rule, "folded", None)
     if folded:
         return Told(trail, "missed", why=_of_field(folded, given))
-    if track.hits:
-        why = _why_without_part(track)
-        return Told(trail, "fitted", None, track.places[-1], track.hits, why)
-    return Told(trail, "missed", why=miss_of(track, survey, part))
+    if not track.hits:
+        return Told(trail, "missed", why=miss_of(track, survey, part))
+    use = _OF_LINES.get(trail[0])
+    why = _times(track) if use else _why_without_part(track)
+    return Told(trail, "gave" if use else "fitted", use, track.places[-1] if track.places else None, track.hits, why)
 
 
 def _why_without_part(track: Track) -> str | None:
-    times = f"fitted {track.hits:,} time{'' if track.hits == 1 else 's'}"
+    times = f"fitted {_times(track)}"
     if track.rule.trail[0] == "errors":
         return f"{times}, and a success came after: forgiven"
     if track.rule.trail[0] in ("success", "failure"):
-        return f"{times}, and a later event or a text decided"
+        return f"{times}, and another rule decided"
     return times if track.rule.trail[0] == "watch" else useless(track)
+
+
+def _times(track: Track) -> str:
+    return f"{track.hits:,} time{'' if track.hits == 1 else 's'}"
 
 
 def _shadow(trail: Trail, given: Mapping[Trail, Any]) -> Trail | None:
@@ -182,9 +189,9 @@ def _deciding(survey: Survey, judgement: Judgement) -> list[Trail]:
     if judgement.outcome.ended_by not in ("exit", "linger"):
         stalled = reply.stalled or reply.fault
         by_rule = stalled is not None and verdict.evidence is not None and verdict.evidence == stalled.evidence
-        return _watched(survey, verdict.evidence) or _faulted(judgement, verdict) if by_rule else []
+        return _watched(survey, verdict) or _faulted(judgement, verdict) if by_rule else []
     if reply.failure is not None and verdict.evidence == reply.failure.evidence:
-        return _faulted(judgement, verdict)
+        return _faulted(judgement, verdict) or [trail for trail, can_fail in reply.slow_rules if can_fail][:1]
     good = verdict.status == "success"
     signal = [
         trail
@@ -192,17 +199,32 @@ def _deciding(survey: Survey, judgement: Judgement) -> list[Trail]:
         if trail[0] in ("success", "failure")
         and value == ("good" if good else "bad")
         and evidence == reply.terminal_evidence
+    ][:1]
+    if good:
+        return signal
+    signal = signal if reply.terminal == "bad" else []
+    if reply.fault is not None:
+        return [*signal, *_faulted(judgement, verdict)] if verdict.evidence == reply.fault.evidence else []
+    return [*signal, *([("exit", str(code))] if code and reply.exit_classes.get(code) == verdict.reason else [])]
+
+
+def _watched(survey: Survey, verdict: Verdict) -> list[Trail]:
+    """Return the rule of the wait, and the one that named its class where it does not itself."""
+    place = (verdict.evidence.source, verdict.evidence.offset) if verdict.evidence else ("", 0)
+    watches = [track for track in survey.tracks if track.rule.trail[0] == "watch"]
+    rule = next((track.rule for track in watches if place in track.places), None)
+    if rule is None or getattr(rule, "kind", None) != "retry":
+        return [rule.trail] if rule else []
+    naming = [track for track in survey.tracks if track.rule.trail[0] == "errors"] if survey.is_text else []
+    before = [
+        (offset, track.rule.trail)
+        for track in (*watches, *naming)
+        if getattr(track.rule, "kind", None) == verdict.reason
+        for source, offset in track.places
+        if source == place[0] and offset <= place[1]
     ]
-    if good or (reply.terminal == "bad" and reply.fault is None):
-        return signal[:1]
-    if reply.fault is not None and verdict.evidence == reply.fault.evidence:
-        return [*(signal[:1] if reply.terminal == "bad" else []), *_faulted(judgement, verdict)]
-    return [("exit", str(code))] if code is not None and reply.exit_classes.get(code) == verdict.reason else []
-
-
-def _watched(survey: Survey, evidence: Evidence | None) -> list[Trail]:
-    place = (evidence.source, evidence.offset) if evidence else None
-    return [track.rule.trail for track in survey.tracks if track.rule.trail[0] == "watch" and place in track.places][:1]
+    latest = max((offset for offset, _ in before), default=None)
+    return [rule.trail, *(trail for offset, trail in before if offset == latest)][:2]
 
 
 def _faulted(judgement: Judgement, verdict: Verdict) -> list[Trail]:

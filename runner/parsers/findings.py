@@ -130,8 +130,7 @@ class Findings:
         for rule, fold in zip(self._rules.fields, self._folds, strict=True):
             if rule.probe.reads_lines(where, file):
                 pattern, text = rule.probe.pattern, decoded(content)
-                collapse = rule.collapses_text if pattern else rule.collapse
-                text = collapsed(text) if collapse else formed(text)
+                text = collapsed(text) if rule.sees_collapsed else formed(text)
                 values = self._timed.matched(rule, [text]) if pattern else [text]
                 fold.add([formed(value) for value in values] if rule.keeps_form else values, line)
 
@@ -205,7 +204,7 @@ class Findings:
         found = [
             (rule.trail, scalar_text(fold.value) or "", fold.evidence) for rule, fold in folds if fold.value is not None
         ]
-        decided = [*self._texts_found.values(), *self._fields_found()]
+        decided = [*self._fields_found(), *self._texts_found.values()]
         for good, evidence, trail in [*decided, *([self._last_event] if self._last_event else [])]:
             found.append((trail, "good" if good else "bad", evidence))
         for rule, fault in self.faults.fitted():

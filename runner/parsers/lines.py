@@ -136,9 +136,18 @@ class HeadAndTail:
     def content(self) -> bytes:
         """Return what was kept; a line in the middle says how much was left out."""
         tail = self._tail[-self._room :]
-        left_out = self._total - len(self._head) - len(tail)
-        mark = b"\n[%d bytes left out]\n" % left_out if left_out else b""
-        return bytes(self._head + mark + tail)
+        return bytes(self._head + self._mark() + tail)
+
+    def offset(self, position: int) -> int:
+        """Return where a byte of the content stood in the stream."""
+        return position if position < len(self._head) else position + self._left_out() - len(self._mark())
+
+    def _left_out(self) -> int:
+        return self._total - len(self._head) - min(len(self._tail), self._room)
+
+    def _mark(self) -> bytes:
+        left_out = self._left_out()
+        return b"\n[%d bytes left out]\n" % left_out if left_out else b""
 
 
 MAX_DOCUMENT = 16 * 1024 * 1024

@@ -9,10 +9,11 @@ from typing import Any
 
 from runner.errors import nearest
 from runner.parsers.patterns import Pattern, problem_of
-from runner.parsers.rules import FieldRule
-from runner.parsers.scalars import number
+from runner.parsers.rules import FieldRule, Probe
+from runner.parsers.scalars import collapsed, number
 from runner.parsers.selectors import Condition
-from runner.parsers.survey import Survey, Track, fits
+from runner.parsers.survey import Survey
+from runner.parsers.tracks import Track, fits, fits_at_end
 from runner.text import one_line
 
 _NAMED = 5
@@ -32,7 +33,14 @@ def miss_of(track: Track, survey: Survey, wanted: Mapping[str, Any]) -> str:
         return _of_when(track)
     if track.fitted and not track.samples:
         return _of_paths(track, list(paths_of(wanted.get("at"))))
-    return _of_pattern(track, survey) if probe.pattern else "found nothing"
+    return _of_pattern(track, survey)
+
+
+def _of_prefix(track: Track, pattern: Pattern) -> str:
+    said = f"no line of {_count(track.tried, 'line')} begins with it"
+    inside = _how_many(pattern, [text for text, _ in track.samples])
+    near = f"`{one_line(track.samples[0][0], _SHOWN)}`"
+    return f"{said}; it stands further on in {_count(inside, 'line')}" if inside else f"{said}; the first is {near}"
 
 
 def _nothing_to_try(track: Track, survey: Survey) -> str:
@@ -109,21 +117,53 @@ def _of_pattern(track: Track, survey: Survey) -> str:
     probe, pattern = track.rule.probe, track.rule.probe.pattern
     if pattern is None:
         return "found nothing"
+    if track.rule.trail == ("prefix",):
+        return _of_prefix(track, pattern)
     texts = [text for text, _ in track.samples]
     noun = "value" if track.fitted else "line"
-    said = f"the pattern was tried on {_count(len(texts) if track.fitted else track.tried, noun)} and fits none"
-    for variant, advice in _variants(pattern.source):
-        hits = _how_many(variant, texts)
-        if hits:
-            return f"{said}; {_count(hits, noun)} would fit {advice}"
+    said = f"the pattern was tried on {_tried_on(track, noun)}"
+    if track.rule.trail[0] not in ("fields", "watch") and pattern.spans and not track.fitted:
+        return f"{said}; it speaks of line breaks, but sees one line at a time"
+    advice = _advice(track, pattern, texts, noun)
+    if advice:
+        return f"{said}; {advice}"
+    near = _elsewhere(pattern, probe, survey) or _nearest_text(pattern.source, track)
+    return f"{said}; {near}" if near else said
+
+
+def _elsewhere(pattern: Pattern, probe: Probe, survey: Survey) -> str | None:
+    """Say where else it fits."""
     stdout = survey.lines["stdout"]
     if probe.where == "stdout" and stdout.events and (hits := _how_many(pattern, stdout.samples)):
-        return f"{said}; it fits {_count(hits, 'line')} of JSON: look into them by `when` and `at`"
+        return f"it fits {_count(hits, 'line')} of JSON: look into them by `when` and `at`"
     for source, lines in survey.lines.items():
         if source not in (probe.where, probe.file) and (hits := _how_many(pattern, lines.samples)):
-            return f"{said}; it fits {_count(hits, 'line')} of {source}"
-    near = _nearest_text(pattern.source, track)
-    return f"{said}; the nearest, {near}" if near else said
+            return f"it fits {_count(hits, 'line')} of {source}"
+    return None
+
+
+def _tried_on(track: Track, noun: str) -> str:
+    if track.fitted:
+        return f"{_count(len(track.samples), noun)} and fits none"
+    if track.spans:
+        return f"{_count(track.tried, noun)}, each with those before it, and fits none"
+    pattern = track.rule.probe.pattern
+    if track.wholes and pattern is not None and pattern.spans:
+        return f"the whole text, {_count(track.tried, noun)}, and fits nothing"
+    return f"{_count(track.tried, noun)} and fits none"
+
+
+def _advice(track: Track, pattern: Pattern, texts: list[str], noun: str) -> str | None:
+    """Say how the pattern, or another that may have been meant, would fit."""
+    for variant, advice in _variants(pattern.source):
+        hits = sum(fits_at_end(variant, text) for text in texts) if track.spans else _how_many(variant, texts)
+        if hits:
+            return f"{_count(hits, noun)} would fit {advice}"
+        if _how_many(variant, track.wholes):
+            return f"the text would fit {advice}"
+    if _how_many(pattern, track.formed):
+        return "it would fit with `collapse: false`"
+    return "it would fit with `collapse: true`" if _how_many(pattern, list(map(collapsed, track.formed))) else None
 
 
 def _variants(source: str) -> Iterator[tuple[Pattern, str]]:
@@ -155,7 +195,7 @@ def _nearest_text(source: str, track: Track) -> str | None:
     )
     if best is None or not words & set(re.findall(r"[a-z]{3,}", best[0].lower())):
         return None
-    return f"`{one_line(best[0], _SHOWN)}`"
+    return f"the nearest, `{one_line(best[0], _SHOWN)}`"
 
 
 def useless(track: Track) -> str:

@@ -86,6 +86,10 @@ class Pattern:
         """Return of every match the group `value`, else the first group, else the whole."""
         return self._timed(self._values, ends_of(text), budget)
 
+    def starts(self, text: str, budget: Budget) -> list[int]:
+        """Return where what each match shows begins: behind its white space."""
+        return self._timed(self._starts, text, budget)
+
     @property
     def spans(self) -> bool:
         """Whether it speaks of line breaks."""
@@ -131,6 +135,10 @@ class Pattern:
 
     def _values(self, text: str) -> list[str]:
         return [_matched_value(match) for match in self.compiled.finditer(text)]
+
+    def _starts(self, text: str) -> list[int]:
+        found = ((match.start(), match[0]) for match in self.compiled.finditer(text))
+        return [start + len(shown) - len(shown.lstrip()) for start, shown in found]
 
     def _without(self, text: str) -> str:
         return self.compiled.sub("", text)

@@ -80,7 +80,7 @@ class Reader:
             self._scanners["stdout"] = LineScanner(self._on_json_line, groups, self._is_stalled)
         elif rules.format == "text" and (self._stdout_rules or rules.watches):
             self._scanners["stdout"] = LineScanner(self._on_text_line)
-        self._kept = {source: HeadAndTail(room) for source, room in _rooms(rules).items()}
+        self._kept = {source: HeadAndTail(room) for source, room in rooms_of(rules).items()}
 
     def feed(self, source: Source, data: bytes | bytearray | memoryview, position: int) -> None:
         """`position` is the offset of the first byte in the log that holds that source."""
@@ -160,7 +160,7 @@ class _Document:
         ]
 
 
-def _rooms(rules: Rules) -> dict[Source, int]:
+def rooms_of(rules: Rules) -> dict[Source, int]:
     """Return how much of which stream to keep: all of a text that is a value itself, else what patterns reach."""
     rooms: dict[Source, int] = {}
     for rule in rules.fields:

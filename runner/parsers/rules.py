@@ -102,6 +102,11 @@ class FieldRule:
         """Whether its pattern sees a text source without its white space: by default for all but the reply's text."""
         return self.name != "text" if self.collapse is None else self.collapse
 
+    @property
+    def sees_collapsed(self) -> bool:
+        """The same with no pattern, too: then only what is to be collapsed is."""
+        return self.collapses_text if self.probe.pattern else bool(self.collapse)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FaultRule:

@@ -5,135 +5,18 @@ Slower than the reader by far, and without a part in the reply: for a person who
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from itertools import islice
-from typing import Any
+from collections.abc import Callable
 
 from runner.model import JsonObject
-from runner.parsers.lines import MAX_LINE, LineScanner, events_in, events_on, looks_like_object
-from runner.parsers.patterns import Budget, OutOfTime, Pattern
-from runner.parsers.rules import FaultRule, FieldRule, Probe, Rules, TerminalRule
-from runner.parsers.scalars import decoded, ends_of, one_line, scalar_text
-from runner.parsers.selectors import Condition
+from runner.parsers.lines import MAX_LINE, HeadAndTail, LineScanner, events_in, events_on, looks_like_object
+from runner.parsers.patterns import Budget, OutOfTime
+from runner.parsers.reader import rooms_of
+from runner.parsers.rules import Probe, Rules, TerminalRule
+from runner.parsers.scalars import decoded, ends_of, one_line, plain
+from runner.parsers.tracks import SAMPLES, Place, Track, rule_of_lines
+from runner.parsers.window import Window
 
-Rule = TerminalRule | FieldRule | FaultRule
-Place = tuple[str, int]
-"""A source, and the offset of a line in it."""
-
-SAMPLES = 1000
-_PATHS = 2000
-_DEPTH = 6
-_LONG = 60
-_SURVEYED = 200  # events whose paths are noted, for each rule
 _SECONDS = 1.0
-
-
-class Near:
-    """The events that came nearest to a `when`: which condition they failed, by what values; what paths they have."""
-
-    def __init__(self) -> None:
-        self.rank = (-1, -1)
-        self.events = 0
-        self.condition: Condition | None = None
-        self.values: Counter[str] = Counter()
-        self.paths: Counter[str] = Counter()
-
-    def add(self, event: JsonObject, conditions: tuple[Condition, ...], failing: list[Condition]) -> None:
-        rank = len(conditions) - len(failing), conditions.index(failing[0])
-        if rank > self.rank:
-            self.__init__()  # type: ignore[misc]  # all that came before was further away
-            self.rank, self.condition = rank, failing[0]
-        if rank == self.rank:
-            self.events += 1
-            values = failing[0].path.values(event)
-            for text in dict.fromkeys(map(_shown, values)):
-                if text is not None:
-                    self.values[text] += 1
-            if not values and self.events <= _SURVEYED:
-                note_paths(self.paths, event)
-
-
-def _shown(value: Any) -> str | None:
-    text = scalar_text(value)
-    return text if text is None or (len(text) < _LONG and text.isalnum()) else one_line(text[: 2 * _LONG])[:_LONG]
-
-
-class Track:
-    """What became of one rule. `tried` counts events or lines, `fitted` events whose `when` holds, `hits` what it gave.
-
-    `places` are where it fitted; `passed_over` counts what it fits on lines that the parser's needles leave out.
-    """
-
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-        self.tried = self.fitted = self.hits = self.passed_over = 0
-        self.places: list[Place] = []
-        self.last: Any = None
-        self.near = Near()
-        self.paths: Counter[str] = Counter()
-        self.samples: list[tuple[str, Place]] = []
-
-    def event(self, event: JsonObject, place: Place, *, passed_over: bool = False) -> None:
-        probe = self.rule.probe
-        self.tried += 1
-        failing = [condition for condition in probe.when.conditions if not condition.holds(event)]
-        if failing:
-            self.near.add(event, probe.when.conditions, failing)
-            return
-        self.fitted += 1
-        values = [True] if probe.at is None else probe.at(event)
-        if not values:
-            note_paths(self.paths, event)
-        elif probe.pattern is None or self._matches(
-            probe.pattern, [scalar_text(value) or "" for value in values], place
-        ):
-            self._hit(place, values[-1], passed_over=passed_over)
-
-    def line(self, text: str, place: Place) -> None:
-        self.tried += 1
-        pattern = self.rule.probe.pattern
-        if pattern is None or self._matches(pattern, [text], place):
-            self._hit(place, text)
-
-    def _matches(self, pattern: Pattern, texts: list[str], place: Place) -> bool:
-        if any(fits(pattern, text) for text in texts):
-            return True
-        if len(self.samples) < SAMPLES:
-            self.samples += [(text, place) for text in texts]
-        return False
-
-    def _hit(self, place: Place, value: Any, *, passed_over: bool = False) -> None:
-        if passed_over:
-            self.passed_over += 1
-            return
-        self.hits += 1
-        self.last = value
-        self.places.append(place)
-
-
-def fits(pattern: Pattern, text: str) -> bool:
-    try:
-        return pattern.hit(text, Budget(_SECONDS)) is not None
-    except OutOfTime:
-        return False
-
-
-def note_paths(paths: Counter[str], event: JsonObject) -> None:
-    """Count the paths of an event."""
-    if len(paths) < _PATHS:
-        paths.update(list(dict.fromkeys(islice(_paths(event, "", 0), _PATHS))))
-
-
-def _paths(value: Any, prefix: str, depth: int) -> Iterator[str]:
-    items = value.items() if isinstance(value, dict) else enumerate(value[:3]) if isinstance(value, list) else ()
-    for key, inner in items:
-        if inner is None or depth >= _DEPTH:
-            continue
-        step = f"[{key}]" if isinstance(key, int) else key if key.replace("-", "_").isidentifier() else f'["{key}"]'
-        path = f"{prefix}{'.' if prefix and step[0] != '[' else ''}{step}"
-        yield path
-        yield from _paths(inner, path, depth + 1)
 
 
 class Lines:
@@ -155,17 +38,25 @@ class Survey:
     def __init__(self, rules: Rules, *, needles: bool = False) -> None:
         self._rules = rules
         self._needles = rules.groups if needles else ()
-        self.tracks = [
-            Track(rule) for part in (rules.terminals, rules.fields, rules.errors, rules.watches) for rule in part
-        ]
+        quiet = [rule_of_lines(pattern, "quiet", number) for number, pattern in enumerate(rules.quiet)]
+        parts = (rules.terminals, rules.fields, rules.errors, rules.watches, quiet)
+        self._prefix = None if rules.prefix is None else Track(rule_of_lines(rules.prefix, "prefix"))
+        self._tried = [Track(rule) for part in parts for rule in part]
+        self.tracks = [*self._tried, *([self._prefix] if self._prefix else [])]
         self._of_events = [
             track
             for track in self._of(lambda probe: probe.where == "event")
             if not (isinstance(track.rule, TerminalRule) and track.rule.folded)
         ]
+        self._windows: dict[str, Window] = {}
         self.lines: dict[str, Lines] = {}
         self._document = bytearray()
+        self._kept = {str(source): HeadAndTail(room) for source, room in rooms_of(rules).items()}
         self._scanners = {source: self._scanner(source) for source in ("stdout", "stderr")}
+
+    @property
+    def is_text(self) -> bool:
+        return self._rules.format == "text"
 
     def _scanner(self, source: str) -> _Counted:
         self.lines[source] = Lines()
@@ -173,6 +64,8 @@ class Survey:
 
     def feed(self, source: str, data: bytes, position: int) -> None:
         self._scanners[source].feed(data, position)
+        if source in self._kept:
+            self._kept[source].feed(data)
         if source == "stdout" and self._rules.format == "json":
             self._document += data[: MAX_LINE + 1 - len(self._document)]
 
@@ -183,6 +76,8 @@ class Survey:
             for event, offset in events_in(bytes(self._document)):
                 self.lines["stdout"].events += 1
                 self._event(event, ("stdout", offset))
+        for source, kept in self._kept.items():
+            self._whole(source, self._of_lines(source, None), kept.content(), kept.offset)
 
     def file(self, template: str, content: bytes) -> None:
         self.lines[template] = Lines()
@@ -191,27 +86,33 @@ class Survey:
                 track.event(event, (template, offset))
         offset = 0
         for raw in content.split(b"\n"):
-            self._text(template, "file", raw, offset)
+            self._text(template, raw, offset, self._of_lines("file", template))
             offset += len(raw) + 1
+        self._whole(template, self._of_lines("file", template), content, int)
 
     def _of(self, wanted: Callable[[Probe], bool]) -> list[Track]:
-        return [track for track in self.tracks if wanted(track.rule.probe)]
+        return [track for track in self._tried if wanted(track.rule.probe)]
+
+    def _of_lines(self, where: str, file: str | None) -> list[Track]:
+        return self._of(lambda probe: probe.reads_lines(where, file))  # type: ignore[arg-type]  # a word of Where
 
     def _line(self, source: str, raw: bytes, offset: int) -> None:
         if source == "stdout" and self._rules.format == "jsonl":
             self._json_line(raw, offset)
         else:
-            self._text(source, source, raw, offset)
+            self._text(source, raw, offset, self._of_lines(source, None) if len(raw) <= MAX_LINE else [])
 
     def _json_line(self, raw: bytes, offset: int) -> None:
-        events = events_on(raw) if len(raw) <= MAX_LINE else []
+        bare = self._bare(raw, offset)
+        events = events_on(bare) if len(raw) <= MAX_LINE else []
+        tracks = self._of_lines("stdout", None)
+        if events or looks_like_object(bare):  # never on what was meant as an event, but for fields
+            tracks = [track for track in tracks if track.takes_whole_texts]
+        lines = self._text("stdout", raw, offset, tracks)
         if not events:
-            self._text("stdout", "stdout", raw, offset, tried=not looks_like_object(raw))
             if raw.strip():
-                lines = self.lines["stdout"]
-                lines.skip(_why_no_event(raw), lines.count)
+                lines.skip(_why_no_event(bare), lines.count)
             return
-        lines = self._count("stdout", raw)
         lines.events += 1
         left_out = bool(self._needles) and not any(all(word in raw for word in group) for group in self._needles)
         if left_out:
@@ -219,26 +120,68 @@ class Survey:
         for event in events:
             self._event(event, ("stdout", offset), passed_over=left_out)
 
+    def _bare(self, raw: bytes, offset: int) -> bytes:
+        """Return a line of JSON without its prefix."""
+        if self._prefix is None or self._rules.prefix is None or not raw.strip() or len(raw) > MAX_LINE:
+            return raw
+        text = plain(decoded(raw))
+        try:
+            rest = self._rules.prefix.without_prefix(text, Budget(_SECONDS))
+        except OutOfTime:
+            return raw
+        self._prefix.prefix(text, rest, ("stdout", offset))
+        return rest.encode()
+
     def _event(self, event: JsonObject, place: Place, *, passed_over: bool = False) -> None:
         for track in self._of_events:
             track.event(event, place, passed_over=passed_over)
 
-    def _count(self, source: str, raw: bytes) -> Lines:
+    def _text(self, source: str, raw: bytes, offset: int, tracks: list[Track]) -> Lines:
+        """Count a line, and try the rules that look at lines."""
         lines = self.lines[source]
         lines.count += 1
-        lines.blank += not raw.strip()
-        if raw.strip() and len(lines.samples) < SAMPLES:
-            lines.samples.append(one_line(ends_of(decoded(raw))))
+        if not raw.strip():
+            lines.blank += 1
+            return lines
+        text = one_line(ends_of(decoded(raw)))
+        if len(lines.samples) < SAMPLES:
+            lines.samples.append(text)
+        window = self._windows.setdefault(source, Window())
+        if any(not track.takes_whole_texts for track in tracks):
+            window.add(text, None)
+        watched = False
+        for track in tracks:
+            hit = track.window(window, (source, offset)) if track.spans else track.line(text, (source, offset))
+            watched = watched or (hit and track.rule.trail[0] == "watch")
+        if watched:
+            del self._windows[source]  # as the reader does: the next retry begins behind this one
         return lines
 
-    def _text(self, source: str, where: str, raw: bytes, offset: int, *, tried: bool = True) -> None:
-        self._count(source, raw)
-        if not (raw.strip() and tried):
-            return
-        text = one_line(ends_of(decoded(raw)))
-        file = source if where == "file" else None
-        for track in self._of(lambda probe: probe.reads_lines(where, file)):  # type: ignore[arg-type]  # a word of Where
-            track.line(text, (source, offset))
+    def _whole(self, source: str, tracks: list[Track], content: bytes, offset: Callable[[int], int]) -> None:
+        places: dict[str, list[int]] = {}
+
+        def place_of(text: str, start: int) -> Place:
+            if not places:
+                places.update(_lines_in(content))
+            begin = text.rfind("\n", 0, start) + 1
+            line = one_line(text[begin:].partition("\n")[0])
+            same = sum(one_line(other) == line for other in text[:begin].split("\n")) if begin else 0
+            there = places.get(line, [])[same:] or [0]
+            return source, offset(there[0])
+
+        for track in tracks:
+            if track.takes_whole_texts:
+                track.whole(decoded(content), place_of)
+
+
+def _lines_in(content: bytes) -> dict[str, list[int]]:
+    """Return where each line stands, by its text as a pattern sees it."""
+    found: dict[str, list[int]] = {}
+    offset = 0
+    for raw in content.split(b"\n"):
+        found.setdefault(one_line(decoded(raw)), []).append(offset)
+        offset += len(raw) + 1
+    return found
 
 
 class _Counted(LineScanner):

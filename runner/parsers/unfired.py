@@ -49,7 +49,7 @@ def _fits(rule: Rule, events: list[JsonObject], texts: dict[str, bytes]) -> bool
     content = texts[probe.where]
     if isinstance(rule, FieldRule):
         text = decoded(content)
-        whole = collapsed(text) if rule.collapses_text else formed(text)
+        whole = collapsed(text) if rule.sees_collapsed else formed(text)
         return bool(timed.matched(rule, [whole])) if probe.pattern else bool(whole)
     window = Window()
     for raw in content.split(b"\n"):

@@ -171,7 +171,7 @@ MISTAKES: list[tuple[str, tuple[str | int, ...], Any, str]] = [
         "fields.model",
         ("fields", "model", "in"),
         "stdout",
-        "the pattern was tried on 1 line and fits none; it fits 1 line of stderr",
+        "the pattern was tried on 6 lines and fits none; it fits 1 line of stderr",
     ),
     (
         "failure.1",
@@ -296,7 +296,7 @@ def test_what_came_later_or_was_forgiven_is_said() -> None:
     found = explained(TABLE, stdout)
 
     assert rule(found, "errors.0").why == "fitted 1 time, and a success came after: forgiven"
-    assert rule(found, "failure.0").why == "fitted 1 time, and a later event or a text decided"
+    assert rule(found, "failure.0").why == "fitted 1 time, and another rule decided"
 
 
 def test_the_first_rule_of_a_field_is_taken() -> None:
