@@ -12,6 +12,7 @@ from runner.config.load import inspect
 from runner.config.mend import without_echoes
 from runner.config.project import AGENTS, TASKS, Project, find_project, project_at
 from runner.errors import EXIT_CONFIG, Problem, UsageError, did_you_mean
+from runner.recordings.unfired import unfired_notes
 from runner.text import json_text, printable
 from runner.values import asdict, dataclass
 
@@ -38,6 +39,8 @@ def examine_all(projects: Sequence[Project]) -> Report:
         if config is not None:
             loads = all(problem.severity != "error" for problem in found)
             found = [*found, *without_echoes(found, check_all(config))]
+            if all(problem.severity != "error" for problem in found):
+                found += unfired_notes(config)
             agents += len(config.agents) if loads else 0
             tasks += len(config.tasks) if loads else 0
         problems += in_order(found, files)

@@ -42,13 +42,19 @@ def senseless_rules(config: Config) -> Iterator[Problem]:
                 yield Problem(*place, message, config.show(*here), hint, severity)
 
 
-def unfired_rules(config: Config, name: str, outputs: Sequence[tuple[bytes, bytes]]) -> Iterator[Problem]:
-    """Note each rule of a parser, stock rules aside, that fits in none of these outputs (stdout, stderr)."""
+def unfired_rules(
+    config: Config, name: str, outputs: Sequence[tuple[bytes, bytes]], *, whole: bool = True
+) -> Iterator[Problem]:
+    """Note each rule of a parser, stock rules aside, that fits in none of these outputs (stdout, stderr).
+
+    `whole`: these are all that there are.
+    """
     parser = compile_parser(config.parser(name))
     for trail in unfired(parser, outputs) if outputs else ():
         path: Path = ("parsers", name, *trail)
         if trail != ("format",) and os.path.dirname(config.written_in(path)[0]) == config.project.root:
-            message = f"this rule fired in none of {len(outputs)} recordings"
+            noun = "recording" if len(outputs) == 1 else "recordings"
+            message = f"this rule fired in none of {len(outputs)} {noun}{'' if whole else ' that were looked at'}"
             yield Problem(*config.locate(*path), message, config.show(*path), None, "note")
 
 

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def unfired(parser: Parser, outputs: Sequence[Output]) -> list[Trail]:
-    """Return the rules that no output (stdout, stderr) made fit; not those that look at fields or at files."""
+    """Return the rules that no output (stdout, stderr) made fit; not those that look at fields or at files.
+
+    A pattern that took too long on an output may have fitted it: its rule is not told.
+    """
     rules = parser.rules
     looked_at: list[Rule] = [rule for rule in rules.terminals if rule.folded is None]
     looked_at += [*rules.fields, *rules.errors, *rules.watches]
@@ -29,7 +32,10 @@ def unfired(parser: Parser, outputs: Sequence[Output]) -> list[Trail]:
     for stdout, stderr in outputs:
         events = list(_events(parser, stdout))
         texts = {"stdout": stdout, "stderr": stderr}
-        open_rules = [rule for rule in open_rules if not _fits(rule, events, texts)]
+        timed = Timed()
+        open_rules = [
+            rule for rule in open_rules if not _fits(rule, events, texts, timed) and rule.trail not in timed.slow
+        ]
     return [rule.trail for rule in open_rules]
 
 
@@ -42,8 +48,8 @@ def _events(parser: Parser, stdout: bytes) -> Iterator[JsonObject]:
             yield from events_on(timed.without_prefix(prefix, raw) if prefix else raw)
 
 
-def _fits(rule: Rule, events: list[JsonObject], texts: dict[str, bytes]) -> bool:
-    timed, probe = Timed(), rule.probe
+def _fits(rule: Rule, events: list[JsonObject], texts: dict[str, bytes], timed: Timed) -> bool:
+    probe = rule.probe
     if probe.where == "event":
         return any(_fits_event(rule, probe, event, timed) for event in events)
     content = texts[probe.where]
@@ -62,6 +68,8 @@ def _fits(rule: Rule, events: list[JsonObject], texts: dict[str, bytes]) -> bool
                 hit = timed.in_text(rule, text)
             if hit:
                 return True
+            if rule.trail in timed.slow:
+                break
     return False
 
 
