@@ -193,15 +193,19 @@ def _exits(outputs: Sequence[Output]) -> dict[int, Found]:
 
 def alarms_in_text(outputs: Sequence[Output]) -> tuple[Found, ...]:
     """Beginnings of lines that only bad outputs have, for a CLI that ends with 0 all the same."""
+    bad = [output for output in outputs if not output.sample.is_good]
+    if all(output.sample.code for output in bad if output.sample.code is not None):
+        return ()  # its exit code tells
     calm = [line for output in outputs if output.sample.is_good for _, line in (*output.plain, *output.errors)]
+    named = {(found.rule["in"], found.rule["match"]) for found in _named(bad, [])}
     found: dict[str, Found] = {}
-    for output in outputs:
-        if output.sample.is_good or output.sample.code != 0:
-            continue
-        for source, lines in _lines_of(output):
+    for output in bad:
+        for source, lines in _lines_of(output) if not output.sample.code else ():
             for number, line in lines:
                 pattern = _beginning(line)
-                if pattern and _tells(output, line) and not any(re.match(pattern, other) for other in calm):
+                if not pattern or any(re.match(pattern, other) for other in calm):
+                    continue
+                if _tells(output, line) or (source, pattern) in named:
                     found.setdefault(pattern, Found({"in": source, "match": pattern}, place(output, number, source)))
     return tuple(found.values())
 

@@ -8,7 +8,7 @@ from runner.learn.endings import endings_of
 from runner.learn.faults import alarms_in_events, alarms_in_text, faults_of
 from runner.learn.fields import Found, fields_of
 from runner.learn.sample import Output, Sample, decode, form_of
-from runner.learn.texts import strips, text_fields
+from runner.learn.texts import endings_in_text, quiet_lines, strips, text_fields
 from runner.model import Changes, Expectations, Outcome, Reply, Verdict
 from runner.parsers import compile_parser
 from runner.run.judge import judge
@@ -77,7 +77,10 @@ def _tables(form: str, outputs: Sequence[Output]) -> Iterable[Table]:
         fields = _fields(text_fields(outputs))
         plain = {trail: found for trail, found in fields.items() if trail != ("fields", "text")}
         lines = _listed("strip", strips(outputs))
+        shared |= _listed("quiet", quiet_lines(outputs, faults))
         failure = _listed("failure", alarms_in_text(outputs))
+        if failure:  # that an error was overcome is told by what comes later
+            failure |= _listed("success", endings_in_text(outputs))
         yield {**failure, **plain, **shared}
         yield {**failure, **plain, **shared, **lines}
         yield {**failure, **fields, **shared, **lines}

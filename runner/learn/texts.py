@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from runner.learn.faults import escaped
+from runner.learn.faults import Faults, escaped
 from runner.learn.fields import INPUT, OUTPUT, Found, place
 from runner.learn.sample import Output, Truth, around
 from runner.learn.shapes import shapes
@@ -21,6 +22,7 @@ _PARTS = {
     "usage.cache_read_tokens": ("cache_read",),
     "usage.reasoning_tokens": ("reasoning",),
 }
+_MAX_QUIET = 20
 _ROUNDED = 0.06  # how far `1.5k` may be from what it stands for
 
 
@@ -43,6 +45,38 @@ def strips(outputs: Sequence[Output]) -> tuple[Found, ...]:
                 continue  # no two runs have the same
             found.setdefault(_form(line), Found(f"(?m)^{_form(line)}$\\n?", place(output, line_number)))
     return tuple(found.values())
+
+
+def endings_in_text(outputs: Sequence[Output]) -> tuple[Found, ...]:
+    """A line behind the reply that all good outputs have and no bad one: errors before it were overcome."""
+    good = [output for output in outputs if output.sample.is_good and output.sample.truth]
+    bad = [line for output in outputs if not output.sample.is_good for _, line in output.plain]
+    after = [{_form(line): at for at, line in around(output)[1] if re.search(r"\w", line)} for output in good]
+    for form, at in after[0].items() if len(good) > 1 else ():
+        common = all(form in forms for forms in after)
+        if common and not any(re.search(f"^{form}$", line) for line in bad):
+            return (Found({"in": "stdout", "match": f"^{form}$"}, place(good[0], at)),)
+    return ()
+
+
+def quiet_lines(outputs: Sequence[Output], faults: Faults) -> tuple[Found, ...]:
+    """What stands again and again between announced retries, and in no good output: the rest of the error."""
+    waits, errors = (
+        [found.rule["match"] for found in rules if found.rule["in"] == "stdout"]
+        for rules in (faults.watch, faults.errors)
+    )
+    calm = [line for output in outputs if output.sample.is_good for _, line in output.plain]
+    found: dict[str, Found] = {}
+    for output in outputs:
+        told = [at for at, (_, line) in enumerate(output.plain) if any(re.search(wait, line) for wait in waits)]
+        between = output.plain[told[0] : told[-1]] if told and not output.sample.is_good else ()
+        known = (*waits, *errors)
+        forms = [(_form(line), at) for at, line in between if not any(re.search(rule, line) for rule in known)]
+        often = Counter(form for form, _ in forms)
+        for form, at in forms:
+            if often[form] > 1 and not any(re.search(f"^{form}$", line) for line in calm):
+                found.setdefault(form, Found(f"^{form}$", place(output, at)))
+    return tuple(found.values())[:_MAX_QUIET]
 
 
 def _form(line: str) -> str:
