@@ -10,19 +10,21 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from runner.config import find_project, load
-from runner.errors import ConfigError, RunnerError, UsageError
+from runner.errors import ConfigError, Problem, RunnerError, UsageError
 from runner.files import reason, write_text
-from runner.learn.entry import agent_entry, as_lines, parser_lines, patch, with_entry
+from runner.learn.entry import agent_entry, as_lines, check_place, parser_lines, patch, with_entry
 from runner.learn.inventory import inventory
 from runner.learn.propose import Judged, propose
-from runner.learn.record import Cli, record, record_live
+from runner.learn.record import Cli, masked, record, record_live
 from runner.learn.sample import Sample, decode, form_of
 from runner.learn.shapes import shapes
+from runner.mask import mask_of
 from runner.modelserver import SCENARIOS
 from runner.recordings.check import Checker
 from runner.recordings.recording import RECORDINGS, Ended, find_recordings, time_of_end, write_recording
 from runner.text import one_line, printable
 from runner.units import parse_duration
+from runner.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ def learn(project: str | None, name: str, command: Sequence[str], **options: Any
     root = find_project(os.getcwd(), project).root
     path = os.path.join(root, "agents.yaml")
     before = _read(path)
+    check_place(before, name)
+    if options["write"] and not os.access(path if before else root, os.W_OK):
+        raise UsageError(f"`{path}` cannot be written")
     if options["from_files"]:
         cli, samples = Cli((name,), options["model"], {}, {}, 0.0), [_sample(file) for file in command]
     else:
@@ -53,8 +58,10 @@ def learn(project: str | None, name: str, command: Sequence[str], **options: Any
     _say(*inventory([decode(sample, form) for sample in samples], form))
     proposal = propose(samples)
     _say("", *_verdicts(proposal.judged))
-    after = with_entry(before, name, as_lines(name, agent_entry(name, cli)), parser_lines(name, proposal))
-    _check(after, name)
+    mask = mask_of(os.environ)
+    agent = [mask(line) for line in as_lines(name, agent_entry(name, cli))]
+    after = with_entry(before, name, agent, [mask(line) for line in parser_lines(name, proposal)])
+    _check(after, name, path)
     if options["write"]:
         write_text(path, after)
         kept = _expect(root, name, proposal.judged)
@@ -71,7 +78,7 @@ def _check_name(name: str) -> None:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", newline="") as file:
             return file.read()
     except FileNotFoundError:
         return ""
@@ -160,7 +167,7 @@ def _sample(path: str) -> Sample:
                 err = file.read(_MAX_FILE)
     except OSError as error:
         raise UsageError(f"cannot read `{stdout}`: {reason(error)}") from None
-    return Sample(os.path.basename(os.path.normpath(path)), out, err)
+    return masked(Sample(os.path.basename(os.path.normpath(path)), out, err), os.environ)
 
 
 def _verdicts(judged: Sequence[Judged]) -> Iterator[str]:
@@ -180,13 +187,16 @@ def _short(one: Judged) -> str:
     return one_line(one.sample.truth.text, 60) if one.sample.truth else ""
 
 
-def _check(text: str, name: str) -> None:
+def _check(text: str, name: str, path: str) -> None:
     """Whether `runner validate` accepts agents.yaml with the proposal. Raises ConfigError."""
     with tempfile.TemporaryDirectory(prefix="runner-learn-") as folder:
         write_text(os.path.join(folder, "agents.yaml"), text)
-        config = load(find_project(folder, folder), None)
+        try:
+            config = load(find_project(folder, folder), None)
+        except ConfigError as error:
+            raise ConfigError(replace(problem, file=path) for problem in error.problems) from None
         if name not in config.agents:
-            raise ConfigError([])
+            raise ConfigError([Problem(path, 0, 0, f"has no `agents.{name}` with the proposal")])
 
 
 def _expect(root: str, name: str, judged: Sequence[Judged]) -> int:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from runner.model import JsonObject
     from runner.parsers.rules import Trail
 
+_SECTIONS = ("agents", "parsers")
 _STEP = "  "
+_LIKE_A_NUMBER = re.compile(r"[-+]?\.?\d[\w.:+-]*")
 _MODEL = re.compile(r"\{\{-?\s*model\b")
 
 
@@ -52,7 +54,7 @@ def _argv(words: Sequence[str]) -> Iterator[Any]:
 
 def as_lines(name: str, value: Mapping[str, Any], notes: Mapping[Trail, str] | None = None) -> list[str]:
     """Lines of YAML for one entry: each key and each rule on one line, with where it was seen as a comment."""
-    return [f"{name}:", *(_STEP + line for line in _below(value, (), notes or {}))]
+    return [f"{_flow(name)}:", *(_STEP + line for line in _below(value, (), notes or {}))]
 
 
 def _below(value: Mapping[Any, Any], trail: Trail, notes: Mapping[Any, str]) -> Iterator[str]:
@@ -81,8 +83,16 @@ def _flow(value: Any) -> str:
     # Heavy, and no run needs it.
     import yaml  # noqa: PLC0415
 
-    text: str = yaml.safe_dump(value, default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=True)
-    return text.removesuffix("...\n").rstrip("\n") if not text.endswith("\n...\n") else text[: -len("\n...\n")]
+    class Dumper(yaml.SafeDumper):
+        """Quotes what another reader of YAML takes for a number, and keeps line breaks on one line."""
+
+    def text_of(dumper: yaml.SafeDumper, text: str) -> Any:
+        style = '"' if "\n" in text else "'" if _LIKE_A_NUMBER.fullmatch(text) else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+    Dumper.add_representer(str, text_of)
+    text = yaml.dump(value, Dumper=Dumper, default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=True)
+    return str(text).removesuffix("...\n").rstrip("\n")
 
 
 def parser_lines(name: str, proposal: Proposal) -> list[str]:
@@ -91,36 +101,82 @@ def parser_lines(name: str, proposal: Proposal) -> list[str]:
 
 def with_entry(text: str, name: str, agent: Sequence[str], parser: Sequence[str]) -> str:
     """The text of agents.yaml with one more agent and parser. Raises UsageError where there is no place for it."""
+    found = _loaded(text)
+    if not isinstance(found, dict):
+        raise UsageError("agents.yaml is no mapping", hint="`runner validate`")
+    after = text
+    for section, lines in (("agents", agent), ("parsers", parser)):
+        if name in map(str, _entries(found, section)):
+            raise UsageError(f"agents.yaml has `{section}.{name}` already", hint="learn it under another name")
+        after = _inserted(after, section, lines)
+    if not _adds_only(found, after, name):
+        hint = "write `agents` and `parsers` with an entry a line, and comments behind `#`"
+        raise UsageError("agents.yaml has no place where an entry would leave the rest as it is", hint=hint)
+    return after
+
+
+def check_place(text: str, name: str) -> None:
+    """Whether there is a place for the entry, before anything is run. Raises UsageError."""
+    nothing = [f"{_flow(name)}: {{}}"]
+    with_entry(text, name, nothing, nothing)
+
+
+def _loaded(text: str) -> Any:
     # Heavy, and no run needs it.
     import yaml  # noqa: PLC0415
 
     try:
-        found = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise UsageError(f"agents.yaml is not YAML: {str(error).splitlines()[0]}", hint="`runner validate`") from None
-    for section, lines in (("agents", agent), ("parsers", parser)):
-        there = found.get(section) if isinstance(found, dict) else None
-        if isinstance(there, dict) and name in there:
-            raise UsageError(f"agents.yaml has `{section}.{name}` already", hint="learn it under another name")
-        text = _inserted(text, section, lines)
-    return text
+        return yaml.safe_load(text) or {}
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        said = next(iter(str(error).splitlines()), "too deep")
+        raise UsageError(f"agents.yaml is not YAML: {said}", hint="`runner validate`") from None
+
+
+def _adds_only(before: Mapping[Any, Any], after: str, name: str) -> bool:
+    """Whether the text holds the new entries, and all else as it was."""
+    try:
+        found = _loaded(after)
+    except UsageError:
+        return False
+    return (
+        isinstance(found, dict)
+        and all(name in _entries(found, section) for section in _SECTIONS)
+        and (_rest(found, name) == _rest(before, name))
+    )
+
+
+def _rest(found: Mapping[Any, Any], name: str) -> dict[Any, Any]:
+    others = {
+        section: {key: value for key, value in _entries(found, section).items() if key != name} for section in _SECTIONS
+    }
+    return {**found, **others}
+
+
+def _entries(found: Mapping[Any, Any], section: str) -> Mapping[Any, Any]:
+    there = found.get(section)
+    return there if isinstance(there, dict) else {}
 
 
 def _inserted(text: str, section: str, lines: Sequence[str]) -> str:
-    """With `lines` at the end of a section, in the section's own indentation."""
-    there = text.split("\n")
-    start = next((at for at, line in enumerate(there) if re.match(rf"{section}\s*:", line)), None)
+    """With `lines` at the end of a section, in the section's own indentation and the file's line ends."""
+    end_of_line = "\r\n" if "\r\n" in text else "\n"
+    there = text.split(end_of_line)
+    start = next((at for at, line in enumerate(there) if re.match(rf"\ufeff?{section}\s*:", line)), None)
     if start is None:
-        gap = "" if not text or text.endswith("\n") else "\n"
-        return f"{text}{gap}{section}:\n" + "".join(f"{_STEP}{line}\n" for line in lines)
-    if re.sub(r"\s*(#.*)?$", "", there[start].partition(":")[2]):
+        there = there if there[-1] else there[:-1]
+        return end_of_line.join([*there, f"{section}:", *(_STEP + line for line in lines), ""])
+    value = re.sub(r"\s*(#.*)?$", "", there[start].partition(":")[2]).strip()
+    if value == "{}":
+        there[start] = there[start].replace("{}", "", 1).rstrip()
+    elif re.sub(r"[&!]\S*\s*", "", value):
         raise UsageError(f"agents.yaml: `{section}` is written on one line", hint="give each entry a line of its own")
     end = next((at for at in range(start + 1, len(there)) if re.match(r"[^\s#]", there[at])), len(there))
     while end > start + 1 and (not there[end - 1].strip() or there[end - 1].startswith("#")):
         end -= 1
     first = next((line for line in there[start + 1 : end] if line.strip() and not line.lstrip().startswith("#")), _STEP)
     indent = first[: len(first) - len(first.lstrip())] or _STEP
-    return "\n".join([*there[:end], *(indent + line for line in lines), *there[end:]])
+    rest = there[end:] or [""]
+    return end_of_line.join([*there[:end], *(indent + line for line in lines), *rest])
 
 
 def patch(path: str, before: str, after: str) -> str:
@@ -130,4 +186,9 @@ def patch(path: str, before: str, after: str) -> str:
 
     name = os.path.basename(path)
     old = f"a/{name}" if before else "/dev/null"
-    return "".join(unified_diff(before.splitlines(True), after.splitlines(True), old, f"b/{name}"))
+    lines = unified_diff(_lines(before), _lines(after), old, f"b/{name}")
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _lines(text: str) -> list[str]:
+    return re.findall(r"[^\n]*\n|[^\n]+", text)

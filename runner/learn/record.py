@@ -7,15 +7,20 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from itertools import islice
 
 from runner import git, template
+from runner.config.project import UnreadableError, read_file
 from runner.doctor.trial import WALL, harmless
 from runner.errors import RunnerError, UsageError
 from runner.learn.sample import Sample, truth_of
+from runner.mask import masked_pieces
 from runner.modelserver import ModelServer
 from runner.process import capture
 from runner.process.spawn import LaunchError
-from runner.values import dataclass
+from runner.process.tree import kill_marked
+from runner.run.plan import RUN_DIR_VARIABLE
+from runner.values import dataclass, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +30,7 @@ _PROMPTS = {"commit": "Create the file scripted.txt, commit it with git, and cha
 _PROMPT = "Say hello. Change nothing."
 _GITCONFIG = "[user]\n  name = runner learn\n  email = learn@localhost\n"
 _GRACE = 3.0
+_MAX_FILES = 100
 _MAX_WRITTEN = 1 << 20  # bytes of a file that the agent wrote
 
 
@@ -64,16 +70,28 @@ def record(cli: Cli, scenario: str, environ: Mapping[str, str]) -> Sample:
             hint = "its settings may need `--base-url-env` or `--file`; what it printed is above"
             raise RunnerError(f"`{cli.command[0]}` did not ask the scripted server: {_end_of(said)}", hint=hint)
         truth = truth_of(scenario, server.answered, cli.model)
-        return Sample(scenario, said.out, said.err, said.code, truth, seconds, scratch.written())
+        return masked(Sample(scenario, said.out, said.err, said.code, truth, seconds, scratch.written()), environ)
 
 
 def record_live(cli: Cli, environ: Mapping[str, str]) -> Sample:
     """Run the CLI once for real, as its user has set it up, in a scratch repository. Raises RunnerError."""
     with tempfile.TemporaryDirectory(prefix="runner-learn-", ignore_cleanup_errors=True) as root:
         scratch = _Scratch(root, environ)
-        began = time.monotonic()
-        said = scratch.run(cli, "live", {**environ, **cli.env}, None)
-        return Sample("live", said.out, said.err, said.code, None, time.monotonic() - began, scratch.written())
+        began, env = time.monotonic(), {**environ, **cli.env}
+        said = scratch.run(cli, "live", env, None)
+        seconds = time.monotonic() - began
+        return masked(Sample("live", said.out, said.err, said.code, None, seconds, scratch.written()), env)
+
+
+def masked(sample: Sample, environ: Mapping[str, str]) -> Sample:
+    """Without the secrets of an environment: recordings are kept, and shown to others."""
+    written = {path: _masked(content, environ) for path, content in (sample.written or {}).items()}
+    out, err = _masked(sample.stdout, environ), _masked(sample.stderr, environ)
+    return replace(sample, stdout=out, stderr=err, written=written)
+
+
+def _masked(content: bytes, environ: Mapping[str, str]) -> bytes:
+    return b"".join(masked_pieces([content], environ))
 
 
 def _end_of(said: Said) -> str:
@@ -113,16 +131,19 @@ class _Scratch:
                 stdin.write(prompt.encode())
                 stdin.seek(0)
             try:
-                child = capture.start(argv, env, self.repo, stdin.fileno() if stdin is not None else None)
+                marked = {**env, RUN_DIR_VARIABLE: self.run_dir}
+                child = capture.start(argv, marked, self.repo, stdin.fileno() if stdin is not None else None)
             except LaunchError as error:
                 raise UsageError(f"`{argv[0]}` cannot be started: {error}") from None
+            stack.callback(kill_marked, self.run_dir)  # a daemon in a session of its own would live on
             if server is not None:
                 stack.enter_context(server)  # only now: no thread while the process forks
             return capture.finish(child, cli.seconds, _GRACE)
 
     def written(self) -> dict[str, bytes]:
         """What the run left: files below `{{ run_dir }}`, by the template of their path."""
-        return {f"{{{{ run_dir }}}}/{path}": content for path, content in _files_below(self.run_dir)}
+        found = islice(_files_below(self.run_dir), _MAX_FILES)
+        return {f"{{{{ run_dir }}}}/{path}": content for path, content in found}
 
     def _write(self, path: str, text: str) -> None:
         where = os.path.normpath(os.path.join(self.home, path))
@@ -137,9 +158,12 @@ def _files_below(folder: str) -> Iterator[tuple[str, bytes]]:
     for parent, _, names in os.walk(folder):
         for name in sorted(names):
             path = os.path.join(parent, name)
-            if os.path.isfile(path) and not os.path.islink(path):
-                with open(path, "rb") as file:
-                    yield os.path.relpath(path, folder), file.read(_MAX_WRITTEN)
+            if os.path.islink(path) or not path.isprintable():
+                continue
+            try:
+                yield os.path.relpath(path, folder), read_file(path, _MAX_WRITTEN)
+            except UnreadableError:
+                continue
 
 
 def _render(text: str, known: Mapping[str, str]) -> str:

@@ -22,6 +22,9 @@ else:
     Form = object
 
 
+_ENDS = 256 << 10  # bytes of each end of an output that are looked at
+
+
 @dataclass(frozen=True)
 class Truth:
     """What the scripted server knows: how the run must be judged (`reason` None: a success), and what it sent.
@@ -109,7 +112,7 @@ def form_of(samples: Sequence[Sample]) -> Form:
     objects = others = 0
     single = True
     for sample in samples:
-        lines = [line for line in sample.stdout.split(b"\n") if line.strip()]
+        lines = [line for line in thinned(sample.stdout).split(b"\n") if line.strip()]
         found = sum(bool(events_on(line)) for line in lines)
         objects, others = objects + found, others + len(lines) - found
         if lines and found != 1:
@@ -124,12 +127,23 @@ def _document(stdout: bytes) -> list[tuple[JsonObject, int]]:
     return list(events_in(stdout))
 
 
+def thinned(text: bytes) -> bytes:
+    """The first and the last lines of a long output; those between are left blank, so that numbers of lines hold."""
+    if len(text) <= 2 * _ENDS:
+        return text
+    start, stop = text.rfind(b"\n", 0, _ENDS) + 1, text.find(b"\n", len(text) - _ENDS)
+    if not start or stop < 0:  # one line, such as a document
+        return text
+    return text[:start] + b"\n" * text.count(b"\n", start, stop) + text[stop:]
+
+
 def decode(sample: Sample, form: Form) -> Output:
-    events = tuple(_events(sample.stdout, form))
+    out = thinned(sample.stdout)
+    events = tuple(_events(out, form))
     taken = {event.line for event in events}
-    stdout = () if form == "json" and events else _lines(sample.stdout)
+    stdout = () if form == "json" and events else _lines(out)
     rest = tuple((number, line) for number, line in stdout if number not in taken and not _is_json(line, form))
-    return Output(sample, events, rest, tuple(_lines(sample.stderr)))
+    return Output(sample, events, rest, tuple(_lines(thinned(sample.stderr))))
 
 
 def _is_json(line: str, form: Form) -> bool:
