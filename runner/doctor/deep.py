@@ -144,7 +144,8 @@ def _breaches(
     for name, sent in expected.tokens.items():
         if f"usage.{name}" in fields:
             found += _of_number(f"usage.{name}", usage[name], sent)
-    if "tool_calls" in fields:
+    # Without a `success` nothing tells that none were called.
+    if "tool_calls" in fields and (parser.get("success") or record["tool_calls"] is not None):
         found += _of_number("tool_calls", record["tool_calls"], 0)
     for name, value in (("session_id", record["session_id"]), ("model", model), ("cost_usd", record["cost_usd"])):
         if name in fields and value is None:

@@ -73,3 +73,8 @@ def test_an_exit_code_that_tells_needs_no_pattern() -> None:
     parser = propose(coded).parser
     assert "failure" not in parser
     assert "success" not in parser
+
+
+def test_a_count_of_its_own_is_not_proposed() -> None:
+    """It says 2.4k, and the server counted none."""
+    assert "usage.input_tokens" not in proposed().get("fields", {})
