@@ -81,6 +81,8 @@ class Invocation:
 
     `env` is the whole environment of the agent; only its names are ever recorded.
     `files` are settings files to write before the spawn: absolute path → content; `folders` are made if missing.
+    `verify` is the task's, its checks with `argv` and `seconds`, and `env`, `prefix` and `tree_prefix`: what they run
+    in, and a sandbox's words for the checkout and for a clone.
     `wrapped` is how many words of argv are a sandbox's, before the agent's own.
     `parser` is the raw rule mapping, so that the value stays JSON-able. `preflight` are the commands that must succeed
     first, each `{words, of, tests, default}`: `of` is `agent` or `task`, `tests` marks the project's test command, and
@@ -110,6 +112,7 @@ class Invocation:
     preflight: tuple[JsonObject, ...] = ()
     wrapped: int = 0
     folders: tuple[str, ...] = ()
+    verify: JsonObject | None = None
 
 
 @dataclass(frozen=True)
@@ -265,3 +268,4 @@ class Result:
     reply: Reply
     changes: Changes
     verdict: Verdict
+    verify: tuple[JsonObject, ...] = ()

@@ -40,6 +40,14 @@ REASONS: dict[str, Reason] = {
     "nothing_to_do": Reason(
         "success", 0, "white_check_mark", 2, "the agent looked and found nothing to do", "nothing to do"
     ),
+    "unverified": Reason(
+        "success",
+        0,
+        "warning",
+        3,
+        "the work is there, and its checks could say nothing about it",
+        "look at the checks that were red before, or give them a report",
+    ),
     "agent_error": _failed(4, "the agent reported an error", "read the evidence line, then the transcript"),
     "no_output": _failed(4, "the agent ended well but said nothing", "run it by hand with the same argv and look"),
     "no_terminal_event": _failed(
@@ -65,6 +73,9 @@ REASONS: dict[str, Reason] = {
         4,
         "the agent changed what makes git run programs, or what the task protects",
         "look at the named settings and files before git is used there again",
+    ),
+    "verify_failed": _failed(
+        4, "a check of the task failed on the final commit", "read the check's log, then the commits"
     ),
     "turn_limit": _failed(
         3, "the agent reached its own cap of turns or tool calls", "raise the cap, or make the task smaller"
@@ -172,7 +183,9 @@ def reason_of(name: str | None, status: str | None = None) -> Reason:
     return REASONS.get(name) or next(rows, REASONS["internal"])
 
 
-_OURS = "no_commits uncommitted_changes no_terminal_event no_output launch_failed internal tampered".split()
+_OURS = (
+    "no_commits uncommitted_changes no_terminal_event no_output launch_failed internal tampered verify_failed".split()
+)
 
 FAULT_CLASSES = frozenset(
     name

@@ -5,7 +5,9 @@ Also warns of what works, but not for long or not for everybody.
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain, islice
@@ -56,6 +58,7 @@ def check_all(config: Config) -> list[Problem]:
             prompt_problems(config, name, None),
             _task_choices(config, name),
             named_agents(config, name),
+            _verify(config, name),
             schedule_problems(config, name),
         )
     )
@@ -110,6 +113,21 @@ def _task_choices(config: Config, name: str) -> Iterator[Problem]:
     if "model" in task and models and all(task["model"] not in rule.get("choices", [task["model"]]) for rule in models):
         choices = [choice for rule in models for choice in rule["choices"]]
         yield _not_among(config, ("tasks", name, "model"), task["model"], choices)
+
+
+def _verify(config: Config, name: str) -> Iterator[Problem]:
+    """Check that no two checks have one name, and warn of commands that are not here."""
+    seen: set[str] = set()
+    for at, check in enumerate((config.tasks[name].get("verify") or {}).get("checks") or ()):
+        path: Path = ("tasks", name, "verify", "checks", at)
+        if check["name"] in seen:
+            message = f"there is a check {quoted(check['name'])} already"
+            yield Problem(*config.locate(*path, "name"), message, config.show(*path, "name"), "give it another name")
+        seen.add(check["name"])
+        program = check["run"][0] if isinstance(check["run"], list) else "/bin/sh"
+        if "{" not in program and shutil.which(program) is None and os.sep not in program:
+            hint = "a run of the task is skipped where a check cannot be started"
+            yield _warning(config, (*path, "run"), f"there is no program {quoted(program)} on this machine", hint)
 
 
 def _options(config: Config, agent: str) -> JsonObject:

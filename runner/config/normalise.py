@@ -63,6 +63,8 @@ def _task(entry: JsonObject, folder: str) -> JsonObject:
     if "retry" in result:
         retry = result["retry"]
         result["retry"] = _lists(retry, "classes") if isinstance(retry, dict) else {"count": retry}
+    if isinstance(result.get("verify"), list):
+        result["verify"] = {"checks": result["verify"]}
     if isinstance(result.get("schedule"), dict):
         result["schedule"] = [result["schedule"]]
     if "schedule" in result:

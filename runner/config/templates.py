@@ -123,7 +123,9 @@ def task_problems(config: Config, name: str, agent: str | None) -> Iterator[Prob
     """Check a task; without an `agent`, with the options of every agent that may run it."""
     task, path = config.tasks[name], ("tasks", name)
     yield from _check(
-        config, [*_environment(task, path), *_commands(task, path)], VARIABLES | options_of(config, name, agent)
+        config,
+        [*_environment(task, path), *_commands(task, path), *_verify(task, path)],
+        VARIABLES | options_of(config, name, agent),
     )
     notify = task.get("notify")
     if isinstance(notify, dict):
@@ -197,6 +199,11 @@ def _commands(entry: JsonObject, path: Path) -> Found:
     for at, words in enumerate(entry.get("preflight") or []):
         named = texts_below(words, (*path, "preflight", at))
         yield from ((where, word) for where, word in named if not is_test_command(word))
+
+
+def _verify(task: JsonObject, path: Path) -> Found:
+    for at, check in enumerate((task.get("verify") or {}).get("checks") or ()):
+        yield from texts_below(check["run"], (*path, "verify", "checks", at, "run"))
 
 
 def texts_below(value: Any, path: Path) -> Found:

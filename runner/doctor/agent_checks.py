@@ -17,7 +17,8 @@ from runner.process.capture import Child
 from runner.process.spawn import LaunchError, find_binary
 from runner.records.folder import Logs
 from runner.run import cooldown
-from runner.run.plan import PROMPT_TASK, RunConfig, TemplateFaultError, binary_variable, expand, plan
+from runner.run.plan import PROMPT_TASK, RunConfig, TemplateFaultError, binary_variable, plan
+from runner.run.requires import expand
 from runner.run.site import Machine
 from runner.text import one_line
 from runner.values import dataclass, replace

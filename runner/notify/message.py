@@ -170,6 +170,8 @@ def _facts(record: Record, known: Facts, folder: str | None) -> list[str]:
     if known.commits:
         lines.append(f"commits: {len(known.commits)}")
         lines += [f"  {line}" for line in commit_lines(known.commits, _MAX_COMMITS, 100)]
+    if known.checks:
+        lines.append(f"checks: {one_line(known.checks, _MAX_LINE)}")
     return lines + [f"note: {one_line(note, _MAX_LINE)}" for note in known.notes[:_MAX_NOTES]]
 
 

@@ -45,7 +45,7 @@ _CRASHES = frozenset(
 )
 
 
-def execute(guardian: Guardian, parser: Feed, observer: Observer, signals: Signals) -> Outcome:
+def execute(guardian: Guardian, parser: Feed | None, observer: Observer, signals: Signals) -> Outcome:
     """Start the agent, stream its output, end it in time, and leave no process of it."""
     began, clock, streams = time.time(), time.monotonic(), guardian.streams
     pump = Pump(guardian.pipes, streams, parser)

@@ -114,7 +114,7 @@ class Logs:
             write_new(self.path("ids", claim.run_id), f"{task}/{agent}\n".encode())
 
     def sign_end(self, claim: Claim, ends_by: float) -> None:
-        """Add when the run should be over, by the monotonic clock."""
+        """Add when the run should be over, by the monotonic clock; the last word counts."""
         self.sign(claim, f"{_ENDS_BY}{ends_by:.0f}")
 
     def sign(self, claim: Claim, line: str) -> None:
@@ -186,7 +186,7 @@ class Logs:
         except OSError:
             return Signature()
         pid, _, boot = first.partition(" ")
-        ends_by = next((line.removeprefix(_ENDS_BY) for line in others if line.startswith(_ENDS_BY)), "")
+        ends_by = next((line.removeprefix(_ENDS_BY) for line in reversed(others) if line.startswith(_ENDS_BY)), "")
         cgroup = next((line for line in others if line.startswith("/")), None)
         return Signature(
             pid=int(pid) if pid.isdecimal() else None,

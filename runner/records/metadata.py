@@ -28,18 +28,19 @@ if TYPE_CHECKING:
         count: int
         names: list[str]
 
+    class VerifyEntry(TypedDict):
+        name: str
+        kind: str
+        baseline: str
+        result: str
+        exit_code: int | None
+        seconds: float | None
+        flaky: bool
+        log: str | None
+
     class CommitEntry(TypedDict):
         sha: str
         subject: str
-
-    class _Left(TypedDict):
-        kind: str
-        name: str
-        advice: str
-
-    class LeftEntry(_Left, total=False):
-        inode: int
-        mtime_ns: int
 
     # In this form because `class` is a keyword.
     RunError = TypedDict(
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
         cost_usd: float | None
         tool_calls: int | None
         denials: Denials | None
+        verify: list[VerifyEntry]
         commits: list[CommitEntry]
         left: list[Left]
         notes: list[str]
@@ -138,6 +140,7 @@ def running(invocation: Invocation, started_at: float, *, messages: bool) -> Rec
         "cost_usd": None,
         "tool_calls": None,
         "denials": None,
+        "verify": [],
         "commits": [],
         "left": [],
         "notes": [],
@@ -193,6 +196,7 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
         "cost_usd": reply.cost_usd,
         "tool_calls": reply.tool_calls,
         "denials": _denials(reply.denials),
+        "verify": list(result.verify),  # type: ignore[arg-type]  # verify/decide.py makes them by the schema
         "commits": [{"sha": commit.sha, "subject": commit.subject} for commit in result.changes.commits],
         "left": left,
         "notes": [*verdict.notes, *_output_notes(outcome)],
@@ -203,16 +207,6 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
 
 def _denials(found: JsonObject | None) -> Denials | None:
     return {"count": found["count"], "names": found["names"]} if found else None
-
-
-def _left(found: tuple[JsonObject, ...]) -> list[LeftEntry]:
-    entries: list[LeftEntry] = []
-    for item in found:
-        entry: LeftEntry = {"kind": item["kind"], "name": item["name"], "advice": item["advice"]}
-        if item["kind"] == "lock":
-            entry |= {"inode": item["inode"], "mtime_ns": item["mtime_ns"]}
-        entries.append(entry)
-    return entries
 
 
 def _output_notes(outcome: Outcome) -> list[str]:

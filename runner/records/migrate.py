@@ -35,7 +35,9 @@ _OPTIONAL = {
     **dict.fromkeys("agent_exit_code agent_signal".split(), _COUNT),
     "denials": (dict, _NONE),
     "left": (list,),
+    "verify": (list,),
 }
+_CHECK: dict[str, tuple[type, ...]] = dict.fromkeys(("name", "result"), (str,))
 _USAGE_SHAPE = dict.fromkeys(_USAGE, _COUNT)
 _ERROR = {"class": _TEXT, "message": (str,), "retry_at": _TEXT, "evidence": _TEXT}
 _NOTIFICATION = {
@@ -91,11 +93,12 @@ def is_whole(record: JsonObject) -> TypeGuard[Record]:
     """Whether its values are those that closing and showing it need: a file may be damaged, or written by others."""
     return (
         _fits(record, _SHAPE)
-        and _fits({**dict.fromkeys(_OPTIONAL), "left": [], **record}, _OPTIONAL)
+        and _fits({**dict.fromkeys(_OPTIONAL), "left": [], "verify": [], **record}, _OPTIONAL)
         and _fits(record["usage"], _USAGE_SHAPE)
         and (record["error"] is None or _fits(record["error"], _ERROR))
         and _fits(record["notification"], _NOTIFICATION)
         and all(isinstance(word, str) for word in (*record["argv"], *record["notes"]))
+        and all(_fits(check, _CHECK) and isinstance(check.get("flaky"), bool) for check in record.get("verify", ()))
         and all(_fits(commit, {"sha": (str,), "subject": (str,)}) for commit in record["commits"])
     )
 

@@ -13,7 +13,7 @@ from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.records.metadata import CommitEntry, TokenUsage
+    from runner.records.metadata import CommitEntry, TokenUsage, VerifyEntry
 
 WIDTH = 80
 _REPLY_LINES = 20
@@ -52,6 +52,7 @@ class Facts:
     tokens: str | None
     cost: str | None
     commits: tuple[CommitEntry, ...]
+    checks: str | None = None
 
     @property
     def headline(self) -> str:
@@ -76,7 +77,15 @@ def facts(record: Record) -> Facts:
         tokens=_tokens(record.get("usage")),
         cost=None if cost is None else f"${cost:.4f}",
         commits=tuple(record.get("commits") or ()),
+        checks=_checks(record.get("verify") or ()),
     )
+
+
+def _checks(verify: Sequence[VerifyEntry]) -> str | None:
+    """`tests passed, lint failed (passed when run again)`."""
+    words = {"passed": "passed", "failed": "failed", "not_run": "not run"}
+    said = (f"{one['name']} {words.get(one['result'], one['result'])}{' (flaky)' * one['flaky']}" for one in verify)
+    return ", ".join(said) or None
 
 
 def status_of(record: Mapping[str, object]) -> str:
@@ -143,7 +152,8 @@ def _verdict(known: Facts, evidence_text: str | None) -> list[tuple[str, str]]:
 
 def _work(known: Facts) -> list[tuple[str, str]]:
     rows = [("" if at else "commits", line) for at, line in enumerate(commit_lines(known.commits, _COMMITS, 60))]
-    return rows + [(label, value) for label, value in (("tokens", known.tokens), ("cost", known.cost)) if value]
+    facts = (("checks", known.checks), ("tokens", known.tokens), ("cost", known.cost))
+    return rows + [(label, value) for label, value in facts if value]
 
 
 def _place(known: Facts, run_id: str, folder: str | None) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from runner.git import Snapshot
 from runner.mask import mask_tree, masker_of, secrets_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runner.process.guardian import Guardian
+    from runner.verify.checks import Ran
 
 _OURS = frozenset("run_id agent task status reason trigger started_at ended_at previous_run".split())
 
@@ -31,6 +32,8 @@ class ActiveRun:
     """`record` is the one that says `running`; `began` is the wall clock then; `notes` are for the closed record.
 
     `shown_folder` is the run's folder, relative to the current one where it lies below it.
+
+    `baseline` is how each check of the task went before the agent.
 
     As a context it sends its guardian away at the end.
     """
@@ -45,6 +48,7 @@ class ActiveRun:
     notes: tuple[str, ...]
     shown_folder: str
     guardians: list[Guardian]
+    baseline: Mapping[str, Ran]
 
     def __enter__(self) -> ActiveRun:
         return self
@@ -82,7 +86,9 @@ def open_run(site: Site, claim: Claim, invocation: Invocation, start: Start) -> 
         raise Skipped("disk_full", error.message) from None
     # Asked now: an agent may move or remove the current folder.
     shown = invocation.run_dir.removeprefix(os.getcwd() + os.sep)
-    return ActiveRun(site, claim, invocation, start.before, record, began, secrets, start.notes, shown, [])
+    return ActiveRun(
+        site, claim, invocation, start.before, record, began, secrets, start.notes, shown, [], start.baseline
+    )
 
 
 def masked(record: Record, mask: Callable[[str], str]) -> Record:

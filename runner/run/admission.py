@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import time
+from collections.abc import Mapping
 
 from runner import files, git
 from runner.model import Invocation, Request, Skip, Skipped
@@ -15,11 +16,13 @@ from runner.run import cooldown, leftovers, workspace
 from runner.run.progress import say
 from runner.run.site import Machine, Site
 from runner.units import signal_name
-from runner.values import dataclass, replace
+from runner.values import dataclass, field, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from runner.verify.checks import Ran
 
 
 _DESCRIPTORS = 64  # files open at once: locks, logs, pipes, the guardian's, a connection for the message
@@ -27,10 +30,11 @@ _DESCRIPTORS = 64  # files open at once: locks, logs, pipes, the guardian's, a c
 
 @dataclass(frozen=True)
 class Start:
-    """An admitted run: the checkout just before its agent starts, and notes for its record."""
+    """An admitted run: the checkout just before its agent starts, notes for its record, how each check goes there."""
 
     before: git.Snapshot
     notes: tuple[str, ...] = ()
+    baseline: Mapping[str, Ran] = field(default_factory=dict)
 
 
 class Admission:
@@ -84,13 +88,16 @@ class Admission:
         if self._request.heed_cooldown:
             self._probe = cooldown.probe(self._site.logs, self._request.agent, time.time())
         self._lock.write_owner(f"run {invocation.run_id} ({invocation.agent} {invocation.task}, pid {os.getpid()})")
-        if not invocation.preflight:
+        if not invocation.preflight and invocation.verify is None:
             return Start(self._before, tuple(notes))
-        notes += self._preflight(invocation)
-        # What the preflight commands left is not the agent's.
+        notes += self._preflight(invocation) if invocation.preflight else []
+        # What the preflight commands left is not the agent's, and neither is what the checks leave.
         before = git.snapshot(self._site.machine.repo, self._site.machine.environ)
         _check_workspace(invocation, before)
-        return Start(before, tuple(notes))
+        if invocation.verify is None:
+            return Start(before, tuple(notes))
+        baseline = self._baseline(invocation, before)
+        return Start(git.snapshot(self._site.machine.repo, self._site.machine.environ), tuple(notes), baseline)
 
     def began(self) -> None:
         """The id belongs to a run that has begun: whoever closes it releases it."""
@@ -130,6 +137,12 @@ class Admission:
 
         name = f"{invocation.agent} {invocation.task}"
         return check(invocation, self._signals, lambda text: say(self._site.stderr, f"{name}: {text}"))
+
+    def _baseline(self, invocation: Invocation, before: git.Snapshot) -> Mapping[str, Ran]:
+        # Only where a task has checks.
+        from runner.run.baseline import baseline  # noqa: PLC0415
+
+        return baseline(invocation, before, self._site, self._signals)
 
 
 def _check_descriptors() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runner import git
 from runner.model import Changes, Outcome, Reply, Result, Verdict
+from runner.process.signals import Signals
 from runner.run.active import ActiveRun
 from runner.run.judge import SLOW_PATTERN, judge, place_slow_rules, tampered
 from runner.values import replace
@@ -15,7 +16,18 @@ if TYPE_CHECKING:
 _COMMITTED = (None, "nothing_to_do", "uncommitted_changes")
 
 
-def conclude(active: ActiveRun, outcome: Outcome, reply: Reply, locate: Locate) -> Result:
+def conclude(active: ActiveRun, outcome: Outcome, reply: Reply, locate: Locate, signals: Signals) -> Result:
+    """Judge the run by what came into the checkout, and where its task has checks, by these."""
+    result = _judged(active, outcome, reply, locate)
+    if active.invocation.verify is None:
+        return result
+    # Only where a task has checks.
+    from runner.run.verification import verified  # noqa: PLC0415
+
+    return verified(active, result, signals)
+
+
+def _judged(active: ActiveRun, outcome: Outcome, reply: Reply, locate: Locate) -> Result:
     """Judge the run by what came into the checkout; with auto_commit, what a good run left is committed first."""
     expected, invocation = active.invocation.expectations, active.invocation
     env = {**active.site.machine.environ, **active.before.identity}

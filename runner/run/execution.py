@@ -8,7 +8,7 @@ from functools import partial
 
 from runner import files
 from runner.mask import plain_forms
-from runner.model import Limits, Outcome, Reply
+from runner.model import Invocation, JsonObject, Limits, Outcome, Reply
 from runner.parsers import compile_parser
 from runner.process import supervise
 from runner.process.containment import CONTAINMENT_VARIABLE, Containment
@@ -39,13 +39,44 @@ def execute(active: ActiveRun, signals: Signals) -> tuple[Outcome, Reply]:
     guardian = Guardian(invocation, streams, containment, partial(_close_orphan, active))
     active.guardians.append(guardian)
     try:
-        longest = _longest(invocation.limits)
+        longest = _longest(invocation.limits, invocation.verify)
         if longest is not None:
             site.logs.sign_end(active.claim, time.monotonic() + longest)
         site.notifier.queue_lost(active.record, active.shown_folder, longest)
         return _supervise(active, guardian, signals)
     finally:
         containment.close()
+
+
+def supervise_command(active: ActiveRun, command: Invocation, streams: Streams, signals: Signals) -> Outcome:
+    """Run another program of the run, as the agent was run; no process of it is left."""
+    while active.guardians:
+        active.guardians.pop().dismiss()
+    site = active.site
+    forced = site.machine.environ.get(CONTAINMENT_VARIABLE)
+    containment = Containment(command.run_id, forced, partial(site.logs.sign, active.claim))
+    guardian = Guardian(command, streams, containment, partial(_close_orphan, active))
+    active.guardians.append(guardian)
+    try:
+        return supervise.execute(guardian, None, _Unobserved(), signals)
+    finally:
+        containment.close()
+        streams.close()
+
+
+class _Unobserved:
+    """Nobody looks at what a command prints while it runs."""
+
+    interval: float | None = None
+
+    def started(self, pid: int) -> None: ...
+    def tick(self) -> None: ...
+    def finished(self) -> bool:
+        return False
+
+    def ending(self) -> None: ...
+    def give_up_at(self, now: float, wall: float) -> float | None:  # noqa: ARG002  (the observer's form)
+        return None
 
 
 def _streams(active: ActiveRun) -> Streams:
@@ -96,6 +127,9 @@ def _close_orphan(active: ActiveRun, survivors: int, containment: str) -> None:
         closing.note_failure(active, error, time.time())
 
 
-def _longest(limits: Limits) -> float | None:
-    """Seconds after which a run that keeps to its limits is over."""
-    return None if limits.timeout is None else limits.timeout + limits.grace + _CLOSING
+def _longest(limits: Limits, verify: JsonObject | None = None) -> float | None:
+    """Seconds after which a run that keeps to its limits is over, its checks included, each of them twice."""
+    if limits.timeout is None:
+        return None
+    checks = sum(2 * check["seconds"] for check in verify["checks"]) if verify else 0.0
+    return limits.timeout + limits.grace + float(checks) + _CLOSING

@@ -11,8 +11,9 @@ from runner.model import Expectations, Invocation, Skipped
 from runner.run import sandbox
 from runner.run.environment import BASE_ENVIRONMENT, matcher, passed
 from runner.run.limits import limits_of
+from runner.run.requires import expand, missing_of
 from runner.run.site import Machine
-from runner.values import dataclass
+from runner.values import dataclass, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
     model = _first(
         request.model, _from_environ(agent.get("model"), machine), task.get("model"), _default(agent.get("model"))
     )
-    missing = _missing(request.agent, agent, task, model, machine)
+    missing = missing_of(request.agent, agent, task, model, machine)
     if missing is not None:
         raise Skipped("missing_requirement", missing)
     run_dir = os.path.join(machine.logs, request.task, request.agent, run_id)
@@ -91,12 +92,7 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
         files=_files(request.agent, agent, own, run_dir),
         model=model,
         limits=limits_of(request.timeout, agent, task, machine.environ),
-        expectations=Expectations(
-            requires_commit=bool(task.get("requires_commit", False)),
-            nothing_to_do=task.get("nothing_to_do"),
-            auto_commit=bool(task.get("auto_commit", False)),
-            denied=task.get("denied", "note"),
-        ),
+        expectations=_expectations(task),
         parser_name=agent["parser"],
         parser=config.parser,
         trigger=request.trigger,
@@ -107,6 +103,16 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
         preflight=_preflight(request, config, {"agents": own, "tasks": variables}) if request.unattended else (),
         wrapped=len(prefix),
         folders=folders,
+        verify=_verify(request, config, {"agents": own, "tasks": variables}, machine) if "verify" in task else None,
+    )
+
+
+def _expectations(task: JsonObject) -> Expectations:
+    return Expectations(
+        requires_commit=bool(task.get("requires_commit", "verify" in task)),
+        nothing_to_do=task.get("nothing_to_do"),
+        auto_commit=bool(task.get("auto_commit", False)),
+        denied=task.get("denied", "note"),
     )
 
 
@@ -124,6 +130,23 @@ def _preflight(
         *commands(config.agent, config.settings, ("agents", request.agent), render),
         *commands(config.task, config.settings, ("tasks", request.task), render),
     )
+
+
+def _verify(
+    request: Request, config: RunConfig, variables: Mapping[str, Mapping[str, Any]], machine: Machine
+) -> JsonObject:
+    """The checks, with an environment without the agent's own, and the sandbox's words for the checkout and a clone."""
+    # Only where a task has checks.
+    from runner.run.checks import TREE, planned, verify_settings  # noqa: PLC0415
+
+    given = verify_settings(config.task["verify"])
+    checks = planned(given, request.task, lambda word, *path: _render(word, variables["tasks"], *path))
+    env = _environment(request, replace(config, agent={}), variables, machine)
+    clone = os.path.join(str(variables["agents"]["run_dir"]), TREE)
+    there = {**variables["tasks"], "repo": clone}
+    prefix, _ = _confined(request.agent, config, variables["tasks"], env, machine)
+    tree_prefix, _ = _confined(request.agent, config, there, env, replace(machine, repo=clone))
+    return {**given, "checks": checks, "env": env, "prefix": list(prefix), "tree_prefix": list(tree_prefix)}
 
 
 def _variables(
@@ -168,30 +191,6 @@ def _from_environ(rule: JsonObject | None, machine: Machine) -> str | None:
 
 def _default(rule: JsonObject | None) -> Any:
     return (rule or {}).get("default")
-
-
-def _missing(name: str, agent: JsonObject, task: JsonObject, model: str | None, machine: Machine) -> str | None:
-    """What the agent or the task requires and does not find, in words."""
-    requires = agent.get("requires") or {}
-    rule = agent.get("model") or {}
-    if rule.get("required") and model is None:
-        names = ", ".join(f"`{variable}`" for variable in rule.get("env") or [])
-        return f"agent `{name}` needs a model: give --model" + (f", or set {names}" if names else "")
-    for variable in requires.get("env") or []:
-        if not machine.environ.get(variable):
-            return f"agent `{name}` requires the environment variable `{variable}`"
-    for path in requires.get("files") or []:
-        if not machine.exists(expand(path, machine)):
-            return f"agent `{name}` requires the file `{path}`"
-    if task.get("requires_commit") and requires.get("edits") is False:
-        return f"agent `{name}` cannot change files, and the task requires a commit"
-    return None
-
-
-def expand(path: str, machine: Machine) -> str:
-    """A path with `~` for the home of the environment that was given."""
-    home = machine.environ.get("HOME", "")
-    return home + path[1:] if path.startswith("~/") else path
 
 
 def _options(request: Request, agent: JsonObject, task: JsonObject, machine: Machine) -> dict[str, Any]:

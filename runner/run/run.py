@@ -35,7 +35,7 @@ def run(site: Site, config: RunConfig, request: Request, notes_of: NotesOf = no_
         with active:
             try:
                 outcome, reply = execute(active, signals)
-                result = conclude(active, outcome, reply, config.locate)
+                result = conclude(active, outcome, reply, config.locate, signals)
                 ending = closing.final_record(active, result, notes_of)
             except Exception as error:
                 ending = closing.failed_record(active, error)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # The pages on which a schema's words must stand; of what commands print as JSON it is docs/json.md.
 YAML_PAGES = {
     "agents": ("agents", "parsers", "sandboxes"),
-    "tasks": ("tasks", "schedules", "messages", "operations"),
+    "tasks": ("tasks", "verify", "schedules", "messages", "operations"),
     "metadata": ("files",),
 }
 SCHEMAS = {path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in ROOT.glob("schema/*.json")}
