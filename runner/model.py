@@ -66,6 +66,20 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Output:
+    """The answer that a task asks for.
+
+    `schema` is the JSON Schema's text, `schema_file` where it stands, for messages. `file` is where the answer stands
+    in the checkout; None: in the reply. `told`: the CLI was given the schema and tells its answer as a value.
+    """
+
+    schema: str
+    schema_file: str
+    file: str | None = None
+    told: bool = False
+
+
+@dataclass(frozen=True)
 class Expectations:
     """A task's postcondition."""
 
@@ -73,6 +87,7 @@ class Expectations:
     nothing_to_do: str | None = None
     auto_commit: bool = False
     denied: str = "note"
+    output: Output | None = None
 
 
 @dataclass(frozen=True)
@@ -199,6 +214,7 @@ class Reply:
     `fails`); `fault` names the class of a run that failed otherwise; `stalled` is what the agent was retrying when its
     output ended. `denials` is `{count, names}` of the tool calls that were denied; `doubts` are notes on what was not
     believed; `slow_rules` are the rules whose patterns ran out of time, and whether each could have failed the run.
+    `output` is the answer that a schema was asked for, where the CLI gives it as a value of its own.
     """
 
     text: str
@@ -217,6 +233,7 @@ class Reply:
     exit_classes: Mapping[int, str] = field(default_factory=dict)
     stderr_end: Evidence | None = None
     denials: JsonObject | None = None
+    output: Any = None
     doubts: tuple[str, ...] = ()
     slow_rules: tuple[tuple[tuple[str | int, ...], bool], ...] = ()
 
@@ -258,6 +275,14 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """The answer that a task asked for; `is_long`: it is too long for a record."""
+
+    value: Any
+    is_long: bool = False
+
+
+@dataclass(frozen=True)
 class Result:
     """All that is known of a run whose agent has ended."""
 
@@ -265,3 +290,4 @@ class Result:
     reply: Reply
     changes: Changes
     verdict: Verdict
+    answer: Answer | None = None

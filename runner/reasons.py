@@ -61,6 +61,11 @@ REASONS: dict[str, Reason] = {
     "uncommitted_changes": _failed(
         3, "the agent changed files and did not commit them", "look at the working tree, then commit or discard"
     ),
+    "invalid_output": _failed(
+        3,
+        "the answer that the task asks for is absent, or does not fit its schema",
+        "read what the message says of it, then the reply; the schema may ask for too much",
+    ),
     "tampered": _failed(
         4,
         "the agent changed what makes git run programs, or what the task protects",

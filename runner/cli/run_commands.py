@@ -82,7 +82,7 @@ RUN_COMMANDS = (
         f"Show the record of a run. {_RUN}",
         ("runner show last", "runner show last:demo/debug_hello_simple --json"),
         (_RUN_ID,),
-        (_JSON,),
+        (_JSON, Option("--output", "", "Print the answer alone that the task's `output` asked for.")),
     ),
     Command(
         "why",

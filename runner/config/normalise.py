@@ -56,6 +56,13 @@ def _task(entry: JsonObject, folder: str) -> JsonObject:
     result = _lists(_common(entry), "agents")
     if "prompt" in result:
         result["prompt"] = os.path.normpath(os.path.join(folder, result["prompt"]))
+    if "output" in result:
+        output = result["output"]
+        result["output"] = {
+            "from": "reply",
+            **output,
+            "schema": os.path.normpath(os.path.join(folder, output["schema"])),
+        }
     if "repo" in result:
         result["repo"] = absolute(result["repo"], folder)
     if "fallback" in result:

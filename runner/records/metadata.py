@@ -32,15 +32,6 @@ if TYPE_CHECKING:
         sha: str
         subject: str
 
-    class _Left(TypedDict):
-        kind: str
-        name: str
-        advice: str
-
-    class LeftEntry(_Left, total=False):
-        inode: int
-        mtime_ns: int
-
     # In this form because `class` is a keyword.
     RunError = TypedDict(
         "RunError", {"class": str | None, "message": str, "retry_at": str | None, "evidence": str | None}
@@ -95,6 +86,7 @@ if TYPE_CHECKING:
         cost_usd: float | None
         tool_calls: int | None
         denials: Denials | None
+        output: object
         commits: list[CommitEntry]
         left: list[Left]
         notes: list[str]
@@ -178,7 +170,7 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
     """Make the final record; `show` turns evidence into `FILE:LINE`."""
     outcome, reply, verdict = result.outcome, result.reply, result.verdict
     left: list[Any] = list(result.changes.left)
-    return {
+    final: Record = {
         **_judged(record, verdict, show(verdict.evidence) if verdict.evidence else None),
         "agent_exit_code": outcome.exit_code,
         "agent_signal": outcome.signal,
@@ -199,20 +191,13 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
         "containment": outcome.containment,
         "survivors": outcome.survivors,
     }
+    if result.answer is not None:
+        final["output"] = None if result.answer.is_long else result.answer.value
+    return final
 
 
 def _denials(found: JsonObject | None) -> Denials | None:
     return {"count": found["count"], "names": found["names"]} if found else None
-
-
-def _left(found: tuple[JsonObject, ...]) -> list[LeftEntry]:
-    entries: list[LeftEntry] = []
-    for item in found:
-        entry: LeftEntry = {"kind": item["kind"], "name": item["name"], "advice": item["advice"]}
-        if item["kind"] == "lock":
-            entry |= {"inode": item["inode"], "mtime_ns": item["mtime_ns"]}
-        entries.append(entry)
-    return entries
 
 
 def _output_notes(outcome: Outcome) -> list[str]:

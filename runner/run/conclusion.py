@@ -16,6 +16,16 @@ _COMMITTED = (None, "nothing_to_do", "uncommitted_changes")
 
 
 def conclude(active: ActiveRun, outcome: Outcome, reply: Reply, locate: Locate) -> Result:
+    """Judge the run, and then the answer that the task asks for, if any."""
+    result = _judged(active, outcome, reply, locate)
+    if active.invocation.expectations.output is None:
+        return result
+    from runner.run.answer import with_answer  # noqa: PLC0415 - brings jsonschema, for such tasks alone
+
+    return with_answer(active, result)
+
+
+def _judged(active: ActiveRun, outcome: Outcome, reply: Reply, locate: Locate) -> Result:
     """Judge the run by what came into the checkout; with auto_commit, what a good run left is committed first."""
     expected, invocation = active.invocation.expectations, active.invocation
     env = {**active.site.machine.environ, **active.before.identity}

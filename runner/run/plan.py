@@ -45,7 +45,7 @@ def nowhere(*_path: str | int) -> tuple[str, int, int]:
 class RunConfig:
     """The configuration's part in one run: merged mappings, as config.load gives them.
 
-    `locate` gives file, line and column of a value, by its path.
+    `locate` gives file, line and column of a value, by its path. `schema` is the text of the one of the task's output.
     """
 
     agent: JsonObject
@@ -55,6 +55,7 @@ class RunConfig:
     digest: str
     prompt: str
     sandbox: JsonObject | None = None
+    schema: str = ""
     locate: Locate = nowhere
 
 
@@ -82,7 +83,7 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
         run_id=run_id,
         agent=request.agent,
         task=request.task,
-        argv=(*prefix, *_argv(request.agent, agent, own, machine)),
+        argv=(*prefix, *_argv(request.agent, agent, own, machine), *_schema_args(request.agent, config, own)),
         env=env,
         cwd=machine.repo,
         run_dir=run_dir,
@@ -91,12 +92,7 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
         files=_files(request.agent, agent, own, run_dir),
         model=model,
         limits=limits_of(request.timeout, agent, task, machine.environ),
-        expectations=Expectations(
-            requires_commit=bool(task.get("requires_commit", False)),
-            nothing_to_do=task.get("nothing_to_do"),
-            auto_commit=bool(task.get("auto_commit", False)),
-            denied=task.get("denied", "note"),
-        ),
+        expectations=_expected(config),
         parser_name=agent["parser"],
         parser=config.parser,
         trigger=request.trigger,
@@ -120,10 +116,8 @@ def _preflight(
     def render(word: str, *path: str | int) -> str:
         return _render(word, variables[str(path[0])], *path)
 
-    return (
-        *commands(config.agent, config.settings, ("agents", request.agent), render),
-        *commands(config.task, config.settings, ("tasks", request.task), render),
-    )
+    entries = {("agents", request.agent): config.agent, ("tasks", request.task): config.task}
+    return commands(entries, config.settings, render)
 
 
 def _variables(
@@ -142,6 +136,8 @@ def _variables(
         "run_dir": run_dir,
         "python": machine.python,
         "vars": {**config.task.get("vars", {}), **request.vars},
+        "output_schema": config.schema or None,
+        "output_schema_file": config.task["output"]["schema"] if config.schema else None,
     }
 
 
@@ -225,6 +221,26 @@ def _argv(name: str, agent: JsonObject, variables: Mapping[str, Any], machine: M
         elif _value(item["when"], variables) not in (None, "", False):
             words += [_render(word, variables, *path, "args", at) for at, word in enumerate(item["args"])]
     return tuple(words)
+
+
+def _expected(config: RunConfig) -> Expectations:
+    task, output = config.task, None
+    if "output" in task:
+        from runner.config.outputs import output_of  # noqa: PLC0415 - few tasks ask for an answer
+
+        output = output_of(task["output"], config.agent, config.parser, config.schema)
+    return Expectations(
+        requires_commit=bool(task.get("requires_commit", False)),
+        nothing_to_do=task.get("nothing_to_do"),
+        auto_commit=bool(task.get("auto_commit", False)),
+        denied=task.get("denied", "note"),
+        output=output,
+    )
+
+
+def _schema_args(name: str, config: RunConfig, variables: Mapping[str, Any]) -> list[str]:
+    words = config.agent.get("schema_args", ()) if config.task.get("output", {}).get("from") == "reply" else ()
+    return [_render(word, variables, "agents", name, "schema_args", at) for at, word in enumerate(words)]
 
 
 def _value(name: str, variables: Mapping[str, Any]) -> Any:

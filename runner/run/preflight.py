@@ -15,7 +15,7 @@ from runner.units import format_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Protocol
 
     from runner.model import Invocation, JsonObject
@@ -36,8 +36,14 @@ _TAIL_LENGTH = 1 << 16
 _COMMAND, _LAST = 60, 80  # characters that are shown of a command, and of its last line
 
 
-def commands(entry: JsonObject, settings: JsonObject, place: tuple[str, str], render: Render) -> Iterator[JsonObject]:
-    """The preflight commands of an agent's or a task's entry, in the form that Invocation describes."""
+def commands(
+    entries: Mapping[tuple[str, str], JsonObject], settings: JsonObject, render: Render
+) -> tuple[JsonObject, ...]:
+    """The preflight commands of an agent's and a task's entry, by place, in the form that Invocation describes."""
+    return tuple(item for place, entry in entries.items() for item in _commands(entry, settings, place, render))
+
+
+def _commands(entry: JsonObject, settings: JsonObject, place: tuple[str, str], render: Render) -> Iterator[JsonObject]:
     chosen = settings.get("test_command")
     for at, words in enumerate(entry.get("preflight") or []):
         tests = any(is_test_command(word) for word in words)
