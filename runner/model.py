@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Literal, TypeAlias
 
+    from runner.asked import Answer, Edit, Output, Protection
+
     Ending: TypeAlias = Literal[
         "exit", "timeout", "first_output", "idle_timeout", "linger", "watch", "signal", "launch_failed", "lost"
     ]
@@ -66,28 +68,16 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Output:
-    """The answer that a task asks for.
-
-    `schema` is the JSON Schema's text, `schema_file` where it stands, for messages. `file` is where the answer stands
-    in the checkout; None: in the reply. `told`: the CLI was given the schema and tells its answer as a value.
-    """
-
-    schema: str
-    schema_file: str
-    file: str | None = None
-    told: bool = False
-
-
-@dataclass(frozen=True)
 class Expectations:
-    """A task's postcondition."""
+    """A task's postcondition. `protect_mode` is `fail` or `report`."""
 
     requires_commit: bool = False
     nothing_to_do: str | None = None
     auto_commit: bool = False
     denied: str = "note"
     output: Output | None = None
+    protect: tuple[Protection, ...] = ()
+    protect_mode: str = "fail"
 
 
 @dataclass(frozen=True)
@@ -275,19 +265,15 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The answer that a task asked for; `is_long`: it is too long for a record."""
-
-    value: Any
-    is_long: bool = False
-
-
-@dataclass(frozen=True)
 class Result:
-    """All that is known of a run whose agent has ended."""
+    """All that is known of a run whose agent has ended.
+
+    `protected` are the edits of what the task protects; None where it protects nothing.
+    """
 
     outcome: Outcome
     reply: Reply
     changes: Changes
     verdict: Verdict
     answer: Answer | None = None
+    protected: tuple[Edit, ...] | None = None

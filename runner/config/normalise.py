@@ -63,6 +63,8 @@ def _task(entry: JsonObject, folder: str) -> JsonObject:
             **output,
             "schema": os.path.normpath(os.path.join(folder, output["schema"])),
         }
+    if "protect" in result:
+        result["protect"] = [_protection(rule) for rule in result["protect"]]
     if "repo" in result:
         result["repo"] = absolute(result["repo"], folder)
     if "fallback" in result:
@@ -75,6 +77,11 @@ def _task(entry: JsonObject, folder: str) -> JsonObject:
     if "schedule" in result:
         result["schedule"] = [_schedule(schedule) for schedule in result["schedule"]]
     return result
+
+
+def _protection(rule: Any) -> JsonObject:
+    given = rule if isinstance(rule, dict) else {"paths": [rule]}
+    return {"additions": False, **_lists(given, "paths")}
 
 
 def _schedule(entry: JsonObject) -> JsonObject:

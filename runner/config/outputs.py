@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from runner.asked import Output
 from runner.config.config import Config
 from runner.config.display import show_file, show_value
 from runner.config.project import UnreadableError, read_below
 from runner.errors import Problem
-from runner.model import JsonObject, Output
+from runner.model import JsonObject
 from runner.text import one_line
 
 MAX_SCHEMA = 64 * 1024

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
         "RunError", {"class": str | None, "message": str, "retry_at": str | None, "evidence": str | None}
     )
 
+    class ProtectedEntry(TypedDict):
+        path: str
+        change: str
+
     class _AnyLeft(TypedDict):
         kind: str
         name: str
@@ -87,6 +91,7 @@ if TYPE_CHECKING:
         tool_calls: int | None
         denials: Denials | None
         output: object
+        protected: list[ProtectedEntry]
         commits: list[CommitEntry]
         left: list[Left]
         notes: list[str]
@@ -99,6 +104,7 @@ else:
     Record = Notification = dict
 
 SCHEMA_VERSION = 1
+_MAX_PROTECTED = 100
 _LINE_KEYS = (
     "run_id agent task status reason exit_code model session_id started_at ended_at elapsed_seconds trigger usage "
     "cost_usd tool_calls error attempt previous_run schema_version"
@@ -191,6 +197,9 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
         "containment": outcome.containment,
         "survivors": outcome.survivors,
     }
+    if result.protected is not None:
+        shown = result.protected[:_MAX_PROTECTED]
+        final["protected"] = [{"path": edit.path, "change": edit.change} for edit in shown]
     if result.answer is not None:
         final["output"] = None if result.answer.is_long else result.answer.value
     return final

@@ -160,7 +160,7 @@ def _check_room(logs: Logs) -> None:
 def _check_workspace(invocation: Invocation, before: git.Snapshot) -> None:
     """What the checkout must be like for the task's postcondition to mean anything."""
     expected = invocation.expectations
-    if not (expected.requires_commit or expected.auto_commit):
+    if not (expected.requires_commit or expected.auto_commit or expected.protect):
         return
     if not before.repository:
         why = before.error or "it is not a git repository"

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 
+from runner.asked import Answer, Output
 from runner.config.project import UnreadableError, read_file
-from runner.model import Answer, Output, Reply, Result
+from runner.model import Reply, Result
 from runner.process.apart import ApartError, apart
 from runner.run.judge import failed_after
 from runner.text import one_line

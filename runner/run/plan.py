@@ -7,10 +7,10 @@ import os
 from runner import template
 from runner.errors import UsageError, did_you_mean
 from runner.git import LOCAL_VARS
-from runner.model import Expectations, Invocation, Skipped
+from runner.model import Invocation, Skipped
 from runner.run import sandbox
 from runner.run.environment import BASE_ENVIRONMENT, matcher, passed
-from runner.run.limits import limits_of
+from runner.run.limits import expectations_of, limits_of
 from runner.run.site import Machine
 from runner.values import dataclass
 
@@ -92,7 +92,7 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
         files=_files(request.agent, agent, own, run_dir),
         model=model,
         limits=limits_of(request.timeout, agent, task, machine.environ),
-        expectations=_expected(config),
+        expectations=expectations_of(task, agent, config.parser, config.schema),
         parser_name=agent["parser"],
         parser=config.parser,
         trigger=request.trigger,
@@ -221,21 +221,6 @@ def _argv(name: str, agent: JsonObject, variables: Mapping[str, Any], machine: M
         elif _value(item["when"], variables) not in (None, "", False):
             words += [_render(word, variables, *path, "args", at) for at, word in enumerate(item["args"])]
     return tuple(words)
-
-
-def _expected(config: RunConfig) -> Expectations:
-    task, output = config.task, None
-    if "output" in task:
-        from runner.config.outputs import output_of  # noqa: PLC0415 - few tasks ask for an answer
-
-        output = output_of(task["output"], config.agent, config.parser, config.schema)
-    return Expectations(
-        requires_commit=bool(task.get("requires_commit", False)),
-        nothing_to_do=task.get("nothing_to_do"),
-        auto_commit=bool(task.get("auto_commit", False)),
-        denied=task.get("denied", "note"),
-        output=output,
-    )
 
 
 def _schema_args(name: str, config: RunConfig, variables: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.model import Output
+from runner.asked import Output
 from runner.run.answer import UnfitError, check, parse
 from tests.doubles.ntfy import Ntfy
 from tests.helpers import notifying
