@@ -30,7 +30,7 @@ class Request:
 
     `wait` is how many seconds to wait for a checkout in which another run works. `attempt` counts from 1, and
     `previous_run` is the run that this one follows. `unattended` is as a schedule starts it: preflight commands count.
-    `heed_cooldown` leaves an agent alone that is in one.
+    `heed_cooldown` leaves an agent alone that is in one. `gate` asks the task's `when`.
     """
 
     agent: str
@@ -47,6 +47,7 @@ class Request:
     previous_run: str | None = None
     unattended: bool = False
     heed_cooldown: bool = False
+    gate: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Invocation:
     `wrapped` is how many words of argv are a sandbox's, before the agent's own.
     `parser` is the raw rule mapping, so that the value stays JSON-able. `preflight` are the commands that must succeed
     first, each `{words, of, tests, default}`: `of` is `agent` or `task`, `tests` marks the project's test command, and
-    `default` the one that nobody chose.
+    `default` the one that nobody chose. `when` is the task's, with the words of its command.
     """
 
     run_id: str
@@ -115,6 +116,7 @@ class Invocation:
     preflight: tuple[JsonObject, ...] = ()
     wrapped: int = 0
     folders: tuple[str, ...] = ()
+    when: JsonObject | None = None
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,7 @@ REASONS: dict[str, Reason] = {
     ),
     # The checkout and the disk are the same for every agent.
     "busy": _skipped("another run works in the same checkout", "nothing to do, or use --wait", next_agent_helps=False),
+    "not_needed": Reason("skipped", 0, "", 0, "the task's `when` says that there is nothing to do", "nothing to do"),
     "cooldown": _skipped("the agent is left alone until its limit resets", "nothing to do"),
     "preflight": _skipped("a preflight command failed", "fix what it reports", priority=3),
     "dirty_workspace": _skipped(

@@ -38,6 +38,7 @@ class RunArguments:
     repo: str | None = None
     prompt: str | None = None
     unattended: bool = False
+    gate: bool = False
     dry_run: bool = False
     json: bool = False
     project: str | None = None

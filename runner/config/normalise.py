@@ -63,6 +63,8 @@ def _task(entry: JsonObject, folder: str) -> JsonObject:
             **output,
             "schema": os.path.normpath(os.path.join(folder, output["schema"])),
         }
+    if "when" in result:
+        result["when"] = _lists(result["when"], "changed")
     if "protect" in result:
         result["protect"] = [_protection(rule) for rule in result["protect"]]
     if "repo" in result:

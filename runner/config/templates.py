@@ -85,7 +85,8 @@ def agent_problems(config: Config, name: str) -> Iterator[Problem]:
 def _not_passed(config: Config, agent: JsonObject, path: Path) -> Iterator[Problem]:
     """Check that an agent's templates name only variables of the environment that `env.pass` lets through."""
     globs = (agent.get("env") or {}).get("pass") or []
-    whens = [((*path, "argv", at, "when"), item["when"]) for at, item in enumerate(agent["argv"]) if "when" in item]
+    items = [(at, item) for at, item in enumerate(agent["argv"]) if isinstance(item, dict)]
+    whens = [((*path, "argv", at, "when"), item["when"]) for at, item in items]
     named = [(where, name[4:], 1, 1) for where, name in whens if name.startswith("env.")]
     named += [(where, *found) for where, text in _of_agent(agent, path) for found in template.names_in_env(text)]
     for where, name, line, column in named:
@@ -132,7 +133,9 @@ def task_problems(config: Config, name: str, agent: str | None) -> Iterator[Prob
     """Check a task; without an `agent`, with the options of every agent that may run it."""
     task, path = config.tasks[name], ("tasks", name)
     yield from _check(
-        config, [*_environment(task, path), *_commands(task, path)], VARIABLES | options_of(config, name, agent)
+        config,
+        [*_environment(task, path), *_commands(task, path), *_gate(task, path)],
+        VARIABLES | options_of(config, name, agent),
     )
     notify = task.get("notify")
     if isinstance(notify, dict):
@@ -196,6 +199,10 @@ def _commands(entry: JsonObject, path: Path) -> Found:
     for at, words in enumerate(entry.get("preflight") or []):
         named = texts_below(words, (*path, "preflight", at))
         yield from ((where, word) for where, word in named if not is_test_command(word))
+
+
+def _gate(task: JsonObject, path: Path) -> Found:
+    return texts_below((task.get("when") or {}).get("run"), (*path, "when", "run"))
 
 
 def texts_below(value: Any, path: Path) -> Found:

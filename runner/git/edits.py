@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from runner.asked import Edit
 from runner.git.calls import Result, run_all
+from runner.git.places import places
 from runner.git.snapshots import Snapshot
 
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -54,6 +55,24 @@ def edits_since(repo: str, before: Snapshot, after: Snapshot, env: Mapping[str, 
     return [found[path] for path in sorted(found)]
 
 
+def unlike(repo: str, commit: str, env: Mapping[str, str], settings: Sequence[str] = ()) -> list[tuple[str, int, int]]:
+    """The paths that are not as in the commit, each with size and time, -1 where it is gone. Raises UnknownError."""
+    top = os.fsdecode(places(repo).top)
+    results = run_all([[*_DIFF, "--name-only", commit, "--"], list(_OTHERS)], repo, env, settings)
+    for result in results:
+        if result.code != 0:
+            raise UnknownError(result.err.decode(errors="replace").strip())
+    return [_signature(top, path) for result in results for path in _fields(result)]
+
+
+def _signature(top: str, path: str) -> tuple[str, int, int]:
+    try:
+        seen = os.lstat(os.path.join(top, path))
+    except OSError:
+        return path, -1, -1
+    return path, seen.st_size, seen.st_mtime_ns
+
+
 def _loss(edit: Edit) -> float:
     return float("inf") if edit.removed is None else edit.removed
 
@@ -78,11 +97,11 @@ def _new_files(others: Result, before: Snapshot, own: set[str]) -> Iterator[Edit
 
 def _is_new(before: Snapshot, path: str) -> bool:
     try:
-        seen = os.lstat(os.path.join(before.places.top, path))
+        changed_at = os.lstat(os.path.join(before.places.top, path)).st_ctime
     except OSError:
         return False
-    known = (path, seen.st_size, seen.st_mtime_ns) in (before.dirt or ())
-    return not known and seen.st_ctime >= before.taken_at - _CLOCK
+    known = _signature(before.places.top, path) in (before.dirt or ())
+    return not known and changed_at >= before.taken_at - _CLOCK
 
 
 def _fields(result: Result) -> list[str]:

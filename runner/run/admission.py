@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from runner.run.plan import RunConfig
+
 
 _DESCRIPTORS = 64  # files open at once: locks, logs, pipes, the guardian's, a connection for the message
 
@@ -60,6 +62,14 @@ class Admission:
             self._probe.close()
         if self._lock is not None:
             self._lock.release()
+
+    def ask(self, config: RunConfig) -> None:
+        """Ask the task's gate, where it has one, before anything is taken. Raises Skipped."""
+        request = self._request
+        if "when" in config.task and request.gate and request.attempt == 1:
+            from runner.run import gate  # noqa: PLC0415 - few tasks have one
+
+            gate.check(self._site, config, request, self._signals)
 
     def claim(self) -> tuple[Claim, Machine]:
         """Wait for the checkout and take an id; the machine as it is then. Raises Skipped and WorkspaceError."""

@@ -105,11 +105,21 @@ def final_record(active: ActiveRun, result: Result, notes_of: NotesOf) -> Ending
     machine, run_id = active.site.machine, active.invocation.run_id
     leftovers.remember(machine.state, machine.repo, run_id, result.changes.left)
     cooling = cooldown.settle(active.site.logs, final, time.time())
-    notes = [*active.notes, *final["notes"], *cooling, *notes_of(final)]
+    notes = [*active.notes, *final["notes"], *cooling, *_kept(active, final), *notes_of(final)]
     evidence = result.verdict.evidence
     record, shown = active.masked({**final, "notes": notes}), active.mask(evidence.text) if evidence else None
     answer = json_text(mask_tree(result.answer.value, active.mask), 2) if result.answer else None
     return Ending(record, shown, answer)
+
+
+def _kept(active: ActiveRun, final: Record) -> list[str]:
+    """Keep what the gate of the task's next run compares with; notes."""
+    if active.invocation.when is None or final["status"] != "success":
+        return []
+    from runner.run.gate import remember  # noqa: PLC0415 - few tasks have one
+
+    failure = remember(active.site, active.invocation, active.before)
+    return [failure] if failure else []
 
 
 def failed_record(active: ActiveRun, error: Exception) -> Ending:

@@ -103,6 +103,7 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
         preflight=_preflight(request, config, {"agents": own, "tasks": variables}) if request.unattended else (),
         wrapped=len(prefix),
         folders=folders,
+        when=_when(request.task, task["when"], variables) if "when" in task else None,
     )
 
 
@@ -118,6 +119,11 @@ def _preflight(
 
     entries = {("agents", request.agent): config.agent, ("tasks", request.task): config.task}
     return commands(entries, config.settings, render)
+
+
+def _when(task: str, when: JsonObject, variables: Mapping[str, Any]) -> JsonObject:
+    words = enumerate(when.get("run", ()))
+    return {**when, "run": [_render(word, variables, "tasks", task, "when", "run", at) for at, word in words]}
 
 
 def _variables(
