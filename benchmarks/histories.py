@@ -17,7 +17,8 @@ from runner.text import rfc3339
 
 if TYPE_CHECKING:
     from runner.model import JsonObject
-    from runner.records.metadata import Record, RunError
+    from runner.records.entries import RunError
+    from runner.records.metadata import Record
 
 AGENTS = [f"agent{number}" for number in range(10)]
 TASKS = ["tidy", "documents", "tests", "triage_issues", "upgrade", "translate"]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Literal, TypeAlias
 
+    from runner.asked import Answer, Edit, Output, Protection
+
     Ending: TypeAlias = Literal[
         "exit", "timeout", "first_output", "idle_timeout", "linger", "watch", "signal", "launch_failed", "lost"
     ]
@@ -28,7 +30,7 @@ class Request:
 
     `wait` is how many seconds to wait for a checkout in which another run works. `attempt` counts from 1, and
     `previous_run` is the run that this one follows. `unattended` is as a schedule starts it: preflight commands count.
-    `heed_cooldown` leaves an agent alone that is in one.
+    `heed_cooldown` leaves an agent alone that is in one. `gate` asks the task's `when`.
     """
 
     agent: str
@@ -45,6 +47,7 @@ class Request:
     previous_run: str | None = None
     unattended: bool = False
     heed_cooldown: bool = False
+    gate: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Expectations:
-    """A task's postcondition."""
+    """A task's postcondition. `protect_mode` is `fail` or `report`."""
 
     requires_commit: bool = False
     nothing_to_do: str | None = None
     auto_commit: bool = False
     denied: str = "note"
+    output: Output | None = None
+    protect: tuple[Protection, ...] = ()
+    protect_mode: str = "fail"
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ class Invocation:
     `wrapped` is how many words of argv are a sandbox's, before the agent's own.
     `parser` is the raw rule mapping, so that the value stays JSON-able. `preflight` are the commands that must succeed
     first, each `{words, of, tests, default}`: `of` is `agent` or `task`, `tests` marks the project's test command, and
-    `default` the one that nobody chose.
+    `default` the one that nobody chose. `when` is the task's, with the words of its command.
     """
 
     run_id: str
@@ -113,6 +119,7 @@ class Invocation:
     wrapped: int = 0
     folders: tuple[str, ...] = ()
     verify: JsonObject | None = None
+    when: JsonObject | None = None
 
 
 @dataclass(frozen=True)
@@ -202,6 +209,7 @@ class Reply:
     `fails`); `fault` names the class of a run that failed otherwise; `stalled` is what the agent was retrying when its
     output ended. `denials` is `{count, names}` of the tool calls that were denied; `doubts` are notes on what was not
     believed; `slow_rules` are the rules whose patterns ran out of time, and whether each could have failed the run.
+    `output` is the answer that a schema was asked for, where the CLI gives it as a value of its own.
     """
 
     text: str
@@ -220,6 +228,7 @@ class Reply:
     exit_classes: Mapping[int, str] = field(default_factory=dict)
     stderr_end: Evidence | None = None
     denials: JsonObject | None = None
+    output: Any = None
     doubts: tuple[str, ...] = ()
     slow_rules: tuple[tuple[tuple[str | int, ...], bool], ...] = ()
 
@@ -262,10 +271,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Result:
-    """All that is known of a run whose agent has ended."""
+    """All that is known of a run whose agent has ended.
+
+    `protected` are the edits of what the task protects; None where it protects nothing.
+    """
 
     outcome: Outcome
     reply: Reply
     changes: Changes
     verdict: Verdict
     verify: tuple[JsonObject, ...] = ()
+    answer: Answer | None = None
+    protected: tuple[Edit, ...] | None = None

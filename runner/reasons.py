@@ -69,6 +69,11 @@ REASONS: dict[str, Reason] = {
     "uncommitted_changes": _failed(
         3, "the agent changed files and did not commit them", "look at the working tree, then commit or discard"
     ),
+    "invalid_output": _failed(
+        3,
+        "the answer that the task asks for is absent, or does not fit its schema",
+        "read what the message says of it, then the reply; the schema may ask for too much",
+    ),
     "tampered": _failed(
         4,
         "the agent changed what makes git run programs, or what the task protects",
@@ -140,6 +145,7 @@ REASONS: dict[str, Reason] = {
     ),
     # The checkout and the disk are the same for every agent.
     "busy": _skipped("another run works in the same checkout", "nothing to do, or use --wait", next_agent_helps=False),
+    "not_needed": Reason("skipped", 0, "", 0, "the task's `when` says that there is nothing to do", "nothing to do"),
     "cooldown": _skipped("the agent is left alone until its limit resets", "nothing to do"),
     "preflight": _skipped("a preflight command failed", "fix what it reports", priority=3),
     "dirty_workspace": _skipped(

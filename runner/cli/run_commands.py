@@ -36,6 +36,7 @@ RUN_COMMANDS = (
             Option("--repo", "DIR", "Work in this checkout instead of the project's folder.", completes="folders"),
             Option("--prompt", "TEXT", "Use this text instead of a task's prompt."),
             Option("--unattended", "", "Run as a schedule would: cooldowns and preflight count."),
+            Option("--gate", "", "Ask the task's `when` first, as an unattended run does."),
             Option("--dry-run", "", "Print what would run, and start nothing."),
             Option("--json", "", "Print the record as JSON on stdout, everything else on stderr."),
         ),
@@ -82,7 +83,7 @@ RUN_COMMANDS = (
         f"Show the record of a run. {_RUN}",
         ("runner show last", "runner show last:demo/debug_hello_simple --json"),
         (_RUN_ID,),
-        (_JSON,),
+        (_JSON, Option("--output", "", "Print the answer alone that the task's `output` asked for.")),
     ),
     Command(
         "why",

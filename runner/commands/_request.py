@@ -38,6 +38,7 @@ class RunArguments:
     repo: str | None = None
     prompt: str | None = None
     unattended: bool = False
+    gate: bool = False
     dry_run: bool = False
     json: bool = False
     project: str | None = None
@@ -106,7 +107,12 @@ def _run_config(config: Config, name: str, request: Request) -> RunConfig:
     check_pair(config, name, None if taskless else request.task)
     prompt = read_prompt(config, request.task) if request.prompt is None else request.prompt
     parser, sandbox = config.parser(agent["parser"]), config.sandboxes.get(agent.get("sandbox") or "")
-    return RunConfig(agent, task, parser, config.settings, config.digest, prompt, sandbox, config.locate)
+    found = RunConfig(agent, task, parser, config.settings, config.digest, prompt, sandbox, locate=config.locate)
+    if "output" not in task:
+        return found
+    from runner.config.outputs import read_schema  # noqa: PLC0415 - few tasks ask for an answer
+
+    return replace(found, schema=read_schema(config, request.task))
 
 
 def _check_options(request: Request, configs: dict[str, RunConfig]) -> None:

@@ -129,6 +129,7 @@ def _asked(args: RunArguments) -> tuple[tuple[str, ...], Request]:
         trigger="schedule" if args.unattended else "manual",
         wait=_wait(args.wait),
         unattended=args.unattended,
+        gate=args.unattended or args.gate,
     )
     return names, request
 

@@ -10,6 +10,7 @@ from typing import Any
 from runner import git
 from runner.commands._logs import open_logs
 from runner.errors import RunnerError
+from runner.files import read_bytes
 from runner.history.index import Index
 from runner.history.queries import FoundRun, entry, find
 from runner.mask import masked_pieces
@@ -23,15 +24,28 @@ from runner.text import json_text, one_line, printable, wrapped
 _SHA = re.compile(r"[0-9a-f]{7,64}")
 
 
-def show(project: str | None, name: str, *, as_json: bool) -> int:
-    """Raises UsageError for what names no run."""
+def show(project: str | None, name: str, *, as_json: bool, output: bool) -> int:
+    """Raises UsageError for what names no run, and RunnerError for `output` where there is none."""
     run, record, evidence = _read(project, name)
-    if as_json:
+    if output:
+        print(_answer(run, record), end="")
+    elif as_json:
         print(json_text({**record, "why": summary.why(record, evidence), "folder": run.folder}, 2))
     else:
         folder = run.folder and run.folder.removeprefix(os.getcwd() + os.sep)
         print(summary.summary(record, folder, evidence), end="")
     return 0
+
+
+def _answer(run: FoundRun, record: Record) -> str:
+    """The answer that the run's task asked for, as JSON text."""
+    if record.get("output") is not None:
+        return f"{json_text(record['output'], 2)}\n"
+    try:
+        return read_bytes(os.path.join(run.folder or "", "output.json")).decode(errors="replace")
+    except OSError:
+        hint = "a task asks for one by `output`" if record["status"] == "success" else None
+        raise RunnerError(f"run `{record['run_id']}` has no answer", hint=hint) from None
 
 
 def why(project: str | None, name: str) -> int:

@@ -23,6 +23,7 @@ from runner.config.senseless import senseless_rules
 from runner.config.templates import (
     agent_problems,
     deep_problems,
+    output_problems,
     prompt_problems,
     shared_problems,
     task_problems,
@@ -56,6 +57,7 @@ def check_all(config: Config) -> list[Problem]:
         for problem in chain(
             task_problems(config, name, None),
             prompt_problems(config, name, None),
+            output_problems(config, name),
             _task_choices(config, name),
             named_agents(config, name),
             _verify(config, name),

@@ -56,6 +56,17 @@ def _task(entry: JsonObject, folder: str) -> JsonObject:
     result = _lists(_common(entry), "agents")
     if "prompt" in result:
         result["prompt"] = os.path.normpath(os.path.join(folder, result["prompt"]))
+    if "output" in result:
+        output = result["output"]
+        result["output"] = {
+            "from": "reply",
+            **output,
+            "schema": os.path.normpath(os.path.join(folder, output["schema"])),
+        }
+    if "when" in result:
+        result["when"] = _lists(result["when"], "changed")
+    if "protect" in result:
+        result["protect"] = [_protection(rule) for rule in result["protect"]]
     if "repo" in result:
         result["repo"] = absolute(result["repo"], folder)
     if "fallback" in result:
@@ -70,6 +81,11 @@ def _task(entry: JsonObject, folder: str) -> JsonObject:
     if "schedule" in result:
         result["schedule"] = [_schedule(schedule) for schedule in result["schedule"]]
     return result
+
+
+def _protection(rule: Any) -> JsonObject:
+    given = rule if isinstance(rule, dict) else {"paths": [rule]}
+    return {"additions": False, **_lists(given, "paths")}
 
 
 def _schedule(entry: JsonObject) -> JsonObject:

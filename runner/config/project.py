@@ -151,6 +151,21 @@ def read_file(path: str, limit: int, *, runs: bool = False) -> bytes:
         os.close(fd)
 
 
+def read_below(root: str, path: str, limit: int) -> str:
+    """Return the text of a file that a task names, in the project at `root` or a stock one. Raise UnreadableError."""
+    home = os.path.realpath(path)
+    if not any(_below(home, os.path.realpath(folder)) for folder in (root, stock_dir())):
+        raise UnreadableError("lies outside the folder of its tasks.yaml")
+    try:
+        return read_file(path, limit).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UnreadableError("is not UTF-8") from None
+
+
+def _below(path: str, folder: str) -> bool:
+    return os.path.commonpath((path, folder)) == folder
+
+
 def _read(fd: int, limit: int) -> bytes:
     facts = os.fstat(fd)
     if not stat.S_ISREG(facts.st_mode):

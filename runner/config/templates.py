@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Set
 from fnmatch import fnmatchcase
@@ -11,7 +10,7 @@ from itertools import islice
 from runner import template
 from runner.config.config import Config
 from runner.config.display import Path, near, show_file
-from runner.config.project import UnreadableError, read_file, stock_dir
+from runner.config.project import UnreadableError, read_below
 from runner.errors import ConfigError, Problem
 from runner.model import JsonObject
 from runner.template.error import unknown_variable
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
 
     Found = Iterator[tuple[Path, str]]
 
-VARIABLES = frozenset(
-    ("agent", "task", "prompt", "prompt_file", "model", "run_id", "repo", "project", "run_dir", "python", "vars")
-)
+VARIABLES = frozenset("agent task prompt prompt_file model run_id repo project run_dir python vars".split()) | {
+    "output_schema",
+    "output_schema_file",
+}
 SHARED_VARIABLES = frozenset(("env",))
 DEEP_VARIABLES = frozenset(("server",))
 SANDBOX_LISTS = frozenset(("state", "git_dirs", "guarded"))
@@ -56,6 +56,15 @@ def _pair_problems(config: Config, agent: str, task: str | None) -> Iterator[Pro
     if task is not None:
         yield from task_problems(config, task, agent)
         yield from prompt_problems(config, task, agent)
+        yield from output_problems(config, task)
+
+
+def output_problems(config: Config, name: str) -> Iterator[Problem]:
+    """Check the schema of a task's answer."""
+    if "output" in config.tasks[name]:
+        from runner.config.outputs import problems  # noqa: PLC0415 - brings jsonschema, for such tasks alone
+
+        yield from problems(config, name)
 
 
 def agent_problems(config: Config, name: str) -> Iterator[Problem]:
@@ -76,7 +85,8 @@ def agent_problems(config: Config, name: str) -> Iterator[Problem]:
 def _not_passed(config: Config, agent: JsonObject, path: Path) -> Iterator[Problem]:
     """Check that an agent's templates name only variables of the environment that `env.pass` lets through."""
     globs = (agent.get("env") or {}).get("pass") or []
-    whens = [((*path, "argv", at, "when"), item["when"]) for at, item in enumerate(agent["argv"]) if "when" in item]
+    items = [(at, item) for at, item in enumerate(agent["argv"]) if isinstance(item, dict)]
+    whens = [((*path, "argv", at, "when"), item["when"]) for at, item in items]
     named = [(where, name[4:], 1, 1) for where, name in whens if name.startswith("env.")]
     named += [(where, *found) for where, text in _of_agent(agent, path) for found in template.names_in_env(text)]
     for where, name, line, column in named:
@@ -124,7 +134,7 @@ def task_problems(config: Config, name: str, agent: str | None) -> Iterator[Prob
     task, path = config.tasks[name], ("tasks", name)
     yield from _check(
         config,
-        [*_environment(task, path), *_commands(task, path), *_verify(task, path)],
+        [*_environment(task, path), *_commands(task, path), *_verify(task, path), *_gate(task, path)],
         VARIABLES | options_of(config, name, agent),
     )
     notify = task.get("notify")
@@ -149,18 +159,7 @@ def prompt_problems(config: Config, name: str, agent: str | None) -> Iterator[Pr
 
 def read_prompt(config: Config, name: str) -> str:
     """Return the text of a task's prompt file. Raise UnreadableError."""
-    path = config.tasks[name]["prompt"]
-    home = os.path.realpath(path)
-    if not any(_below(home, os.path.realpath(folder)) for folder in (config.project.root, stock_dir())):
-        raise UnreadableError("lies outside the folder of its tasks.yaml")
-    try:
-        return read_file(path, MAX_PROMPT).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UnreadableError("is not UTF-8") from None
-
-
-def _below(path: str, folder: str) -> bool:
-    return os.path.commonpath((path, folder)) == folder
+    return read_below(config.project.root, config.tasks[name]["prompt"], MAX_PROMPT)
 
 
 def shared_problems(config: Config) -> Iterator[Problem]:
@@ -182,6 +181,7 @@ def _of_agent(agent: JsonObject, path: Path) -> Found:
             yield (*path, "argv", at), item
         else:
             yield from texts_below(item["args"], (*path, "argv", at, "args"))
+    yield from texts_below(agent.get("schema_args"), (*path, "schema_args"))
     if "stdin" in agent:
         yield (*path, "stdin"), agent["stdin"]
     for where, content in (agent.get("files") or {}).items():
@@ -204,6 +204,10 @@ def _commands(entry: JsonObject, path: Path) -> Found:
 def _verify(task: JsonObject, path: Path) -> Found:
     for at, check in enumerate((task.get("verify") or {}).get("checks") or ()):
         yield from texts_below(check["run"], (*path, "verify", "checks", at, "run"))
+
+
+def _gate(task: JsonObject, path: Path) -> Found:
+    return texts_below((task.get("when") or {}).get("run"), (*path, "when", "run"))
 
 
 def texts_below(value: Any, path: Path) -> Found:

@@ -13,7 +13,7 @@ from runner.git.traces import Traces, traces
 from runner.git.trust import Trust
 from runner.values import dataclass, field
 
-_STATUS = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal")
+_STATUS = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--no-renames")
 _REFS = ("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/remotes")
 _HEAD = ("rev-parse", "--verify", "--quiet", "HEAD")
 _BRANCH = ("symbolic-ref", "--quiet", "--short", "HEAD")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, TypedDict
 
     from runner.model import JsonObject
-    from runner.records.metadata import RunError, TokenUsage
+    from runner.records.entries import RunError, TokenUsage
 
     class Entry(TypedDict):
         """A run in a list: schema/runs.schema.json. `commits` is their number."""

@@ -152,7 +152,8 @@ class _Compiler:
         if "when" in wanted:
             when = self._when(wanted["when"], (*wanted_trail, "when"))
         if "at" in wanted:
-            at = self._pick(wanted["at"], (*wanted_trail, "at"), containers=take in ("count", "keys"))
+            whole = take in ("count", "keys") or trail[:2] == ("fields", "output")
+            at = self._pick(wanted["at"], (*wanted_trail, "at"), containers=whole)
         if "match" in rule:
             pattern = self._pattern(rule["match"], (*trail, "match"))
         probe = Probe(where, file, when, at, pattern)

@@ -194,6 +194,7 @@ class Findings:
             exit_classes=self._rules.exit_classes,
             stderr_end=stderr_end,
             denials=self.value("denials"),
+            output=self.value("output"),
             doubts=(*self.faults.doubts.values(), *self._doubts()),
             slow_rules=tuple(self._timed.slow.items()),
         )

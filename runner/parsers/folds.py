@@ -147,6 +147,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "cost_usd": as_money,
     "tool_calls": count,
     "denials": as_denials,
+    "output": lambda value: value,
     "usage.input_tokens": count,
     "usage.output_tokens": count,
     "usage.cache_read_tokens": count,

@@ -13,48 +13,15 @@ if TYPE_CHECKING:
     from typing import Any, TypedDict
 
     from runner.model import Evidence, Invocation, JsonObject, Outcome, Result, Skip, Usage, Verdict
-
-    class _Tokens(TypedDict):
-        input_tokens: int | None
-        output_tokens: int | None
-        cache_read_tokens: int | None
-        cache_write_tokens: int | None
-        reasoning_tokens: int | None
-
-    class TokenUsage(_Tokens, total=False):
-        approximate: bool
-
-    class Denials(TypedDict):
-        count: int
-        names: list[str]
-
-    class VerifyEntry(TypedDict):
-        name: str
-        kind: str
-        baseline: str
-        result: str
-        exit_code: int | None
-        seconds: float | None
-        flaky: bool
-        log: str | None
-
-    class CommitEntry(TypedDict):
-        sha: str
-        subject: str
-
-    # In this form because `class` is a keyword.
-    RunError = TypedDict(
-        "RunError", {"class": str | None, "message": str, "retry_at": str | None, "evidence": str | None}
+    from runner.records.entries import (
+        CommitEntry,
+        Denials,
+        Left,
+        ProtectedEntry,
+        RunError,
+        TokenUsage,
+        VerifyEntry,
     )
-
-    class _AnyLeft(TypedDict):
-        kind: str
-        name: str
-        advice: str
-
-    class Left(_AnyLeft, total=False):
-        inode: int
-        mtime_ns: int
 
     class Notification(TypedDict):
         state: str
@@ -97,6 +64,8 @@ if TYPE_CHECKING:
         tool_calls: int | None
         denials: Denials | None
         verify: list[VerifyEntry]
+        output: object
+        protected: list[ProtectedEntry]
         commits: list[CommitEntry]
         left: list[Left]
         notes: list[str]
@@ -109,6 +78,7 @@ else:
     Record = Notification = dict
 
 SCHEMA_VERSION = 1
+_MAX_PROTECTED = 100
 _LINE_KEYS = (
     "run_id agent task status reason exit_code model session_id started_at ended_at elapsed_seconds trigger usage "
     "cost_usd tool_calls error attempt previous_run schema_version"
@@ -181,7 +151,7 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
     """Make the final record; `show` turns evidence into `FILE:LINE`."""
     outcome, reply, verdict = result.outcome, result.reply, result.verdict
     left: list[Any] = list(result.changes.left)
-    return {
+    final: Record = {
         **_judged(record, verdict, show(verdict.evidence) if verdict.evidence else None),
         "agent_exit_code": outcome.exit_code,
         "agent_signal": outcome.signal,
@@ -203,6 +173,12 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
         "containment": outcome.containment,
         "survivors": outcome.survivors,
     }
+    if result.protected is not None:
+        shown = result.protected[:_MAX_PROTECTED]
+        final["protected"] = [{"path": edit.path, "change": edit.change} for edit in shown]
+    if result.answer is not None:
+        final["output"] = None if result.answer.is_long else result.answer.value
+    return final
 
 
 def _denials(found: JsonObject | None) -> Denials | None:

@@ -13,7 +13,7 @@ from runner.values import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.records.metadata import CommitEntry, TokenUsage, VerifyEntry
+    from runner.records.entries import CommitEntry, TokenUsage, VerifyEntry
 
 WIDTH = 80
 _REPLY_LINES = 20

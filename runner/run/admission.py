@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from runner.run.plan import RunConfig
     from runner.verify.checks import Ran
 
 
@@ -64,6 +65,14 @@ class Admission:
             self._probe.close()
         if self._lock is not None:
             self._lock.release()
+
+    def ask(self, config: RunConfig) -> None:
+        """Ask the task's gate, where it has one, before anything is taken. Raises Skipped."""
+        request = self._request
+        if "when" in config.task and request.gate and request.attempt == 1:
+            from runner.run import gate  # noqa: PLC0415 - few tasks have one
+
+            gate.check(self._site, config, request, self._signals)
 
     def claim(self) -> tuple[Claim, Machine]:
         """Wait for the checkout and take an id; the machine as it is then. Raises Skipped and WorkspaceError."""
@@ -173,7 +182,7 @@ def _check_room(logs: Logs) -> None:
 def _check_workspace(invocation: Invocation, before: git.Snapshot) -> None:
     """What the checkout must be like for the task's postcondition to mean anything."""
     expected = invocation.expectations
-    if not (expected.requires_commit or expected.auto_commit):
+    if not (expected.requires_commit or expected.auto_commit or expected.protect):
         return
     if not before.repository:
         why = before.error or "it is not a git repository"

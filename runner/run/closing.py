@@ -14,7 +14,7 @@ from functools import partial
 
 from runner import files
 from runner.errors import DISK_ERRORS, EXIT_INTERNAL
-from runner.mask import mask_of
+from runner.mask import mask_of, mask_tree
 from runner.model import Evidence, Request, Result, Skip, Verdict
 from runner.process.guardian import NoProcessError
 from runner.records import metadata, store
@@ -25,6 +25,7 @@ from runner.records.summary import summary
 from runner.run import cooldown, leftovers
 from runner.run.active import ActiveRun, masked
 from runner.run.site import Site
+from runner.text import json_text
 from runner.values import dataclass
 
 TYPE_CHECKING = False
@@ -54,10 +55,11 @@ class Finished:
 
 @dataclass(frozen=True)
 class Ending:
-    """The final record of a run that is not closed yet, and the line of output that is its evidence."""
+    """The final record of a run that is not closed yet, the line of output that is its evidence, and its answer."""
 
     record: Record
     evidence: str | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,21 @@ def final_record(active: ActiveRun, result: Result, notes_of: NotesOf) -> Ending
     machine, run_id = active.site.machine, active.invocation.run_id
     leftovers.remember(machine.state, machine.repo, run_id, result.changes.left)
     cooling = cooldown.settle(active.site.logs, final, time.time())
-    notes = [*active.notes, *final["notes"], *cooling, *notes_of(final)]
+    notes = [*active.notes, *final["notes"], *cooling, *_kept(active, final), *notes_of(final)]
     evidence = result.verdict.evidence
-    return Ending(active.masked({**final, "notes": notes}), active.mask(evidence.text) if evidence else None)
+    record, shown = active.masked({**final, "notes": notes}), active.mask(evidence.text) if evidence else None
+    answer = json_text(mask_tree(result.answer.value, active.mask), 2) if result.answer else None
+    return Ending(record, shown, answer)
+
+
+def _kept(active: ActiveRun, final: Record) -> list[str]:
+    """Keep what the gate of the task's next run compares with; notes."""
+    if active.invocation.when is None or final["status"] != "success":
+        return []
+    from runner.run.gate import remember  # noqa: PLC0415 - few tasks have one
+
+    failure = remember(active.site, active.invocation, active.before)
+    return [failure] if failure else []
 
 
 def failed_record(active: ActiveRun, error: Exception) -> Ending:
@@ -141,6 +155,8 @@ def close(active: ActiveRun, ending: Ending) -> Finished:
         notes.append(_DELETED)
         texts["prompt.md"] = active.mask(invocation.prompt)
     final: Record = {**ending.record, "notes": [*ending.record["notes"], *notes]}
+    if ending.output is not None:
+        texts["output.json"] = f"{ending.output}\n"
     texts["summary.txt"] = summary(final, shown, ending.evidence)
     try:
         site.logs.check_place(invocation.task, invocation.agent, invocation.run_id)

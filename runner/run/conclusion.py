@@ -17,14 +17,17 @@ _COMMITTED = (None, "nothing_to_do", "uncommitted_changes")
 
 
 def conclude(active: ActiveRun, outcome: Outcome, reply: Reply, locate: Locate, signals: Signals) -> Result:
-    """Judge the run by what came into the checkout, and where its task has checks, by these."""
+    """Judge the run, then the answer that its task asks for, then its checks."""
     result = _judged(active, outcome, reply, locate)
-    if active.invocation.verify is None:
-        return result
-    # Only where a task has checks.
-    from runner.run.verification import verified  # noqa: PLC0415
+    if active.invocation.expectations.output is not None:
+        from runner.run.answer import with_answer  # noqa: PLC0415 - brings jsonschema, for such tasks alone
 
-    return verified(active, result, signals)
+        result = with_answer(active, result)
+    if active.invocation.verify is not None:
+        from runner.run.verification import verified  # noqa: PLC0415 - only where a task has checks
+
+        result = verified(active, result, signals)
+    return result
 
 
 def _judged(active: ActiveRun, outcome: Outcome, reply: Reply, locate: Locate) -> Result:
@@ -34,19 +37,24 @@ def _judged(active: ActiveRun, outcome: Outcome, reply: Reply, locate: Locate) -
     changes = _changes(active, env)
     reply = place_slow_rules(reply, invocation.parser_name, locate)
     verdict = _placed(judge(expected, outcome, reply, changes), invocation.task, locate)
-    if not (expected.auto_commit and changes.dirt and verdict.reason in _COMMITTED):
-        return Result(outcome, reply, changes, verdict)
+    result = Result(outcome, reply, changes, verdict)
+    if expected.protect:
+        from runner.run.protection import protected  # noqa: PLC0415 - few tasks protect anything
+
+        result = protected(active, result, env)
+    if not (expected.auto_commit and changes.dirt and result.verdict.reason in _COMMITTED):
+        return result
     if changes.tampered:
         # `git add` and `git commit` run the filters and hooks that the repository names.
         named = ", ".join(changes.tampered[:3])
-        return Result(outcome, reply, changes, tampered(f"nothing was committed: {named} was changed", changes))
+        return replace(result, verdict=tampered(f"nothing was committed: {named} was changed", changes))
     message = f"{invocation.task} by {invocation.agent}\n\nRun {invocation.run_id}"
     failure = git.commit_all(active.site.machine.repo, message, env)
     changes = _changes(active, env)
     verdict = _placed(judge(expected, outcome, reply, changes), invocation.task, locate)
     if failure is not None:
         verdict = replace(verdict, notes=(*verdict.notes, f"auto_commit failed: {failure}"))
-    return Result(outcome, reply, changes, verdict)
+    return replace(result, changes=changes, verdict=verdict)
 
 
 def _placed(verdict: Verdict, task: str, locate: Locate) -> Verdict:

@@ -67,6 +67,11 @@ def tampered(message: str, changes: Changes) -> Verdict:
     return _verdict("tampered", message, notes=changes.notes)
 
 
+def failed_after(verdict: Verdict, reason: str, message: str, evidence: Evidence | None = None) -> Verdict:
+    """The verdict of that reason on a run that was good until something more was looked at; the notes stay."""
+    return _verdict(reason, message, evidence, notes=verdict.notes)
+
+
 def _ended_by_runner(outcome: Outcome, reply: Reply) -> Verdict | None:
     ended_by = outcome.ended_by
     if ended_by == "signal":

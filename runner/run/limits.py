@@ -1,9 +1,9 @@
-"""How long a run may take, and how much it may print. Pure."""
+"""How long a run may take, how much it may print, and what must come of it. Pure."""
 
 from __future__ import annotations
 
 from runner.errors import UsageError
-from runner.model import Limits
+from runner.model import Expectations, Limits
 from runner.units import parse_duration, parse_size
 
 TYPE_CHECKING = False
@@ -42,3 +42,26 @@ def limits_of(timeout: str | None, agent: JsonObject, task: JsonObject, environ:
                 raise UsageError(f"{source}: {error}") from None
             break
     return Limits(**{name: value for name, value in given.items() if value is not None or name not in _NEEDED})
+
+
+def expectations_of(task: JsonObject, agent: JsonObject, parser: JsonObject, schema: str) -> Expectations:
+    """What the task asks for; `schema` is the text of the one of its output."""
+    output = None
+    if "output" in task:
+        from runner.config.outputs import output_of  # noqa: PLC0415 - few tasks ask for an answer
+
+        output = output_of(task["output"], agent, parser, schema)
+    protect: tuple[Protection, ...] = ()
+    if task.get("protect"):
+        from runner.asked import Protection  # noqa: PLC0415 - few tasks protect anything
+
+        protect = tuple(Protection(tuple(rule["paths"]), rule["additions"]) for rule in task["protect"])
+    return Expectations(
+        requires_commit=bool(task.get("requires_commit", "verify" in task)),
+        nothing_to_do=task.get("nothing_to_do"),
+        auto_commit=bool(task.get("auto_commit", False)),
+        denied=task.get("denied", "note"),
+        output=output,
+        protect=protect,
+        protect_mode=task.get("protect_mode", "fail"),
+    )

@@ -7,10 +7,10 @@ import os
 from runner import template
 from runner.errors import UsageError, did_you_mean
 from runner.git import LOCAL_VARS
-from runner.model import Expectations, Invocation, Skipped
+from runner.model import Invocation, Skipped
 from runner.run import sandbox
 from runner.run.environment import BASE_ENVIRONMENT, matcher, passed
-from runner.run.limits import limits_of
+from runner.run.limits import expectations_of, limits_of
 from runner.run.requires import expand, missing_of
 from runner.run.site import Machine
 from runner.values import dataclass, replace
@@ -46,7 +46,7 @@ def nowhere(*_path: str | int) -> tuple[str, int, int]:
 class RunConfig:
     """The configuration's part in one run: merged mappings, as config.load gives them.
 
-    `locate` gives file, line and column of a value, by its path.
+    `locate` gives file, line and column of a value, by its path. `schema` is the text of the one of the task's output.
     """
 
     agent: JsonObject
@@ -56,6 +56,7 @@ class RunConfig:
     digest: str
     prompt: str
     sandbox: JsonObject | None = None
+    schema: str = ""
     locate: Locate = nowhere
 
 
@@ -83,7 +84,7 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
         run_id=run_id,
         agent=request.agent,
         task=request.task,
-        argv=(*prefix, *_argv(request.agent, agent, own, machine)),
+        argv=(*prefix, *_argv(request.agent, agent, own, machine), *_schema_args(request.agent, config, own)),
         env=env,
         cwd=machine.repo,
         run_dir=run_dir,
@@ -92,7 +93,7 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
         files=_files(request.agent, agent, own, run_dir),
         model=model,
         limits=limits_of(request.timeout, agent, task, machine.environ),
-        expectations=_expectations(task),
+        expectations=expectations_of(task, agent, config.parser, config.schema),
         parser_name=agent["parser"],
         parser=config.parser,
         trigger=request.trigger,
@@ -104,15 +105,7 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
         wrapped=len(prefix),
         folders=folders,
         verify=_verify(request, config, {"agents": own, "tasks": variables}, machine) if "verify" in task else None,
-    )
-
-
-def _expectations(task: JsonObject) -> Expectations:
-    return Expectations(
-        requires_commit=bool(task.get("requires_commit", "verify" in task)),
-        nothing_to_do=task.get("nothing_to_do"),
-        auto_commit=bool(task.get("auto_commit", False)),
-        denied=task.get("denied", "note"),
+        when=_when(request.task, task["when"], variables) if "when" in task else None,
     )
 
 
@@ -126,10 +119,13 @@ def _preflight(
     def render(word: str, *path: str | int) -> str:
         return _render(word, variables[str(path[0])], *path)
 
-    return (
-        *commands(config.agent, config.settings, ("agents", request.agent), render),
-        *commands(config.task, config.settings, ("tasks", request.task), render),
-    )
+    entries = {("agents", request.agent): config.agent, ("tasks", request.task): config.task}
+    return commands(entries, config.settings, render)
+
+
+def _when(task: str, when: JsonObject, variables: Mapping[str, Any]) -> JsonObject:
+    words = enumerate(when.get("run", ()))
+    return {**when, "run": [_render(word, variables, "tasks", task, "when", "run", at) for at, word in words]}
 
 
 def _verify(
@@ -165,6 +161,8 @@ def _variables(
         "run_dir": run_dir,
         "python": machine.python,
         "vars": {**config.task.get("vars", {}), **request.vars},
+        "output_schema": config.schema or None,
+        "output_schema_file": config.task["output"]["schema"] if config.schema else None,
     }
 
 
@@ -224,6 +222,11 @@ def _argv(name: str, agent: JsonObject, variables: Mapping[str, Any], machine: M
         elif _value(item["when"], variables) not in (None, "", False):
             words += [_render(word, variables, *path, "args", at) for at, word in enumerate(item["args"])]
     return tuple(words)
+
+
+def _schema_args(name: str, config: RunConfig, variables: Mapping[str, Any]) -> list[str]:
+    words = config.agent.get("schema_args", ()) if config.task.get("output", {}).get("from") == "reply" else ()
+    return [_render(word, variables, "agents", name, "schema_args", at) for at, word in enumerate(words)]
 
 
 def _value(name: str, variables: Mapping[str, Any]) -> Any:

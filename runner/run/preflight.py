@@ -15,7 +15,7 @@ from runner.units import format_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Protocol
 
     from runner.model import Invocation, JsonObject
@@ -36,8 +36,14 @@ _TAIL_LENGTH = 1 << 16
 _COMMAND, _LAST = 60, 80  # characters that are shown of a command, and of its last line
 
 
-def commands(entry: JsonObject, settings: JsonObject, place: tuple[str, str], render: Render) -> Iterator[JsonObject]:
-    """The preflight commands of an agent's or a task's entry, in the form that Invocation describes."""
+def commands(
+    entries: Mapping[tuple[str, str], JsonObject], settings: JsonObject, render: Render
+) -> tuple[JsonObject, ...]:
+    """The preflight commands of an agent's and a task's entry, by place, in the form that Invocation describes."""
+    return tuple(item for place, entry in entries.items() for item in _commands(entry, settings, place, render))
+
+
+def _commands(entry: JsonObject, settings: JsonObject, place: tuple[str, str], render: Render) -> Iterator[JsonObject]:
     chosen = settings.get("test_command")
     for at, words in enumerate(entry.get("preflight") or []):
         tests = any(is_test_command(word) for word in words)
@@ -64,12 +70,12 @@ def check(planned: Invocation, signals: Signals, say: Callable[[str], None]) -> 
         if item["default"] and not _is_there(item["words"][0], planned):
             notes.append(f"there is no `{TEST_COMMAND[0]}` here, so the preflight ran no tests (settings.test_command)")
             continue
-        ended, said = _run(item["words"], planned, signals)
+        ended, said = run_command(item["words"], planned, signals)
         if signals.first is not None:
             message = f"the runner received signal {signals.first} during the preflight"
             raise Skipped("interrupted", message, 128 + signals.first)
         if ended is not None and not (item["tests"] and said is not None and said.code == _NO_TESTS):
-            tail = _tail(said, secrets) if said else []
+            tail = tail_of(said, secrets) if said else []
             last = one_line(tail[-1].strip("=-_ "), _LAST) if tail else ""
             first = f"the {item['of']}'s preflight {ended}: `{shown}`" + (f": {last}" if last else "")
             raise Skipped("preflight", "\n".join((first, *tail)), for_all=item["of"] == "task")
@@ -85,7 +91,7 @@ def _is_there(name: str, planned: Invocation) -> bool:
     return True
 
 
-def _run(words: list[str], planned: Invocation, signals: Signals) -> tuple[str | None, capture.Said | None]:
+def run_command(words: list[str], planned: Invocation, signals: Signals) -> tuple[str | None, capture.Said | None]:
     """How it failed, None when it did not; and what it printed, where it was started. No process of it is left."""
     limit = planned.limits.timeout or _LONGEST
     try:
@@ -104,7 +110,7 @@ def _run(words: list[str], planned: Invocation, signals: Signals) -> tuple[str |
     return f"ended with exit code {said.code}" if said.code else None, said
 
 
-def _tail(said: capture.Said, secrets: list[bytes]) -> list[str]:
+def tail_of(said: capture.Said, secrets: list[bytes]) -> list[str]:
     """The end of stdout, then of stderr."""
     return [
         line

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 
 def run(site: Site, config: RunConfig, request: Request, notes_of: NotesOf = no_notes) -> Finished:
-    """Claim, plan, admit, open, execute, judge, close. Raises RunnerError before the run has begun, never after.
+    """Ask, claim, plan, admit, open, execute, judge, close. Raises RunnerError before the run has begun, never after.
 
     `notes_of` gets the final record of a run that began, before its message is sent, and returns notes for it.
     """
     with Signals() as signals, Admission(site, request, signals) as admission:
         try:
+            admission.ask(config)
             claim, machine = admission.claim()
             invocation = plan(config, request, machine, claim.run_id)
             start = admission.admit(invocation)

@@ -21,6 +21,8 @@ from runner.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.helpers import Project
+
 AGENTS = """\
 stock: false
 agents:
@@ -327,3 +329,11 @@ def test_cron_expressions(text: str) -> None:
 )
 def test_wrong_cron_expressions(text: str, column: int, message: str) -> None:
     assert cron_fault(text)[:2] == (message, column)
+
+
+def test_a_word_of_argv_may_be_any_text(project: Project) -> None:
+    project.write(
+        "agents.yaml", "stock: false\nagents: {mine: {binary: /bin/echo, argv: [when, args], parser: text}}\n"
+    )
+    done = project("run", "mine", "free")
+    assert (done.returncode, project.record()["text"]) == (0, "when args"), done.stderr

@@ -248,7 +248,7 @@ def test_check_pair(folder: Path) -> None:
             [
                 (
                     "prompts/bad.md:1:12: unknown variable `branch` "
-                    "(known here: agent, effort, model, project, python, repo, run_dir, run_id, task, vars)"
+                    "(known here: agent, effort, model, output_schema, output_schema_file, project, python, repo, run_dir, run_id, task, vars)"
                 )
             ],
         ),

@@ -107,11 +107,13 @@ def file_of(body: str) -> str:
 
 
 def write_yaml(project: Project, body: str) -> None:
-    """The example as the project's file, and the prompts that it names."""
+    """The example as the project's file, and the prompts and schemas that it names."""
     project.write(file_of(body), body)
     for prompt in re.findall(r"prompt: ([^\s,}]+\.md)", body):
         if not (project.root / prompt).exists():
             project.write(prompt, "Do it.\n")
+    for schema in re.findall(r"schema: ([^\s,}]+\.json)", body):
+        project.write(schema, "{}\n")
 
 
 def with_runner(project: Project) -> Project:

@@ -1,4 +1,4 @@
-"""What claude may not do or spend: a denied tool and its own caps, each with its reason."""
+"""What claude may not do or spend, a denied tool and its own caps, and an answer that it was to give: the reasons."""
 
 from __future__ import annotations
 
@@ -27,6 +27,37 @@ def capped(name: str, reason: str | None, argv: tuple[str, ...], denied: str = "
     files = (("agents.yaml", json.dumps(agents)), ("tasks.yaml", json.dumps(tasks)), ("prompts/asked.md", "do it"))
     status, exit_code = ("failed", 1) if reason else ("success", 0)
     return Row("claude", "commit", ASKED, status, reason, exit_code, files=files, name=name)
+
+
+def unmet(cli: str) -> Row:
+    """A schema is asked for, and the scripted server answers with plain text."""
+    tasks = {"tasks": {ASKED: {"prompt": "prompts/asked.md", "output": {"schema": "prompts/asked.json"}}}}
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    # One of the CLIs takes only a schema that allows nothing more.
+    texts = json.dumps(tasks), "do it", json.dumps({**schema, "additionalProperties": False})
+    files = tuple(zip(("tasks.yaml", "prompts/asked.md", "prompts/asked.json"), texts, strict=True))
+    return Row(cli, "hello", ASKED, "failed", "invalid_output", 1, files=files, name="schema")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (unmet("claude"), "the agent was given the schema, and its structured answer is absent"),
+        (unmet("codex"), "the reply is not JSON: line 1, column 1: expecting value"),
+        (unmet("qwen-0.24"), "Model produced plain text instead of calling the structured_output tool"),
+    ],
+    ids=str,
+)
+def test_a_schema_that_is_not_met(
+    check_cell: Callable[[Row, Callable[[Cell], None]], None], row: Row, message: str
+) -> None:
+    def check(cell: Cell) -> None:
+        record = cell.record
+        assert (record["status"], record["reason"], cell.exit_code) == (row.status, row.reason, row.exit_code)
+        assert record["error"]["message"].startswith(message)
+        assert {"--json-schema", "--output-schema"} & set(record["argv"])
+
+    check_cell(row, check)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ def types_of(*modules: ModuleType) -> dict[str, Any]:
 
 def shape(kind: Any) -> object:
     """A type as the schema would have it: the keys of an object, the items of an array, the set of plain types."""
+    if kind is object:  # any JSON
+        return {"object", "array", "string", "number", "boolean", "null"}
     if typing.is_typeddict(kind):
         return {key: shape(inner) for key, inner in typing.get_type_hints(kind).items()}
     if typing.get_origin(kind) is list:
