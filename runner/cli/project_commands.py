@@ -80,7 +80,7 @@ PROJECT_COMMANDS = (
         (
             'runner learn pi --file .pi/agent/models.json=models.json --model m -- pi -p --mode json "{{ prompt }}"',
             'runner learn mycli --base-url-env OPENAI_BASE_URL --write -- mycli --json "{{ prompt }}"',
-            "runner learn mycli --from recordings/mycli/hello out.jsonl",
+            "runner learn mine --from recordings/demo/hello out.jsonl",
         ),
         (Argument("name", "NAME"), Argument("command", "-- CMD...", many=True)),
         (

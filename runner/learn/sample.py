@@ -91,7 +91,9 @@ def truth_of(scenario: str, answered: Sequence[tuple[Call, Tokens]], model: str 
     used = sum(isinstance(step, Answer) and step.command is not None for step in steps)
     used = used if any(call.shell for call, _ in given) else 0
     thoughts = frozenset(step.thinking for step in steps if isinstance(step, Answer) and step.thinking)
-    return Truth(_reason(plan.turns[-1]), text, tuple(tokens for _, tokens in given), used, model, thoughts)
+    # A CLI that does not try again never gets as far as the turns.
+    reason = _reason(plan.turns[-1] if answered or not plan.first else plan.first[0])
+    return Truth(reason, text, tuple(tokens for _, tokens in given), used, model, thoughts)
 
 
 def _reason(step: object) -> str | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -16,7 +18,7 @@ from runner.cli.reader import COMMANDS as TABLE
 from runner.commands.schema import NAMES
 from tests.docs.test_words import ROWS
 from tests.doubles.ntfy import Ntfy
-from tests.helpers import make_project, wait_until, with_crontab
+from tests.helpers import ROOT, make_project, wait_until, with_crontab
 from tests.history.test_history import LOOKING, check
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ SCHEDULED = """\
 tasks:
   nightly: {extends: debug_hello_simple, schedule: {cron: "0 3 * * *", agents: [demo]}}
 """
+UNKNOWN = ROOT / "tests" / "doubles" / "unknown.py"
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -95,9 +98,24 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         shutil.copy(project.folders()[0] / "stdout.log", project.root)
         project.write("stderr.log", "")
         project.write("page", f"http://127.0.0.1:{page.server_port}/")
+        with_recordings(project)
         yield project
     page.shutdown()
     page.server_close()
+
+
+def with_recordings(project: Project) -> None:
+    """A recording of `demo`, and two CLIs that `runner learn` does not know, with one's settings."""
+    project.write("recordings/demo/hello/stdout", (project.root / "stdout.log").read_text())
+    project.write("recordings/demo/hello/exit.json", '{"code": 0}')
+    assert project("parse", "--check", "demo", "--update").returncode == 0
+    project.write("out.jsonl", (project.root / "stdout.log").read_text())
+    project.write("models.json", '{"baseUrl": "{{ server }}"}')
+    finds = {"mycli": "${OPENAI_BASE_URL%/v1}", "pi": "$(sed 's/.*: \"//; s/\".*//' $HOME/.pi/agent/models.json)"}
+    for name, url in finds.items():
+        script = f'#!/bin/sh\nUNKNOWN_URL="{url}" exec {sys.executable} {UNKNOWN} "$@"\n'
+        project.write(f"bin/{name}", script).chmod(0o755)
+    project.env["PATH"] = f"{project.root / 'bin'}{os.pathsep}{project.env.get('PATH', os.environ['PATH'])}"
 
 
 def live(project: Project) -> tuple[subprocess.Popen[str], str]:

@@ -78,6 +78,7 @@ run hostile free --dry-run --json
 parse hostile attack.json --stderr attack.bin --exit-code 1
 parse hostile attack.json --stderr attack.bin --exit-code 1 --json
 parse hostile attack.json --explain
+learn unknown --from attack.json attack.bin
 agents
 agents --json
 agents show hostile
