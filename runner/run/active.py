@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from runner.budget.admission import Reservation
     from runner.process.guardian import Guardian
 
 _OURS = frozenset("run_id agent task status reason trigger started_at ended_at previous_run".split())
@@ -45,6 +46,7 @@ class ActiveRun:
     notes: tuple[str, ...]
     shown_folder: str
     guardians: list[Guardian]
+    reservation: Reservation | None = None
 
     def __enter__(self) -> ActiveRun:
         return self
@@ -82,7 +84,8 @@ def open_run(site: Site, claim: Claim, invocation: Invocation, start: Start) -> 
         raise Skipped("disk_full", error.message) from None
     # Asked now: an agent may move or remove the current folder.
     shown = invocation.run_dir.removeprefix(os.getcwd() + os.sep)
-    return ActiveRun(site, claim, invocation, start.before, record, began, secrets, start.notes, shown, [])
+    before, notes, share = start.before, start.notes, start.reservation
+    return ActiveRun(site, claim, invocation, before, record, began, secrets, notes, shown, [], share)
 
 
 def masked(record: Record, mask: Callable[[str], str]) -> Record:

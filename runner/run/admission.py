@@ -21,16 +21,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from runner.budget.admission import Reservation
+
 
 _DESCRIPTORS = 64  # files open at once: locks, logs, pipes, the guardian's, a connection for the message
 
 
 @dataclass(frozen=True)
 class Start:
-    """An admitted run: the checkout just before its agent starts, and notes for its record."""
+    """An admitted run: the checkout just before its agent starts, notes for its record, and its share of a budget."""
 
     before: git.Snapshot
     notes: tuple[str, ...] = ()
+    reservation: Reservation | None = None
 
 
 class Admission:
@@ -46,6 +49,7 @@ class Admission:
         self._claim: Claim | None = None
         self._lock: workspace.Lock | None = None
         self._probe: cooldown.Probe | None = None
+        self._reservation: Reservation | None = None
         self._before = git.Snapshot(repository=False)
 
     def __enter__(self) -> Admission:
@@ -54,6 +58,11 @@ class Admission:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._reservation is not None:
+            try:
+                self._reservation.cancel()
+            except OSError:
+                pass  # without its live file it counts no more
         if self._claim is not None:
             self._site.logs.release(self._claim, keep_id=False)
         if self._probe is not None:
@@ -84,17 +93,19 @@ class Admission:
         if self._request.heed_cooldown:
             self._probe = cooldown.probe(self._site.logs, self._request.agent, time.time())
         self._lock.write_owner(f"run {invocation.run_id} ({invocation.agent} {invocation.task}, pid {os.getpid()})")
+        if invocation.budget is not None:
+            self._reservation = self._reserve(invocation)
         if not invocation.preflight:
-            return Start(self._before, tuple(notes))
+            return Start(self._before, tuple(notes), self._reservation)
         notes += self._preflight(invocation)
         # What the preflight commands left is not the agent's.
         before = git.snapshot(self._site.machine.repo, self._site.machine.environ)
         _check_workspace(invocation, before)
-        return Start(before, tuple(notes))
+        return Start(before, tuple(notes), self._reservation)
 
     def began(self) -> None:
         """The id belongs to a run that has begun: whoever closes it releases it."""
-        self._claim = None
+        self._claim = self._reservation = None
 
     def turn_away(self, skip: Skip) -> tuple[str, Claim | None]:
         """The id of a run that is skipped, claimed where even that can be written; the caller releases it."""
@@ -123,6 +134,13 @@ class Admission:
             message = f"the runner received {signal_name(signal)} while it waited for {who} in `{machine.repo}`"
             return Skipped("interrupted", message, 128 + signal)
         return Skipped("busy", f"{who} works in `{machine.repo}`")
+
+    def _reserve(self, invocation: Invocation) -> Reservation | None:
+        """The run's share of the windows that the settings limit. Raises Skipped."""
+        # Few runs have a budget.
+        from runner.run.share import reserve  # noqa: PLC0415
+
+        return reserve(self._site, invocation, self._signals.pause)
 
     def _preflight(self, invocation: Invocation) -> list[str]:
         # Only what a schedule starts needs it.

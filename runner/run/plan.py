@@ -10,7 +10,7 @@ from runner.git import LOCAL_VARS
 from runner.model import Expectations, Invocation, Skipped
 from runner.run import sandbox
 from runner.run.environment import BASE_ENVIRONMENT, matcher, passed
-from runner.run.limits import limits_of
+from runner.run.limits import budget_of, limits_of
 from runner.run.site import Machine
 from runner.values import dataclass
 
@@ -91,12 +91,7 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
         files=_files(request.agent, agent, own, run_dir),
         model=model,
         limits=limits_of(request.timeout, agent, task, machine.environ),
-        expectations=Expectations(
-            requires_commit=bool(task.get("requires_commit", False)),
-            nothing_to_do=task.get("nothing_to_do"),
-            auto_commit=bool(task.get("auto_commit", False)),
-            denied=task.get("denied", "note"),
-        ),
+        expectations=_expectations(task),
         parser_name=agent["parser"],
         parser=config.parser,
         trigger=request.trigger,
@@ -107,6 +102,16 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
         preflight=_preflight(request, config, {"agents": own, "tasks": variables}) if request.unattended else (),
         wrapped=len(prefix),
         folders=folders,
+        budget=budget_of(agent, task, config.settings),
+    )
+
+
+def _expectations(task: JsonObject) -> Expectations:
+    return Expectations(
+        requires_commit=bool(task.get("requires_commit", False)),
+        nothing_to_do=task.get("nothing_to_do"),
+        auto_commit=bool(task.get("auto_commit", False)),
+        denied=task.get("denied", "note"),
     )
 
 
