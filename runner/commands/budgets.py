@@ -10,6 +10,7 @@ from runner.budget.ledger import Book, Entry, Ledger, is_live
 from runner.budget.terms import limits_of, shown
 from runner.commands._project import Opened, open_project
 from runner.commands._table import table
+from runner.commands.runs import terminal_width
 from runner.errors import RunnerError
 from runner.files import reason
 from runner.model import JsonObject
@@ -20,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_HEAD = ("WINDOW", "BY", "LIMIT", "USED", "RESERVED", "LEFT", "UNTIL", "")
+_HEAD = ("WINDOW", "BY", "UNIT", "LIMIT", "USED", "RESERVED", "LEFT", "UNTIL", "")
 
 
 def budgets(project: str | None, *, as_json: bool) -> int:
@@ -36,7 +37,7 @@ def budgets(project: str | None, *, as_json: bool) -> int:
     if as_json:
         print(json_text([_described(of, state) for of, state in found], 2))
     elif found:
-        print(table(_HEAD, [row for of, state in found for row in _rows(of, state)]), end="")
+        print(table(_HEAD, [row for of, state in found for row in _rows(of, state)], terminal_width()), end="")
     else:
         print("no budgets; add some under `settings.budgets` in tasks.yaml")
     return 0
@@ -82,21 +83,24 @@ def _rounded(amounts: Mapping[str, float]) -> JsonObject:
 
 def _rows(of: str | None, state: State) -> list[tuple[str, ...]]:
     note = f"{state.unknown} unknown" if state.unknown else ""
-    until = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.ends))
+    until = time.strftime("%Y-%m-%d", time.localtime(state.ends))
     whose = state.limit.by if of is None else f"{state.limit.by} {of}"
     return [
         (
             state.limit.per,
             whose,
-            shown(unit, amount),
-            shown(unit, state.used[unit]),
-            shown(unit, state.reserved[unit]),
-            shown(unit, max(0.0, state.left(unit))),
+            unit.removesuffix("_tokens"),
+            *(_amount(unit, found) for found in (amount, state.used[unit], state.reserved[unit])),
+            _amount(unit, max(0.0, state.left(unit))),
             until,
             note,
         )
         for unit, amount in state.limit.amounts.known().items()
     ]
+
+
+def _amount(unit: str, amount: float) -> str:
+    return shown(unit, amount).partition(" ")[0]
 
 
 def prices(project: str | None, model: str, *, as_json: bool) -> int:

@@ -33,7 +33,7 @@ def _rows(config: Config) -> Iterator[Problem]:
     for at, row in enumerate(config.settings.get("budgets") or []):
         path: Path = ("settings", "budgets", at)
         if "cost" not in row and "tokens" not in row:
-            yield _problem(config, path, "limits nothing", "add `cost` or `tokens`", "error")
+            yield _problem(config, (*path, "per"), "this row limits nothing", "add `cost` or `tokens`", "error")
     known: dict[tuple[str, str], int] = {}
     for at, row in enumerate(config.settings.get("prices") or []):
         path, begin = ("settings", "prices", at), row.get("from", "")
@@ -42,7 +42,7 @@ def _rows(config: Config) -> Iterator[Problem]:
         first = known.setdefault((row["match"].lower(), begin), at)
         if first != at:
             message = f"is never used: row {first + 1} is for the same models and days"
-            yield _problem(config, path, message, "give it a later `from`", "warning")
+            yield _problem(config, (*path, "match"), message, "give it a later `from`", "warning")
 
 
 def _is_day(text: str) -> bool:
@@ -76,6 +76,7 @@ def _unmeasured(config: Config, path: Path, entry: JsonObject, pair: tuple[str, 
     if not is_refused(unknown, amounts, entry.get("on_unknown", "tokens")):
         return None
     message = f"no run of `{pair[1]}` would begin: {why(unknown, agent['parser'], model)}"
+    path = (*path, "tokens" if unknown[0] == "output_tokens" else unknown[0])
     return _problem(config, path, message, _HINT if unknown[0] == "cost" else _HINT_WITHOUT_COST, "warning")
 
 

@@ -108,7 +108,7 @@ COSTS = [
     ("", {"cost": 0.5, "input": 1, "output": 1}, 0.5, "reported", False),
     (PRICES, {"cost": 0.5, "input": 1, "output": 1}, 0.5, "reported", False),
     (PRICES, {"input": 1000, "output": 100}, 0.011, "table", False),
-    ('  prices: [{match: "SOME-*", from: "2026-01-31", input: 2, output: 0}]\n', {"input": 1000, "output": 100}, 0.002, "table 2026-01-31", False),
+    ('  prices: [{match: "SOME-*", from: 2026-01-31, input: 2, output: 0}]\n', {"input": 1000, "output": 100}, 0.002, "table 2026-01-31", False),
     (PRICES, {"output": 100}, 0.01, "table", True),
     (PRICES, {}, None, None, False),
     ('  prices: [{match: "other", input: 2, output: 0}]\n', {"input": 1000, "output": 100}, None, None, False),

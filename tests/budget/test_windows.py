@@ -8,8 +8,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from tests.helpers import kill_both, make_project, wait_until
+from tests.doubles.ntfy import Ntfy
+from tests.helpers import ROOT, kill_both, make_project, notifying, wait_until
 
 if TYPE_CHECKING:
     import subprocess
@@ -193,6 +195,49 @@ def test_something_else_in_the_place_of_the_file_is_moved_aside(project: Project
     assert [project("run", "waits", "t").returncode for _ in range(2)] == [0, 12]
     assert path.is_file()
     assert os.path.lexists(f"{path}.damaged")
+
+
+def test_it_is_told_once_a_window(project: Project) -> None:
+    """By the first run that is turned away, whatever its task; after the window's end again."""
+    with Ntfy() as server:
+        limited(project, "[{per: day, cost: 0.1}]", own="")
+        notifying(project, server.url)
+        assert [project("run", "waits", task).returncode for task in ("t", "t", "other", "t")] == [0, 12, 12, 12]
+        told = [message["title"] for message in server.messages if "budget_window" in message["title"]]
+        assert len(told) == 1, server.messages
+        text = ledger(project).read_text()
+        began = time.time() - 3 * 86400
+        moved = [json.dumps({**json.loads(line), "epoch": began}) for line in text.splitlines() if '"spent"' in line]
+        yesterday = text.replace(time.strftime("day %Y-%m-%d"), "day 2020-01-01")
+        ledger(project).write_text(yesterday + "\n".join(moved))
+        assert project("run", "waits", "other").returncode == 12
+        told = [message["title"] for message in server.messages if "budget_window" in message["title"]]
+        assert len(told) == 2, server.messages
+
+
+def test_what_is_printed(project: Project) -> None:
+    limited(project, "[{per: day, cost: 2.1, tokens: 3M, on_unknown: allow}, {per: week, by: agent, cost: 4}]")
+    assert "no budgets" not in project("budgets").stdout
+    assert project("run", "waits", "t").returncode == 0
+    found = shown(project)
+    Draft202012Validator(json.loads((ROOT / "schema/budgets.schema.json").read_text())).validate(found)
+    assert [(row["per"], row["by"], row["of"], row["unknown"]) for row in found] == [
+        ("day", "all", None, 1),
+        ("week", "agent", "waits", 0),
+    ]
+    words = [line.split() for line in project("budgets").stdout.splitlines()]
+    assert words[1][:7] == ["day", "all", "cost", "$2.10", "$0.10", "$0.00", "$2.00"]
+    assert words[3][:8] == ["week", "agent", "waits", "cost", "$4.00", "$0.10", "$0.00", "$3.90"]
+
+
+def test_a_long_file_is_made_short(project: Project) -> None:
+    """What no window reaches back to goes; what counts today stays."""
+    limited(project, "[{per: day, cost: 0.35}]", own="{cost: 0.1}")
+    assert project("run", "waits", "t").returncode == 0
+    old = json.dumps({"kind": "spent", "epoch": time.time() - 90 * 86400, "cost": 1, "live": "x" * 200})
+    ledger(project).write_text((old + "\n") * 6000 + ledger(project).read_text())
+    assert [project("run", "waits", "t").returncode for _ in range(3)] == [0, 0, 12]
+    assert ledger(project).stat().st_size < 5000
 
 
 def test_prune_leaves_it(project: Project) -> None:
