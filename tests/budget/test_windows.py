@@ -150,6 +150,10 @@ def test_a_run_that_does_not_begin_reserves_nothing(project: Project) -> None:
     assert project("run", "waits", "t", "--unattended").returncode == 12
     (limit,) = shown(project)
     assert (limit["used"]["cost"], limit["reserved"]["cost"], limit["unknown"]) == (0, 0, 0)
+    # The next run would count it among those whose spending nobody knows.
+    assert project("run", "waits", "other").returncode == 0
+    (limit,) = shown(project)
+    assert (limit["used"]["cost"], limit["unknown"]) == (pytest.approx(0.1), 0)
 
 
 HOSTILE = [
