@@ -2,55 +2,55 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from runner.budget import admission
+from runner.budget.admission import reserve
 from runner.budget.ledger import Book, Entry, Ledger, is_live
-from runner.budget.terms import Amounts
+from runner.budget.terms import Amounts, Limit, Terms
 from runner.files import lock
+from runner.model import Skipped
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-WORKER = """\
-import os, sys, time
-from runner import files
-from runner.budget.admission import reserve
-from runner.budget.ledger import Entry, Ledger
-from runner.budget.terms import Amounts, Limit, Terms
-from runner.model import Skipped
-
-folder, name = sys.argv[1:]
-terms = Terms(Amounts(cost=0.1), (Limit("month", "all", Amounts(cost=4.0)),))
-held = []
-while not os.path.exists(folder + "/go"):
-    time.sleep(0.001)
-for number in range(20):
-    live = f"{folder}/live/{name}-{number}"
-    held.append(files.lock(live))
-    try:
-        reserve(Ledger(folder), terms, Entry("reserve", time.time(), live), time.sleep, tells=False)
-        print("begins", flush=True)
-    except Skipped as skipped:
-        print(skipped.skip.reason, flush=True)
-sys.stdin.read()
-"""
+TERMS = Terms(Amounts(cost=0.1), (Limit("month", "all", Amounts(cost=0.1)),))
 
 
-def test_eight_processes_share_one_limit(tmp_path: Path) -> None:
-    """Each asks for 20 shares, which it holds; there are 40."""
-    (tmp_path / "live").mkdir()
-    words = [sys.executable, "-c", WORKER, str(tmp_path)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    workers = [subprocess.Popen([*words, str(number)], **pipes) for number in range(8)]  # type: ignore[call-overload]
-    (tmp_path / "go").touch()
-    said = [worker.stdout.readline().strip() for worker in workers for _ in range(20)]
-    for worker in workers:
-        worker.communicate()
-    assert (said.count("begins"), said.count("budget_window")) == (40, 120)
+def test_who_is_admitted_waits_for_whoever_is_being_admitted(tmp_path: Path) -> None:
+    """The last share goes while another process has the lock: who waits for that sees it gone."""
+    ledger, live = Ledger(str(tmp_path)), tmp_path / "live"
+    live.mkdir()
+    with ledger.locked(time.sleep, 0):
+        pass  # makes the folder
+    held = [lock(f"{ledger.path}.lock"), lock(str(live / "other"))]
+    waited = []
+
+    def other(seconds: float) -> None:
+        waited.append(seconds)
+        ledger.add(Entry("reserve", time.time(), str(live / "other"), amounts=Amounts(0.1)))
+        os.close(held[0] or -1)
+
+    with pytest.raises(Skipped, match=r"is used up: \$0.00 spent, \$0.10 reserved by 1 run;"):
+        reserve(ledger, TERMS, Entry("reserve", time.time(), str(live / "ours")), other, tells=False)
+    assert len(waited) == 1
+    assert list(ledger.read().open) == [str(live / "other")]
+
+
+def test_a_lock_that_nobody_gives_back_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "_PATIENCE", 0.05)
+    ledger = Ledger(str(tmp_path))
+    with (
+        ledger.locked(time.sleep, 0),
+        pytest.raises(Skipped, match="another process holds"),
+    ):
+        reserve(ledger, TERMS, Entry("reserve", time.time(), "/a/live/1"), time.sleep, tells=False)
 
 
 @pytest.mark.parametrize("place", ["live/held", "dead/held", "live/free", "live/missing", "live/link", "live/\0"])
