@@ -133,6 +133,8 @@ JSON = [
     ("entry", "agents show broke --json", 0),
     ("task-list", "tasks --json", 0),
     ("entry", "tasks show debug_hello_simple --json", 0),
+    ("budgets", "budgets --json", 0),
+    ("prices", "prices small --json", 0),
     ("validate", "validate --format json", 0),
     ("validate", "validate wrong --format json", 3),
     ("doctor", "doctor demo --json", 0),
