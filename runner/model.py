@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
     from runner.asked import Answer, Edit, Output, Protection
 
+    # fmt: off
     Ending: TypeAlias = Literal[
-        "exit", "timeout", "first_output", "idle_timeout", "linger", "watch", "signal", "launch_failed", "lost"
+        "exit", "timeout", "first_output", "idle_timeout", "linger", "watch", "budget", "signal",
+        "launch_failed", "lost"
     ]
+    # fmt: on
     Terminal: TypeAlias = Literal["good", "bad", "absent", "undeclared"]
     JsonObject: TypeAlias = dict[str, Any]
 else:
@@ -89,6 +92,7 @@ class Invocation:
     `files` are settings files to write before the spawn: absolute path → content; `folders` are made if missing.
     `verify` is the task's, its checks with `argv` and `seconds`, and `env`, `prefix` and `tree_prefix`: what they run
     in, and a sandbox's words for the checkout and for a clone.
+    `budget` is what `runner.budget.terms` makes its terms of, None for a run without any.
     `wrapped` is how many words of argv are a sandbox's, before the agent's own.
     `parser` is the raw rule mapping, so that the value stays JSON-able. `preflight` are the commands that must succeed
     first, each `{words, of, tests, default}`: `of` is `agent` or `task`, `tests` marks the project's test command, and
@@ -120,27 +124,32 @@ class Invocation:
     folders: tuple[str, ...] = ()
     verify: JsonObject | None = None
     when: JsonObject | None = None
+    budget: JsonObject | None = None
 
 
 @dataclass(frozen=True)
 class Skip:
     """A run that does not begin: recorded as a line, without a folder. `exit_code` None: the reason's own.
 
-    `for_all`: no other agent would fare better, whatever the reason's row says.
+    `for_all`: no other agent would fare better, whatever the reason's row says. `retry_at` is when it may be otherwise.
+    `quiet`: a message has told of it already, that of another run.
     """
 
     reason: str
     message: str
     exit_code: int | None = None
     for_all: bool = False
+    retry_at: float | None = None
+    quiet: bool = False
 
 
 class Skipped(Exception):  # noqa: N818  # no error: the run is recorded as skipped
     """Raised by the step of a run that finds that it must not begin."""
 
-    def __init__(self, reason: str, message: str, exit_code: int | None = None, *, for_all: bool = False) -> None:
+    def __init__(self, reason: str, message: str, exit_code: int | None = None, **more: Any) -> None:
+        """`more` are the other fields of a Skip."""
         super().__init__(message)
-        self.skip = Skip(reason, message, exit_code, for_all)
+        self.skip = Skip(reason, message, exit_code, **more)
 
 
 @dataclass(frozen=True)
@@ -210,6 +219,9 @@ class Reply:
     output ended. `denials` is `{count, names}` of the tool calls that were denied; `doubts` are notes on what was not
     believed; `slow_rules` are the rules whose patterns ran out of time, and whether each could have failed the run.
     `output` is the answer that a schema was asked for, where the CLI gives it as a value of its own.
+    believed; `spent` is what the record has of cost and budget beside `cost_usd`, and in which words the run was ended,
+    None for a run that nobody metered; `slow_rules` are the rules whose patterns ran out of time, and whether each
+    could have failed the run.
     """
 
     text: str
@@ -230,6 +242,7 @@ class Reply:
     denials: JsonObject | None = None
     output: Any = None
     doubts: tuple[str, ...] = ()
+    spent: JsonObject | None = None
     slow_rules: tuple[tuple[tuple[str | int, ...], bool], ...] = ()
 
 

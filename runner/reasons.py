@@ -85,7 +85,9 @@ REASONS: dict[str, Reason] = {
     "turn_limit": _failed(
         3, "the agent reached its own cap of turns or tool calls", "raise the cap, or make the task smaller"
     ),
-    "budget": _failed(3, "the agent reached its cap of money or tokens", "raise the cap, or make the task smaller"),
+    "budget": _failed(
+        3, "the run reached its budget, or the agent its own cap of money", "raise the cap, or make the task smaller"
+    ),
     "model_not_found": _failed(
         4,
         "the service does not know the model",
@@ -162,6 +164,11 @@ REASONS: dict[str, Reason] = {
         "see that the log folder can be written (`runner doctor`) and has room",
         priority=3,
         next_agent_helps=False,
+    ),
+    "budget_window": _skipped(
+        "what all runs of the day, week or month may use is used up or reserved",
+        "wait until the window ends, or raise the limit under `settings.budgets`",
+        priority=3,
     ),
     "lost": Reason("lost", None, "x", 5, "the run ended without closing its record", "read the end of the transcript"),
     "missed": Reason(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent / "runner"
 # From the roof down: a room may import those after it. `model` and its neighbours are the ground, from `checkout` on.
 ROOMS = """
-__main__ cli commands learn doctor recordings modelserver crontab schedule run verify notify history config records template parsers process
+__main__ cli commands learn doctor recordings modelserver crontab schedule run verify notify history config budget records template parsers process
 git demo_agent mask files codec crontimes model asked reasons text units errors values __init__
 """.split()
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -50,6 +50,22 @@ PROJECT_COMMANDS = (
         (_JSON,),
     ),
     Command(
+        "budgets",
+        "docs/budgets.md",
+        "Show what the runs of this day, week or month may use, have used, hold, and have left.",
+        ("runner budgets", "runner budgets --json"),
+        options=(_JSON,),
+    ),
+    Command(
+        "prices",
+        "docs/budgets.md",
+        "Say what the tokens of a model cost, and why it would be that.",
+        ("runner prices gpt-5", "runner prices gpt-5 --json"),
+        (Argument("model", "MODEL"),),
+        (_JSON,),
+        call="commands.budgets:prices",
+    ),
+    Command(
         "validate",
         "docs/operations.md",
         "Check agents.yaml, tasks.yaml, templates, parser rules and prompts; exit code 3 when something is wrong.",

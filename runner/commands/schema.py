@@ -9,7 +9,8 @@ from runner.errors import UsageError, did_you_mean
 
 NAMES = (
     *("agents", "tasks", "metadata", "runs", "show", "stats", "triage", "prune", "ps", "parse", "run", "dry-run"),
-    *("agent-list", "task-list", "entry", "validate", "doctor", "messages", "held", "cron", "cron-next"),
+    *("agent-list", "task-list", "entry", "validate", "doctor", "messages", "held", "cron", "cron-next", "budgets"),
+    "prices",
 )
 
 

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 
+from runner.config.budgets import budget_problems
 from runner.config.build import MAX_PROBLEMS
 from runner.config.config import Config
 from runner.config.display import Path, listed, near, quoted, show_value
@@ -68,6 +69,7 @@ def check_all(config: Config) -> list[Problem]:
         _slow_patterns(config),
         senseless_rules(config),
         unused_sandboxes(config),
+        budget_problems(config),
         shared_problems(config),
         _quiet_zone(config, config.notify, ("notify",)),
     )

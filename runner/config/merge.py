@@ -18,7 +18,10 @@ NAMED = ("agents", "tasks", "parsers", "sandboxes")
 SHARED = ("defaults", "notify", "settings")
 # Keys whose mappings merge key by key when an entry extends another; every other value replaces the inherited one.
 MERGED_KEYS = frozenset(
-    ("env", "set", "model", "options", "files", "requires", "watch", "vars", "fields", "exit", "notify", "retry")
+    (
+        *("env", "set", "model", "options", "files", "requires", "watch", "vars", "fields", "live", "exit", "notify"),
+        *("retry", "budget"),
+    )
 )
 BUILT_IN_PARSER = "text"
 MAX_MERGED = 200_000

@@ -61,6 +61,9 @@ class Notifier:
         silent = reason_of(line["reason"], line.get("status")).priority == 0
         message = line["error"]["message"] if line["error"] else ""
         skip = {"reason": line["reason"] or "", "message": mask_volatile(message)}
+        retry_at = line["error"].get("retry_at") if line["error"] else None
+        if retry_at:
+            skip["retry_at"] = retry_at  # of the next window it is told again
         path = self._skip_path(line)
         if silent or not self.policy.all_targets or _read(path) == skip:
             return off()

@@ -14,7 +14,7 @@ from runner.parsers.patterns import Pattern, problem_of
 from runner.parsers.prefilter import groups_of
 from runner.parsers.reader import Parser
 from runner.parsers.resets import KINDS
-from runner.parsers.rules import FaultRule, FieldRule, Probe, Rules, TerminalRule, Trail, Where
+from runner.parsers.rules import LIVE, FaultRule, FieldRule, Probe, Rules, TerminalRule, Trail, Where
 from runner.parsers.scalars import scalar_text
 from runner.parsers.selectors import Condition, Path, Pick, When, at, first_of, minus, sum_of
 
@@ -37,16 +37,23 @@ class RuleError(Exception):
         self.problems = tuple(problems)
 
 
-def compile_parser(table: Table, *, strict: bool = False) -> Parser:
+def compile_parser(table: Table, *, strict: bool = False, live: bool = False) -> Parser:
     """Return the parser that a rule table describes.
 
-    `strict` compiles every regular expression now instead of at first use. Raise RuleError with all problems found.
+    `strict` compiles every regular expression now instead of at first use. `live` is for a run with a budget: the rules
+    under that key are read, too. Raise RuleError with all problems found.
     """
     compiler = _Compiler(strict=strict)
-    rules = compiler.rules(table)
+    rules = compiler.rules(_with_live(table) if live or strict else table)
     if compiler.problems:
         raise RuleError(compiler.problems)
     return Parser(rules)
+
+
+def _with_live(table: Table) -> Table:
+    """Return the table with the rules under `live` among its fields."""
+    ours = {f"{LIVE}{name}": rule for name, rule in table.get("live", {}).items()}
+    return {**table, "fields": {**table.get("fields", {}), **ours}} if ours else table
 
 
 class _Compiler:
@@ -116,19 +123,25 @@ class _Compiler:
         known = (*FIELDS, *sorted(named.difference(FIELDS)))
         fields = []
         for name, rule in table.items():
-            if name not in known and (hint := did_you_mean(name, known)):  # else `validate` says that nobody uses it
-                self._add(("fields", name), f"unknown key `{name}`, {hint}")
+            is_live = name.startswith(LIVE)
+            trail = ("live", name.removeprefix(LIVE)) if is_live else ("fields", name)
+            # Else `validate` says that nobody uses it.
+            if name not in known and not is_live and (hint := did_you_mean(name, known)):
+                self._add(trail, f"unknown key `{name}`, {hint}")
             if isinstance(rule, list):
-                fields += [self._field(name, each, ("fields", name, at)) for at, each in _rules(rule)]
+                fields += [self._field(name, each, (*trail, at)) for at, each in _rules(rule)]
             else:
-                fields.append(self._field(name, rule, ("fields", name)))
+                fields.append(self._field(name, rule, trail))
         return fields
 
     def _field(self, name: str, rule: Table, trail: Trail) -> FieldRule:
         take = rule.get("take", "last")
         probe = self._probe(rule, trail, take=take, whole_text=True)
         reset = self._when(rule["reset"]["when"], (*trail, "reset", "when")) if "reset" in rule else None
-        return FieldRule(name, probe, take, reset, trail, rule.get("collapse"))
+        by = self._pick(rule["by"], (*trail, "by")) if "by" in rule else None
+        if by is not None and take != "sum":
+            self._add((*trail, "by"), f"only `take: sum` has `by`, this is `{take}`")
+        return FieldRule(name, probe, take, reset, trail, rule.get("collapse"), by)
 
     def _watch(self, rule: Table, trail: Trail) -> FaultRule:
         fault = self._fault(rule, trail)

@@ -8,7 +8,7 @@ from runner.model import Evidence, JsonObject, Reply, Usage
 from runner.parsers.faults import EXCERPT_BYTES, FaultTracker, Line
 from runner.parsers.folds import FIELDS, LIMITS, Fold
 from runner.parsers.lines import events_in
-from runner.parsers.rules import Dispatch, FaultRule, FieldRule, Rules, TerminalRule, Trail, Where
+from runner.parsers.rules import LIVE, Dispatch, FaultRule, FieldRule, Rules, TerminalRule, Trail, Where
 from runner.parsers.scalars import PATTERN_REACH, collapsed, decoded, formed, one_line, scalar_text
 from runner.parsers.timed import Timed
 from runner.parsers.window import Window
@@ -26,7 +26,8 @@ class Findings:
         self._rules = rules
         self._dispatch = dispatch
         self._folds = tuple(
-            Fold(rule.take, LIMITS.get(rule.name), collapse=rule.collapse is True) for rule in rules.fields
+            Fold(rule.take, LIMITS.get(rule.name.removeprefix(LIVE)), collapse=rule.collapse is True)
+            for rule in rules.fields
         )
         self._of_field: dict[str, list[Fold]] = {}
         for rule, fold in zip(rules.fields, self._folds, strict=True):
@@ -46,11 +47,11 @@ class Findings:
     def value(self, name: str) -> Any:
         """Return a field as far as it is known, by the first of its rules that found anything; else None."""
         fold = self._deciding(name)
-        return FIELDS[name](fold.value) if fold else None
+        return FIELDS[name.removeprefix(LIVE)](fold.value) if fold else None
 
     def _deciding(self, name: str) -> Fold | None:
-        folds = self._of_field.get(name, ())
-        return next((fold for fold in folds if FIELDS[name](fold.value) is not None), None)
+        folds, made = self._of_field.get(name, ()), FIELDS[name.removeprefix(LIVE)]
+        return next((fold for fold in folds if made(fold.value) is not None), None)
 
     def event(self, event: JsonObject, line: Line) -> None:
         bucket = self._dispatch.bucket(event)
@@ -64,7 +65,8 @@ class Findings:
             if when.fits(event):
                 self._folds[number].reset()
         for number, field in bucket.fields:
-            self._folds[number].add(self._values(field, event), line)
+            fold, values = self._folds[number], self._values(field, event)
+            fold.add(values if field.by is None else fold.increase(field.by(event), values), line)
         for number, error in bucket.errors:
             hit = self._timed.in_event(error, event)
             if hit:

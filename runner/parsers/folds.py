@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MAX_JOIN = 16 * 1024 * 1024
 MAX_LIST = 1000
 MAX_NAMES = 20
+MAX_KEY = 200
+MAX_KEYS = 100_000
 
 
 def _sum(kept: Any, values: list[Any]) -> Any:
@@ -62,7 +64,7 @@ TAKES: dict[str, Step] = {
 class Fold:
     """The value of one field rule so far, and the line that last had a part in it."""
 
-    __slots__ = ("_collapse", "_kept", "_limit", "_line", "_step", "_take", "absurd", "approximate")
+    __slots__ = ("_collapse", "_kept", "_limit", "_line", "_of", "_step", "_take", "absurd", "approximate")
 
     def __init__(self, take: str, limit: float | None = None, *, collapse: bool = False) -> None:
         """`limit` is for numbers: one that is not from 0 to there makes the value unknown."""
@@ -73,6 +75,7 @@ class Fold:
         self._take = take
         self._step = TAKES[take]
         self._kept: Any = None
+        self._of: dict[str, float] = {}
         self._line: Line | None = None
 
     def add(self, values: list[Any], line: Line) -> None:
@@ -82,6 +85,16 @@ class Fold:
                 self.approximate = self._is_approximate(values)
             self._kept = self._step(self._kept, values)
             self._line = line
+
+    def increase(self, keys: list[Any], values: list[Any]) -> list[Any]:
+        """How much more these values are than what came with the same keys before: a message may be told twice."""
+        amounts = _numbers(values)
+        key = " ".join(scalar_text(key) or "" for key in keys)[:MAX_KEY]
+        if not amounts or not key or (key not in self._of and len(self._of) >= MAX_KEYS):
+            return values
+        before, amount = self._of.get(key, 0), max(amounts)
+        self._of[key] = max(before, amount)
+        return [max(amount - before, 0)]
 
     def _is_approximate(self, values: list[Any]) -> bool:
         """Whether a rounded number has a part in what is kept when these come."""

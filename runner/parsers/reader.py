@@ -8,13 +8,13 @@ from runner.model import Evidence, Fault, JsonObject, Reply
 from runner.parsers.faults import EXCERPT_BYTES, Line
 from runner.parsers.findings import Findings
 from runner.parsers.lines import MAX_DOCUMENT, HeadAndTail, LineScanner, events_in, events_on, looks_like_object
-from runner.parsers.rules import Dispatch, Rules, Trail
+from runner.parsers.rules import LIVE, Dispatch, Rules, Trail
 from runner.parsers.scalars import PATTERN_REACH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import tzinfo
-    from typing import Literal, TypeAlias
+    from typing import Any, Literal, TypeAlias
 
     Source: TypeAlias = Literal["stdout", "stderr"]
 
@@ -47,6 +47,11 @@ class Live:
     def tokens(self) -> int | None:
         found: int | None = self._findings.value("usage.output_tokens")
         return found
+
+    def measured(self, name: str) -> Any:
+        """A field of the reply as far as it is known, else what the rules under `live` know of it."""
+        found = self._findings.value(name)
+        return self._findings.value(f"{LIVE}{name}") if found is None else found
 
     @property
     def terminal(self) -> bool:

@@ -20,6 +20,8 @@ else:
     Trail = Where = object  # so that an import of them need not be hidden
 
 
+LIVE = "live."
+"""What the names of the fields under `live` begin with, once they are among the others."""
 CAPS = ("turn_limit", "budget", "timeout")
 """The classes of the caps that a CLI has itself."""
 
@@ -87,6 +89,7 @@ class FieldRule:
     reset: When | None
     trail: Trail
     collapse: bool | None = None
+    by: Pick | None = None
 
     @property
     def can_fail(self) -> bool:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         def finished(self) -> bool: ...
         def ending(self) -> None: ...
         def give_up_at(self, now: float, wall: float) -> float | None: ...
+        def exhausted(self) -> bool: ...
 
 
 _LONGEST_POLL = 86400.0  # seconds; poll itself takes 24 days at most
@@ -152,6 +153,8 @@ class _Watch:
             return "signal"
         if self.guardian.gone:
             return "lost"
+        if self.observer.exhausted():
+            return "budget"
         now = time.monotonic()
         for name, at in self._deadlines(now):
             if at is not None and now >= at:

@@ -56,3 +56,16 @@ class _AnyLeft(TypedDict):
 class Left(_AnyLeft, total=False):
     inode: int
     mtime_ns: int
+
+
+class AmountsEntry(TypedDict, total=False):
+    cost: float
+    tokens: float
+    output_tokens: float
+    tool_calls: float
+
+
+class BudgetEntry(TypedDict):
+    limit: AmountsEntry
+    used: AmountsEntry
+    overshoot: AmountsEntry

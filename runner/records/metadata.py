@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from runner.model import Evidence, Invocation, JsonObject, Outcome, Result, Skip, Usage, Verdict
     from runner.records.entries import (
+        BudgetEntry,
         CommitEntry,
         Denials,
         Left,
@@ -61,6 +62,9 @@ if TYPE_CHECKING:
         text: str | None
         usage: TokenUsage
         cost_usd: float | None
+        cost_source: str | None
+        cost_lower_bound: bool
+        budget: BudgetEntry | None
         tool_calls: int | None
         denials: Denials | None
         verify: list[VerifyEntry]
@@ -108,6 +112,9 @@ def running(invocation: Invocation, started_at: float, *, messages: bool) -> Rec
         "text": None,
         "usage": usage_of(None),
         "cost_usd": None,
+        "cost_source": None,
+        "cost_lower_bound": False,
+        "budget": None,
         "tool_calls": None,
         "denials": None,
         "verify": [],
@@ -149,13 +156,16 @@ def usage_of(usage: Usage | None) -> TokenUsage:
 
 def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> Record:
     """Make the final record; `show` turns evidence into `FILE:LINE`."""
-    outcome, reply, verdict = result.outcome, result.reply, result.verdict
+    outcome, reply, verdict, found = result.outcome, result.reply, result.verdict, result.reply.denials
     left: list[Any] = list(result.changes.left)
+    spent: JsonObject = reply.spent or {}
+    # Of a cap of its own the agent tells, and ends.
+    capped = verdict.reason == "budget" and outcome.ended_by == "exit"
     final: Record = {
         **_judged(record, verdict, show(verdict.evidence) if verdict.evidence else None),
         "agent_exit_code": outcome.exit_code,
         "agent_signal": outcome.signal,
-        "ended_by": outcome.ended_by,
+        "ended_by": "agent" if capped else outcome.ended_by,
         "model": reply.model or record["model"],
         "session_id": reply.session_id,
         "started_at": rfc3339(outcome.started_at),
@@ -164,8 +174,11 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
         "text": reply.text,
         "usage": usage_of(reply.usage),
         "cost_usd": reply.cost_usd,
+        "cost_source": spent.get("cost_source", None if reply.cost_usd is None else "reported"),
+        "cost_lower_bound": spent.get("cost_lower_bound", False),
+        "budget": spent.get("budget"),
         "tool_calls": reply.tool_calls,
-        "denials": _denials(reply.denials),
+        "denials": {"count": found["count"], "names": found["names"]} if found else None,
         "verify": list(result.verify),  # type: ignore[arg-type]  # verify/decide.py makes them by the schema
         "commits": [{"sha": commit.sha, "subject": commit.subject} for commit in result.changes.commits],
         "left": left,
@@ -179,10 +192,6 @@ def closed(record: Record, result: Result, show: Callable[[Evidence], str]) -> R
     if result.answer is not None:
         final["output"] = None if result.answer.is_long else result.answer.value
     return final
-
-
-def _denials(found: JsonObject | None) -> Denials | None:
-    return {"count": found["count"], "names": found["names"]} if found else None
 
 
 def _output_notes(outcome: Outcome) -> list[str]:
@@ -246,7 +255,7 @@ def _judged(record: Record, verdict: Verdict, evidence: str | None) -> Record:
 def skipped(skip: Skip, identity: dict[str, Any], now: float) -> Record:
     """Make the whole record of a run that did not begin: one line, no folder."""
     row = reason_of(skip.reason)
-    moment = rfc3339(now)
+    moment, retry_at = rfc3339(now), None if skip.retry_at is None else rfc3339(skip.retry_at)
     record: Any = {
         **identity,
         "status": row.status,
@@ -255,7 +264,7 @@ def skipped(skip: Skip, identity: dict[str, Any], now: float) -> Record:
         "started_at": moment,
         "ended_at": moment,
         "elapsed_seconds": 0.0,
-        "error": {"class": skip.reason, "message": skip.message, "retry_at": None, "evidence": None},
+        "error": {"class": skip.reason, "message": skip.message, "retry_at": retry_at, "evidence": None},
         "advice": row.advice,
         "schema_version": SCHEMA_VERSION,
         "runner_version": __version__,

@@ -26,6 +26,8 @@ _ENDED = {
     "first_output": "the runner ended it, for it had printed nothing",
     "idle_timeout": "the runner ended it, for it had fallen silent",
     "linger": "the runner ended it after its last event, for it did not end by itself",
+    "agent": "the agent ended it at its own cap",
+    "budget": "the runner ended it, for its budget was used up",
     "watch": "the runner ended it, for it only waited",
     "signal": "the runner was told to stop, and ended it",
     "launch_failed": "it was never started",

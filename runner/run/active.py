@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from runner.budget.admission import Reservation
     from runner.process.guardian import Guardian
     from runner.verify.checks import Ran
 
@@ -49,6 +50,7 @@ class ActiveRun:
     shown_folder: str
     guardians: list[Guardian]
     baseline: Mapping[str, Ran]
+    reservation: Reservation | None = None
 
     def __enter__(self) -> ActiveRun:
         return self
@@ -86,9 +88,8 @@ def open_run(site: Site, claim: Claim, invocation: Invocation, start: Start) -> 
         raise Skipped("disk_full", error.message) from None
     # Asked now: an agent may move or remove the current folder.
     shown = invocation.run_dir.removeprefix(os.getcwd() + os.sep)
-    return ActiveRun(
-        site, claim, invocation, start.before, record, began, secrets, start.notes, shown, [], start.baseline
-    )
+    before, notes, share = start.before, start.notes, start.reservation
+    return ActiveRun(site, claim, invocation, before, record, began, secrets, notes, shown, [], start.baseline, share)
 
 
 def masked(record: Record, mask: Callable[[str], str]) -> Record:

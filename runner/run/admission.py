@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from runner.budget.admission import Reservation
     from runner.run.plan import RunConfig
     from runner.verify.checks import Ran
 
@@ -31,11 +32,15 @@ _DESCRIPTORS = 64  # files open at once: locks, logs, pipes, the guardian's, a c
 
 @dataclass(frozen=True)
 class Start:
-    """An admitted run: the checkout just before its agent starts, notes for its record, how each check goes there."""
+    """An admitted run: the checkout just before its agent starts, and notes for its record.
+
+    `baseline` is how each check goes there, `reservation` its share of a budget.
+    """
 
     before: git.Snapshot
     notes: tuple[str, ...] = ()
     baseline: Mapping[str, Ran] = field(default_factory=dict)
+    reservation: Reservation | None = None
 
 
 class Admission:
@@ -51,6 +56,7 @@ class Admission:
         self._claim: Claim | None = None
         self._lock: workspace.Lock | None = None
         self._probe: cooldown.Probe | None = None
+        self._reservation: Reservation | None = None
         self._before = git.Snapshot(repository=False)
 
     def __enter__(self) -> Admission:
@@ -59,6 +65,11 @@ class Admission:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._reservation is not None:
+            try:
+                self._reservation.cancel()
+            except OSError:
+                pass  # without its live file it counts no more
         if self._claim is not None:
             self._site.logs.release(self._claim, keep_id=False)
         if self._probe is not None:
@@ -97,20 +108,24 @@ class Admission:
         if self._request.heed_cooldown:
             self._probe = cooldown.probe(self._site.logs, self._request.agent, time.time())
         self._lock.write_owner(f"run {invocation.run_id} ({invocation.agent} {invocation.task}, pid {os.getpid()})")
+        if invocation.budget is not None:
+            self._reservation = self._reserve(invocation)
+        share = self._reservation
         if not invocation.preflight and invocation.verify is None:
-            return Start(self._before, tuple(notes))
+            return Start(self._before, tuple(notes), reservation=share)
         notes += self._preflight(invocation) if invocation.preflight else []
         # What the preflight commands left is not the agent's, and neither is what the checks leave.
         before = git.snapshot(self._site.machine.repo, self._site.machine.environ)
         _check_workspace(invocation, before)
         if invocation.verify is None:
-            return Start(before, tuple(notes))
+            return Start(before, tuple(notes), reservation=share)
         baseline = self._baseline(invocation, before)
-        return Start(git.snapshot(self._site.machine.repo, self._site.machine.environ), tuple(notes), baseline)
+        before = git.snapshot(self._site.machine.repo, self._site.machine.environ)
+        return Start(before, tuple(notes), baseline, share)
 
     def began(self) -> None:
         """The id belongs to a run that has begun: whoever closes it releases it."""
-        self._claim = None
+        self._claim = self._reservation = None
 
     def turn_away(self, skip: Skip) -> tuple[str, Claim | None]:
         """The id of a run that is skipped, claimed where even that can be written; the caller releases it."""
@@ -139,6 +154,13 @@ class Admission:
             message = f"the runner received {signal_name(signal)} while it waited for {who} in `{machine.repo}`"
             return Skipped("interrupted", message, 128 + signal)
         return Skipped("busy", f"{who} works in `{machine.repo}`")
+
+    def _reserve(self, invocation: Invocation) -> Reservation | None:
+        """The run's share of the windows that the settings limit. Raises Skipped."""
+        # Few runs have a budget.
+        from runner.run.share import reserve  # noqa: PLC0415
+
+        return reserve(self._site, invocation, self._signals.pause)
 
     def _preflight(self, invocation: Invocation) -> list[str]:
         # Only what a schedule starts needs it.

@@ -16,6 +16,7 @@ from runner import files
 from runner.errors import DISK_ERRORS, EXIT_INTERNAL
 from runner.mask import mask_of, mask_tree
 from runner.model import Evidence, Request, Result, Skip, Verdict
+from runner.notify.notifier import off
 from runner.process.guardian import NoProcessError
 from runner.records import metadata, store
 from runner.records.evidence import line_number
@@ -150,7 +151,7 @@ def close(active: ActiveRun, ending: Ending) -> Finished:
     notify = partial(site.notifier.notify_finished, folder=shown)
     closing = Closing(site.logs, active.claim, invocation.run_dir, notify)
     texts = {}
-    notes = [f"moved aside: {path}" for path in files.take_moved()]
+    notes = [*_account(active, ending.record), *(f"moved aside: {path}" for path in files.take_moved())]
     if not os.path.lexists(os.path.join(invocation.run_dir, "metadata.json")):
         notes.append(_DELETED)
         texts["prompt.md"] = active.mask(invocation.prompt)
@@ -173,6 +174,16 @@ def close(active: ActiveRun, ending: Ending) -> Finished:
     return Finished(final, summary(final, shown, ending.evidence), final["exit_code"] or 0)
 
 
+def _account(active: ActiveRun, final: Record) -> list[str]:
+    """What the run has spent takes the place of what was reserved for it, while its live file still holds that."""
+    try:
+        if active.reservation is not None:
+            active.reservation.settle(final)
+    except OSError as error:
+        return [f"what the run has spent could not be kept: {files.reason(error)}"]
+    return []
+
+
 def close_skipped(site: Site, request: Request, skip: Skip, claimed: tuple[str, Claim | None]) -> Finished:
     """Record and report a run that did not begin: a line, and no folder; `claimed` is its id, with its lock if any."""
     run_id, claim = claimed
@@ -180,7 +191,7 @@ def close_skipped(site: Site, request: Request, skip: Skip, claimed: tuple[str, 
         line = metadata.skipped(skip, _identity(request, run_id), time.time())
         line = masked(line, mask_of(site.machine.environ))
         site.logs.append_run(line)
-        notification = site.notifier.notify_skipped(line)
+        notification = off() if skip.quiet else site.notifier.notify_skipped(line)
     finally:
         if claim is not None:
             site.logs.release(claim, keep_id=True)

@@ -22,6 +22,12 @@ from runner.run.active import ActiveRun
 from runner.run.progress import Progress
 from runner.template import render
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runner.budget.meter import Meter
+    from runner.model import Invocation
+    from runner.parsers.reader import Reader
+
 _CLOSING = 30.0  # seconds for the commit check and the record
 _MAX_REPORT = 16 << 20
 
@@ -74,6 +80,9 @@ class _Unobserved:
     def finished(self) -> bool:
         return False
 
+    def exhausted(self) -> bool:
+        return False
+
     def ending(self) -> None: ...
     def give_up_at(self, now: float, wall: float) -> float | None:  # noqa: ARG002  (the observer's form)
         return None
@@ -96,17 +105,29 @@ def _streams(active: ActiveRun) -> Streams:
 
 def _supervise(active: ActiveRun, guardian: Guardian, signals: Signals) -> tuple[Outcome, Reply]:
     invocation = active.invocation
-    parser = compile_parser(invocation.parser)
+    parser = compile_parser(invocation.parser, live=invocation.budget is not None)
     reader = parser.reader(time.time)
+    meter = _meter(invocation, reader)
     name = f"{invocation.agent} {invocation.task}"
-    progress = Progress(reader, name, invocation.limits, active.site.stderr)
+    progress = Progress(reader, name, invocation.limits, active.site.stderr, meter)
     try:
         outcome = supervise.execute(guardian, reader, progress, signals)
     finally:
         progress.close()
         guardian.streams.close()
     reports = {path: _report(invocation.run_dir, path) for path in parser.sources}
-    return outcome, reader.finish({path: data for path, data in reports.items() if data is not None})
+    reply = reader.finish({path: data for path, data in reports.items() if data is not None})
+    return outcome, reply if meter is None else meter.settle(reply, outcome.ended_by)
+
+
+def _meter(invocation: Invocation, reader: Reader) -> Meter | None:
+    """What watches over the budget, of a run for which anything is said of one."""
+    if invocation.budget is None:
+        return None
+    from runner.budget.meter import Meter  # noqa: PLC0415 - few runs have a budget
+    from runner.budget.terms import terms_of  # noqa: PLC0415
+
+    return Meter(terms_of(invocation.budget), reader.live, invocation.model)
 
 
 def _report(run_dir: str, path: str) -> bytes | None:

@@ -79,8 +79,15 @@ def _ended_by_runner(outcome: Outcome, reply: Reply) -> Verdict | None:
         return Verdict("interrupted", "interrupted", 128 + number, f"the runner received {signal_name(number)}")
     if ended_by == "launch_failed":
         return _verdict("launch_failed", outcome.launch_error)
+    return _ended_by_limit(outcome, reply)
+
+
+def _ended_by_limit(outcome: Outcome, reply: Reply) -> Verdict | None:
+    ended_by = outcome.ended_by
     if ended_by == "watch":
         return _of_fault(reply.stalled or reply.fault or Fault("network", "nothing but retries came"), _WATCH_NOTE)
+    if ended_by == "budget":
+        return _verdict("budget", f"ended by the runner: {reply.spent['words']}" if reply.spent else None)
     if ended_by in _LIMITS:
         if reply.stalled:
             return _of_fault(reply.stalled, f"ended by {ended_by} while the agent was retrying")

@@ -1,4 +1,4 @@
-"""How long a run may take, how much it may print, and what must come of it. Pure."""
+"""How long a run may take, how much it may print and spend, and what must come of it. Pure."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 TIMEOUT_VARIABLE = "AGENT_RUNNER_TIMEOUT_SECONDS"
 _NEEDED = ("grace", "drain", "linger")  # `none` means the default for these: a run without a grace time has 0s
 _LIMITS = ("timeout", "first_output", "idle_timeout", *_NEEDED)
+
+
+def budget_of(agent: JsonObject, task: JsonObject, settings: JsonObject) -> JsonObject | None:
+    """What the run may spend, by the task before the agent, and what is said of prices; None where nothing is."""
+    own = {**(agent.get("budget") or {}), **(task.get("budget") or {})}
+    found = {"own": own, **{key: settings[key] for key in ("budgets", "prices") if settings.get(key)}}
+    return found if any(found.values()) else None
 
 
 def limits_of(timeout: str | None, agent: JsonObject, task: JsonObject, environ: Mapping[str, str]) -> Limits:

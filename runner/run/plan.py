@@ -10,7 +10,7 @@ from runner.git import LOCAL_VARS
 from runner.model import Invocation, Skipped
 from runner.run import sandbox
 from runner.run.environment import BASE_ENVIRONMENT, matcher, passed
-from runner.run.limits import expectations_of, limits_of
+from runner.run.limits import budget_of, expectations_of, limits_of
 from runner.run.requires import expand, missing_of
 from runner.run.site import Machine
 from runner.values import dataclass, replace
@@ -106,6 +106,7 @@ def plan(config: RunConfig, request: Request, machine: Machine, run_id: str) -> 
         folders=folders,
         verify=_verify(request, config, {"agents": own, "tasks": variables}, machine) if "verify" in task else None,
         when=_when(request.task, task["when"], variables) if "when" in task else None,
+        budget=budget_of(agent, task, config.settings),
     )
 
 

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol, TextIO
 
+    from runner.budget.meter import Meter
     from runner.model import Fault, Limits
     from runner.run.workspace import Pause
 
@@ -75,10 +76,11 @@ def _put(stream: TextIO | None, text: str) -> None:
 class Progress:
     """Observes one run for the supervisor. `stream` None shows nothing."""
 
-    def __init__(self, reader: Reader, name: str, limits: Limits, stream: TextIO | None) -> None:
+    def __init__(self, reader: Reader, name: str, limits: Limits, stream: TextIO | None, meter: Meter | None) -> None:
         self._reader = reader
         self._live = reader.live
         self._name = name
+        self._meter = meter
         self._timeout = limits.timeout
         self._stream = stream
         self._terminal = stream is not None and stream.isatty()
@@ -97,6 +99,15 @@ class Progress:
 
     def give_up_at(self, now: float, wall: float) -> float | None:
         return self._retries.give_up_at(now, wall)
+
+    def exhausted(self) -> bool:
+        """Whether the run has used up its budget; when most of it is used, that is said."""
+        if self._meter is None:
+            return False
+        over, note = self._meter.look()
+        if note:
+            self._write(f"{_CLEAR if self._terminal else ''}{self._name}: {note}\n")
+        return over
 
     def ending(self) -> None:
         """What the agent prints from now on, it prints because it is being ended."""

@@ -192,7 +192,7 @@ def environment(project: Project) -> dict[str, str]:
         ("validate --format = j", "json junit"),
         ("validate --format =", "text json github junit"),
         ("agents show ''", "double jsonl"),
-        ("''", "agents completion"),
+        ("''", "agents budgets completion"),
         ("run nonsense ''", "committed_for free must_commit"),
     ],
 )

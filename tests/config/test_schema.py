@@ -120,7 +120,7 @@ class Watched(dict[str, Any]):
 def keys_read(form: str) -> set[str]:
     """The keys of a parser's table that the code reads."""
     table = Watched(format=form)
-    compile_parser(table)
+    compile_parser(table, live=True)
     return table.read
 
 

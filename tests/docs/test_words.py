@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # The pages on which a schema's words must stand; of what commands print as JSON it is docs/json.md.
 YAML_PAGES = {
-    "agents": ("agents", "parsers", "sandboxes"),
-    "tasks": ("tasks", "verify", "schedules", "messages", "operations"),
+    "agents": ("agents", "parsers", "sandboxes", "budgets"),
+    "tasks": ("tasks", "verify", "schedules", "messages", "operations", "budgets"),
     "metadata": ("files",),
 }
 SCHEMAS = {path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in ROOT.glob("schema/*.json")}

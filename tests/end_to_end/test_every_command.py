@@ -139,6 +139,7 @@ def test_examples_run(used: Project, example: str) -> None:
         process.communicate(timeout=30)
 
 
+LIMITED = "settings: {budgets: [{per: day, cost: 5}]}\n"
 JSON = [
     ("run", "run demo debug_hello_simple --json", 0),
     ("run", "run choosy debug_hello_simple --json", 12),
@@ -151,6 +152,8 @@ JSON = [
     ("entry", "agents show broke --json", 0),
     ("task-list", "tasks --json", 0),
     ("entry", "tasks show debug_hello_simple --json", 0),
+    ("budgets", "budgets --json", 0),
+    ("prices", "prices small --json", 0),
     ("validate", "validate --format json", 0),
     ("validate", "validate wrong --format json", 3),
     ("doctor", "doctor demo --json", 0),
@@ -173,6 +176,9 @@ def test_json_fits_its_schema(used: Project, schema: str, command: str, code: in
     """No list is empty: a message waits, a folder is wrong, and for `ps` a run lives."""
     assert used("run", "demo", "debug_hello_simple", env={"RUNNER_NTFY_URL": NOWHERE}).returncode == 0
     used.write("wrong/agents.yaml", "agents:\n  mine: {binray: x}\n")
+    if schema == "budgets":
+        tasks = used.root / "tasks.yaml"
+        used.write("tasks.yaml", f"{tasks.read_text() if tasks.exists() else ''}{LIMITED}")
     process, run_id = live(used) if schema == "ps" else (None, "")
     done = used(*command.split())
     if process is not None:

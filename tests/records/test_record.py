@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from runner.history import tables
-from runner.records import metadata
+from runner.records import entries, metadata
 from tests.helpers import ROOT
 
 SCHEMA = json.loads((ROOT / "schema" / "metadata.schema.json").read_text())
@@ -19,7 +19,7 @@ JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", t
 
 def types_of(*modules: ModuleType) -> dict[str, Any]:
     """The types that modules define for type checkers alone."""
-    names: dict[str, Any] = {"TypedDict": typing.TypedDict}
+    names: dict[str, Any] = {"TypedDict": typing.TypedDict, **vars(entries)}
     for module in modules:
         blocks = [node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.If)]
         body = [node for block in blocks for node in block.body if isinstance(node, ast.ClassDef | ast.Assign)]
