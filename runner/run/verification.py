@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from runner import git
-from runner.files import read_bytes
+from runner.files import read_bytes, unlink
 from runner.mask import plain_forms, secrets_of
 from runner.model import Changes, Evidence, Limits, Outcome, Result, Verdict
 from runner.process.pump import Log, Streams
@@ -40,7 +40,8 @@ def verified(active: ActiveRun, result: Result, signals: Signals) -> Result:
     fixes = [check for check in checks if check.kind == "fix"]
     result, done = _fixed(active, result, fixes, signals)
     try:
-        done += _checked(active, result.changes, [check for check in checks if check.kind != "fix"], signals)
+        checks = [check for check in checks if check.kind != "fix"]
+        done += _against_base(active, result.changes, list(_checked(active, result.changes, checks, signals)), signals)
     except TreeError as error:
         verdict = _verdict("unverified", None, (*result.verdict.notes, f"nothing was verified: {error}"))
         return replace(result, verdict=verdict, verify=none)
@@ -82,7 +83,7 @@ def _fixed(active: ActiveRun, result: Result, fixes: Sequence[Check], signals: S
     """Run the commands that change files, and commit what they changed as the runner's own."""
     if not fixes:
         return result, []
-    if result.changes.dirt:
+    if _is_dirty(active, result.changes):
         note = "the fixes were not run: the checkout holds changes that are not committed"
         verdict = replace(result.verdict, notes=(*result.verdict.notes, note))
         return replace(result, verdict=verdict), [Checked(check) for check in fixes]
@@ -107,7 +108,7 @@ def _checked(active: ActiveRun, changes: Changes, checks: Sequence[Check], signa
     verify, invocation = active.invocation.verify or {}, active.invocation
     environ = active.site.machine.environ
     paths = _changed_paths(active, environ)
-    with place_of(invocation, "HEAD", bool(changes.dirt), environ) as place:
+    with place_of(invocation, "HEAD", _is_dirty(active, changes), environ) as place:
         for check in checks:
             before = active.baseline.get(check.name)
             if not check.concerns(paths) or signals.received:
@@ -125,6 +126,29 @@ def _checked(active: ActiveRun, changes: Changes, checks: Sequence[Check], signa
             yield Checked(check, before, after, again, _log_name(check))
 
 
+def _is_dirty(active: ActiveRun, changes: Changes) -> bool:
+    """Whether the checkout holds anything that is not committed: the agent's, or what was there before it."""
+    return bool(changes.dirt) or active.before.dirt != frozenset()
+
+
+def _against_base(active: ActiveRun, changes: Changes, done: list[Checked], signals: Signals) -> list[Checked]:
+    """A check that failed on a copy of the commit, and passed in the checkout before: is it that the copy lacks things?
+
+    Then it fails on a copy of the base, too, and was as good as red before.
+    """
+    head, was_clean = active.before.head, active.before.dirt == frozenset()
+    failed = [one for one in done if one.after and not (one.again or one.after).is_good(one.check)]
+    if head is None or not failed or not was_clean or not changes.dirt or signals.received:
+        return done
+    red: dict[str, Ran] = {}
+    with place_of(active.invocation, head, True, active.site.machine.environ) as place:
+        for one in failed:
+            if one.before is not None and one.before.is_good(one.check):
+                ran = _supervised(one.check, active, place, signals, "base")
+                red |= {} if ran.is_good(one.check) else {one.check.name: ran}
+    return [replace(one, before=red.get(one.check.name, one.before)) for one in done]
+
+
 def _changed_paths(active: ActiveRun, environ: Mapping[str, str]) -> list[str]:
     base = active.before.head
     if base is None:
@@ -135,12 +159,14 @@ def _changed_paths(active: ActiveRun, environ: Mapping[str, str]) -> list[str]:
     return [path for path in os.fsdecode(done.out).split("\0") if path]
 
 
-def _supervised(check: Check, active: ActiveRun, place: tuple[str, Sequence[str]], signals: Signals) -> Ran:
+def _supervised(
+    check: Check, active: ActiveRun, place: tuple[str, Sequence[str]], signals: Signals, on: str = ""
+) -> Ran:
     """Run a check as the agent was run: in its limits, with its whole tree ended, its output masked in a log."""
     folder, prefix = place
     remove_report(check, folder)
     verify, invocation = active.invocation.verify or {}, active.invocation
-    log = os.path.join(invocation.run_dir, _log_name(check))
+    log = os.path.join(invocation.run_dir, _log_name(check, on))
     command = replace(
         invocation,
         argv=(*prefix, *check.argv),
@@ -159,7 +185,7 @@ def _supervised(check: Check, active: ActiveRun, place: tuple[str, Sequence[str]
     )
     say(active.site.stderr, f"{invocation.agent} {invocation.task}: {check.name}")
     outcome = supervise_command(active, command, streams, signals)
-    os.unlink(beside)
+    unlink(beside)
     return _ran(check, outcome, folder)
 
 
@@ -171,6 +197,6 @@ def _ran(check: Check, outcome: Outcome, folder: str) -> Ran:
     return Ran(ended, outcome.elapsed, None, failures_of(check, folder))
 
 
-def _log_name(check: Check) -> str:
+def _log_name(check: Check, on: str = "") -> str:
     """`verify-tests.log`; the schema keeps other characters out of names."""
-    return f"verify-{check.name.replace(' ', '_')}.log"
+    return f"verify-{check.name.replace(' ', '_')}{on and f'-{on}'}.log"

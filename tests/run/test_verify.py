@@ -198,6 +198,29 @@ def test_a_fix_is_committed_before_the_checks(project: Project) -> None:
     assert project.git("status", "--porcelain") == ""
 
 
+def test_what_stood_uncommitted_before_is_neither_committed_nor_counted(project: Project) -> None:
+    fix = {"name": "format", "kind": "fix", "run": "echo fixed > new"}
+    task(project, "echo work > file && git add file && git commit -q -m work", [*CHECK, fix], state="bad")
+    project.write("state", "ok, and not committed\n")
+
+    assert project("run", "sh", "work").returncode == 0
+    assert (project.record()["reason"], entry(project)["baseline"]) == ("unverified", "not_run")
+    assert [commit["subject"] for commit in project.record()["commits"]] == ["work"]
+    assert project.git("status", "--porcelain") == "M state"
+
+
+@pytest.mark.parametrize(("files", "reason"), [([], "unverified"), (["tools"], None)])
+def test_a_copy_of_the_commit_may_lack_what_git_ignores(project: Project, files: list[str], reason: str | None) -> None:
+    verify = {"checks": [{"name": "tests", "run": "sh tools/check.sh"}], "files": files}
+    task(project, f"{COMMIT.format('ok again')}; echo more > left", verify)
+    project.write(".gitignore", "logs\ntools\n")
+    project.git("commit", "-q", "-a", "-m", "ignores")
+    project.write("tools/check.sh", "grep -q ok state\n")
+
+    assert project("run", "sh", "work").returncode == 0
+    assert project.record()["reason"] == reason
+
+
 def test_a_check_gets_no_key_and_its_log_no_secret(project: Project) -> None:
     show = 'env; echo "$SECRET_FROM_FILE"'
     task(project, COMMIT.format("ok again"), [{"name": "tests", "run": show}])
