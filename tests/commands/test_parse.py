@@ -167,18 +167,18 @@ def test_explain_names_rule_place_line_and_value(stock_project: Project) -> None
     found = {row[0]: row[1:] for row in rows}
     assert found["failure.0"][1:] == ["stdout:4", "bad"]
     assert found["fields.session_id"][1:] == ["stdout:1", "415017a3-c3eb-4fb7-86ed-edf38518d1c9"]
-    assert found["errors.3"][1] == "stdout:4"
+    assert found["errors.4"][1] == "stdout:4"
     # Where the checkout's path is long, the column is cut shorter.
-    shown = found["errors.3"][2].removesuffix("…")
+    shown = found["errors.4"][2].removesuffix("…")
     assert shown.startswith("usage_limit")
     assert "usage_limit: You've hit your session limit · resets 7:19pm (UTC)".startswith(shown)
-    assert re.fullmatch(r"(.*/)?agents\.yaml:\d+", found["errors.3"][0])
+    assert re.fullmatch(r"(.*/)?agents\.yaml:\d+", found["errors.4"][0])
     assert json.loads(as_json.stdout)["reason"] == "usage_limit"
     explanation = json.loads(as_json.stdout)["explanation"]
     told = {rule["rule"]: rule for rule in explanation["rules"]}
     assert explanation["lines"] == ["stdout: 4 lines, 4 JSON"]
-    assert explanation["decision"] == "rate_limited usage_limit: by `failure.2` and `errors.3`"
-    assert [name for name, rule in told.items() if rule["decided"]] == ["failure.2", "errors.3"]
+    assert explanation["decision"] == "rate_limited usage_limit: by `failure.2` and `errors.4`"
+    assert [name for name, rule in told.items() if rule["decided"]] == ["failure.2", "errors.4"]
     assert (told["fields.session_id"]["place"], told["fields.session_id"]["times"]) == ("stdout:1", 2)
     assert (told["success"]["state"], told["success"]["place"]) == ("missed", None)
     schema = json.loads((ROOT / "schema" / "parse.schema.json").read_text())["properties"]["explanation"]

@@ -176,11 +176,12 @@ def test_json_fits_its_schema(used: Project, schema: str, command: str, code: in
     """No list is empty: a message waits, a folder is wrong, and for `ps` a run lives."""
     assert used("run", "demo", "debug_hello_simple", env={"RUNNER_NTFY_URL": NOWHERE}).returncode == 0
     used.write("wrong/agents.yaml", "agents:\n  mine: {binray: x}\n")
+    tasks = (used.root / "tasks.yaml").read_text()
     if schema == "budgets":
-        tasks = used.root / "tasks.yaml"
-        used.write("tasks.yaml", f"{tasks.read_text() if tasks.exists() else ''}{LIMITED}")
+        used.write("tasks.yaml", f"{tasks}{LIMITED}")
     process, run_id = live(used) if schema == "ps" else (None, "")
     done = used(*command.split())
+    used.write("tasks.yaml", tasks)
     if process is not None:
         used("stop", run_id, "--now")
         process.communicate(timeout=30)

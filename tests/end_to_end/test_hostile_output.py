@@ -107,6 +107,10 @@ cron show
 cron show --json
 cron next
 cron next --json
+budgets
+budgets --json
+prices hostile
+prices hostile --json
 cron install
 cron remove
 """

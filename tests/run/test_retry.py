@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NOW = 1_800_000_000.0
 HELPED = (
     "model_not_found auth billing launch_failed overloaded server network rate_limit usage_limit cooldown preflight "
-    "missing_requirement"
+    "missing_requirement budget_window"
 ).split()
 
 
