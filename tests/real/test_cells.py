@@ -142,7 +142,8 @@ def provider_of_providers(timeout: str) -> Iterator[Row]:
     ]:
         yield row(scenario, reason, timeout=timeout)
     yield row("broken", "network", timeout="90s")  # it asks again in silence at first, for 40 s at times
-    yield row("planlimit", "rate_limit", timeout=timeout, retry_in=THREE_HOURS, within=30)
+    # On a busy machine they take up to a minute before they ask for the first time.
+    yield row("planlimit", "rate_limit", timeout="120s", retry_in=THREE_HOURS, within=90)
     yield row("commitlimit", "rate_limit", task=COMMIT, commits=ADDED, retry_in=(0, 5))
     yield from silent(timeout, "hang")
 
