@@ -6,7 +6,7 @@ import gc
 
 gc.disable()  # What imports create stays for good: to look for garbage in it is a tenth of the start.
 
-from runner.cli.main import main  # noqa: E402  # after the line above, on purpose
+from runner.cli.main import main  # noqa: E402 - its imports are those that must not be collected
 
 if __name__ == "__main__":
     main()

@@ -261,10 +261,9 @@ def _run(argv: tuple[str, ...]) -> str:
 
 
 def _get(url: str) -> str:
-    # urllib takes longer to import than the rest of the program, and few prompts ask for it
-    from http.client import HTTPException  # noqa: PLC0415
-    from urllib.error import HTTPError  # noqa: PLC0415
-    from urllib.request import urlopen  # noqa: PLC0415
+    from http.client import HTTPException  # noqa: PLC0415 - slower than all the rest, for few prompts
+    from urllib.error import HTTPError  # noqa: PLC0415 - the same
+    from urllib.request import urlopen  # noqa: PLC0415 - the same
 
     if not url.startswith(("http://", "https://")):
         raise StepError(f"{url} is not an http address")

@@ -81,8 +81,7 @@ class ConfigError(RunnerError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` was probably meant to be."""
-    # 1 ms of import, for a wrong word alone.
-    from difflib import get_close_matches  # noqa: PLC0415
+    from difflib import get_close_matches  # noqa: PLC0415 - 1 ms of import, for a wrong word alone
 
     found = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return found[0] if found else None

@@ -90,8 +90,7 @@ def first_lines(lines: Sequence[str], most: int, noun: str = "") -> list[str]:
 
 def from_rfc3339(text: str) -> float:
     """Seconds since the epoch, from what `rfc3339` wrote. Raises ValueError."""
-    # 1 ms of import, which only the reading of old records needs.
-    from datetime import datetime  # noqa: PLC0415
+    from datetime import datetime  # noqa: PLC0415 - 1 ms of import, which only the reading of old records needs
 
     return datetime.fromisoformat(text).timestamp()
 

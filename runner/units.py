@@ -80,8 +80,7 @@ def format_count(number: int) -> str:
 
 def signal_name(number: int) -> str:
     """`SIGTERM`; a number without a name as `signal 40`."""
-    # Two milliseconds of import, which most commands do not need.
-    import signal  # noqa: PLC0415
+    import signal  # noqa: PLC0415 - two milliseconds of import, which most commands do not need
 
     try:
         return signal.Signals(number).name

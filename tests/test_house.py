@@ -146,3 +146,14 @@ def test_the_hot_path_imports_nothing_heavy(project: Project, args: list[str]) -
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert {f"runner.commands.{args[0]}", "runner.config.load"} <= loaded
     assert not {name.partition(".")[0] for name in loaded} & set(HEAVY)
+
+
+SUPPRESSION = re.compile(r"# (?:noqa: [A-Z0-9, ]+|type: ignore\[[a-z, -]+\])")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_switched_off_has_its_reason(path: Path) -> None:
+    """On its own line, behind the word that switches off a rule of ruff or mypy."""
+    found = [line for line in path.read_text().splitlines() if SUPPRESSION.search(line)]
+    bare = [line.strip() for line in found if len(SUPPRESSION.sub("", line[line.index("  #") :]).strip(" #-()")) < 5]
+    assert bare == []

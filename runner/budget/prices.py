@@ -66,8 +66,8 @@ def _matches(pattern: str, model: str) -> bool:
 def _of_package(model: str) -> Price | None:
     """By genai-prices, if it is installed: the price of each kind of tokens."""
     try:
-        # Most of a second of import, and only for models that no row matches.
-        import genai_prices  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
+        # Most of a second of import, for models that no row matches.
+        import genai_prices  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - an extra, may be missing
 
         parts = {
             "input": _millions(genai_prices, model, "input_tokens"),

@@ -57,8 +57,7 @@ def _report(args: list[str], error: RunnerError) -> None:
     watched = sys.stderr.isatty() and "--unattended" not in words
     if error.reported or not starts or watched or "--dry-run" in words or not isinstance(error, UsageError):
         return
-    # All that sends messages.
-    from runner.commands._project import Watch  # noqa: PLC0415
+    from runner.commands._project import Watch  # noqa: PLC0415 - brings all that sends messages, for a start that failed
 
     try:
         with Watch(project, report=True, words=" ".join(words)):
@@ -74,8 +73,7 @@ def _no_room(error: OSError) -> int:
 
 
 def _internal() -> int:
-    # Slow to import, and only needed here.
-    import traceback  # noqa: PLC0415
+    import traceback  # noqa: PLC0415 - slow to import, and only needed here
 
     _print_error(f"{traceback.format_exc()}error: internal error; please report it with the text above")
     return EXIT_INTERNAL
@@ -86,8 +84,7 @@ def _call(args: list[str]) -> int:
     if found is not None:
         code = call(*found)
     else:
-        # click is 35 ms of import, which what the reader understands does without.
-        from runner.cli.app import main as run_click  # noqa: PLC0415
+        from runner.cli.app import main as run_click  # noqa: PLC0415 - click is 35 ms of import, which the reader saves
 
         code = run_click(args)
     sys.stdout.flush()
@@ -97,7 +94,7 @@ def _call(args: list[str]) -> int:
 def _find_home() -> None:
     """Set HOME where the starter did not, as cron may: git's identity, the agents' settings and `~` are there."""
     if not os.environ.get("HOME"):
-        import pwd  # noqa: PLC0415  # a login has a HOME
+        import pwd  # noqa: PLC0415 - only where HOME is not set, as in no login
 
         try:
             os.environ["HOME"] = pwd.getpwuid(os.getuid()).pw_dir

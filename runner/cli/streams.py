@@ -38,11 +38,11 @@ class _Raw(io.FileIO):
     hasty = False
 
     def write(self, data: object, /) -> int:
-        size = memoryview(data).nbytes  # type: ignore[arg-type]  # any buffer
+        size = memoryview(data).nbytes  # type: ignore[arg-type]  # a Buffer, which 3.11 has no name for
         try:
             if self.hasty and not self._wait(_PATIENCE_MS):
                 return size
-            while (written := super().write(data)) is None:  # type: ignore[arg-type]  # any buffer
+            while (written := super().write(data)) is None:  # type: ignore[arg-type]  # a Buffer, which 3.11 has no name for
                 self._wait(None)  # whoever gave us the descriptor made it non-blocking
         except OSError as error:
             if self.tolerant:

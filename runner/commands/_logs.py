@@ -27,8 +27,7 @@ def open_logs(project: str | None, *, closing: bool = True) -> Logs:
         print(f"warning: the configuration is broken (`runner validate`); looking in `{logs.root}`", file=sys.stderr)
         return logs
     if closing and logs.has_lost():
-        # All that sends messages is ten milliseconds of import, which only this rare case needs.
-        from runner.commands._project import open_project  # noqa: PLC0415
+        from runner.commands._project import open_project  # noqa: PLC0415 - 10 ms, for this rare case
 
         open_project(project)
     return logs

@@ -89,8 +89,7 @@ def _with_fallback(config: Config, name: str, task: str) -> tuple[str, ...]:
     fallback = config.task(task).get("fallback")
     if not fallback:
         return (name,)
-    # Few tasks have one: the others start sooner without this module.
-    from runner.run.retry import chain_of  # noqa: PLC0415
+    from runner.run.retry import chain_of  # noqa: PLC0415 - few tasks have one: the others start sooner without this module
 
     names = chain_of(name, fallback)
     if any(other not in config.agents for other in names[1:]):

@@ -51,8 +51,7 @@ def _tried(opened: Opened, report: AgentReport, *, deep: bool, live: bool) -> Ag
         return report
     more: list[Check] = []
     if deep:
-        # The model server imports http.server, which no other command needs.
-        from runner.doctor.deep import deep as run_deep  # noqa: PLC0415
+        from runner.doctor.deep import deep as run_deep  # noqa: PLC0415 - brings http.server, for this form alone
 
         more += run_deep(opened.config, opened.logs, report.agent, report.binary, opened.environ)
     if live:

@@ -67,8 +67,7 @@ def heartbeat(project: str | None) -> int:
 
 def occurrence(project: str | None, name: str) -> int:
     """Raises UsageError for a process that the heartbeat did not start."""
-    # The heartbeat itself does without it.
-    from runner.schedule.occurrence import run_occurrence  # noqa: PLC0415
+    from runner.schedule.occurrence import run_occurrence  # noqa: PLC0415 - the heartbeat itself does without it
 
     opened = open_project(project, close_lost=False)
     run_occurrence(opened.logs, name, runner_argv(opened.config.project.root), opened.environ, time.time)
@@ -137,8 +136,7 @@ class _Heartbeat:
             self.broken = error if isinstance(error, ConfigError) else self.broken
             self._failed(name, _why(error), f"heartbeat: {name}: {_why(error)}")
         except Exception as error:
-            # Heavy, and for failures alone.
-            import traceback  # noqa: PLC0415
+            import traceback  # noqa: PLC0415 - heavy, and for failures alone
 
             self._failed(name, repr(error), f"heartbeat: {name}\n{traceback.format_exc()}")
 
@@ -180,8 +178,7 @@ class _Heartbeat:
         """Report schedules that can never start, once; the others go on."""
         error = None
         if tasks:
-            # The calendar and its zones, for a schedule that is wrong.
-            from runner.config.checks import schedule_problems  # noqa: PLC0415
+            from runner.config.checks import schedule_problems  # noqa: PLC0415 - brings calendars, for a schedule that is wrong
 
             config = self.opened.config
             problems = [one for task in dict.fromkeys(tasks) for one in schedule_problems(config, task)]
@@ -202,8 +199,7 @@ class _Heartbeat:
             os.close(output)
 
     def _report(self, unreported: dict[str, ScheduleState], now: float) -> None:
-        # For the few heartbeats that have something to report.
-        from runner.schedule import missed  # noqa: PLC0415
+        from runner.schedule import missed  # noqa: PLC0415 - for the few heartbeats that have something to report
 
         logs = self.opened.logs
         events = [event for kept in unreported.values() for event in kept.unreported]
@@ -229,8 +225,7 @@ class _Heartbeat:
         now = time.time()
         self.counts["pruned"] = 0
         if not 0 <= now - state.last_look(self.opened.logs) < _DAILY:
-            # The index, once a day.
-            from runner.commands.prune import prune_daily  # noqa: PLC0415
+            from runner.commands.prune import prune_daily  # noqa: PLC0415 - brings the index, needed once a day
 
             self.counts["pruned"] = prune_daily(self.opened, now)
 

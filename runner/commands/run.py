@@ -76,9 +76,8 @@ def _run(site: Site, found: Candidates, report: Callable[[Finished], None]) -> i
         finished = run_steps(site, run_config, request)
         report(finished)
         return finished.exit_code
-    # Most commands are one run, which starts sooner without these.
-    from runner.run.fallback import run_with_fallback  # noqa: PLC0415
-    from runner.run.retry import read_retry  # noqa: PLC0415
+    from runner.run.fallback import run_with_fallback  # noqa: PLC0415 - most commands are one run, which starts sooner without these
+    from runner.run.retry import read_retry  # noqa: PLC0415 - the same
 
     for _, planned in others:
         _check(*planned, site.machine)
@@ -176,8 +175,7 @@ def _dry_run(run_config: RunConfig, request: Request, machine: Machine, *, as_js
 
 
 def _shown(planned: Invocation) -> str:
-    # Only for people who ask for it: off the hot path.
-    import shlex  # noqa: PLC0415
+    import shlex  # noqa: PLC0415 - only for people who ask for it: off the hot path
 
     stdin = (
         "/dev/null" if planned.stdin is None else "\n" + "\n".join(f"  {line}" for line in planned.stdin.splitlines())

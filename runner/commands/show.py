@@ -96,5 +96,5 @@ def _skipped(found: Any) -> Record | None:
     """An entry of a list as a record: it counts the commits, of which a skipped run has none."""
     if found is None:
         return None
-    record: Record = {**found, "commits": [], "advice": reason_of(found["reason"], found["status"]).advice}  # type: ignore[typeddict-item]
+    record: Record = {**found, "commits": [], "advice": reason_of(found["reason"], found["status"]).advice}  # type: ignore[typeddict-item]  # a line has these keys
     return record

@@ -44,8 +44,7 @@ def stats(project: str | None, *, by: str | None, since: str | None, as_json: bo
 
 
 def _print_csv(kind: str, found: list[JsonObject]) -> None:
-    # 4 ms of import, only for this form.
-    import csv  # noqa: PLC0415
+    import csv  # noqa: PLC0415 - 4 ms of import, only for this form
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([kind, *_COLUMNS[1:]])

@@ -132,8 +132,7 @@ def _junit(report: Report) -> str:
 
 
 def _case(file: str, problems: list[Problem]) -> str:
-    # Imports urllib, which the other forms do without.
-    from xml.sax.saxutils import escape, quoteattr  # noqa: PLC0415
+    from xml.sax.saxutils import escape, quoteattr  # noqa: PLC0415 - imports urllib, which the other forms do without
 
     name = quoteattr(printable(file))
     if not problems:

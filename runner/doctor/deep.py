@@ -56,7 +56,7 @@ def deep(config: Config, logs: Logs, name: str, binary: str, environ: Mapping[st
         with tempfile.TemporaryDirectory(prefix="runner-doctor-") as root:
             server = ModelServer(_SCENARIO)
             project = trial.make_scratch(root, config, name, _entry(config.agents[name], pointing), environ)
-            trial.write_files(project, trial.rendered(pointing.get("files") or {}, server.url))
+            trial.write_files(project.home, trial.rendered(pointing.get("files") or {}, server.url), "deep.files")
             variables = trial.rendered(pointing.get("env") or {}, server.url)
             walled = trial.walled_environment(environ, binary, project, variables)
             done = trial.run(project, walled, _DEEP_SECONDS, pointing.get("model"), around=server)

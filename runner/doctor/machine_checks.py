@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from zoneinfo import available_timezones
 
+import yaml
+
 from runner import __version__, git
 from runner.config import Config
 from runner.config.checks import schedule_problems
@@ -114,9 +116,6 @@ def _disk(logs: Logs) -> Check:
 
 
 def _yaml() -> Check:
-    # Heavy, and only this check needs it.
-    import yaml  # noqa: PLC0415
-
     if hasattr(yaml, "CSafeLoader"):
         return Check("yaml", "ok", "libyaml is there")
     return Check(

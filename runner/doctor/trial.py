@@ -9,9 +9,11 @@ import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
+import yaml
+
 from runner import files, git, template
 from runner.config import Config, stock_dir
-from runner.errors import RunnerError
+from runner.errors import RunnerError, UsageError
 from runner.process import capture
 from runner.records.metadata import Record
 from runner.run.plan import binary_variable
@@ -71,12 +73,17 @@ def make_scratch(root: str, config: Config, name: str, entry: JsonObject, enviro
         files.write_text(os.path.join(scratch.folder, file), _as_yaml(data))
     with open(os.path.join(stock_dir(), _PROMPT), encoding="utf-8") as prompt:
         files.write_text(os.path.join(scratch.folder, _PROMPT), prompt.read())
-    files.write_text(os.path.join(scratch.home, ".gitconfig"), _GITCONFIG)
+    init_repository(scratch.repo, scratch.home, environ)
+    return scratch
+
+
+def init_repository(repo: str, home: str, environ: Mapping[str, str]) -> None:
+    """Make a repository with one commit, by an identity of its own in `home`. Raises RunnerError."""
+    files.write_text(os.path.join(home, ".gitconfig"), _GITCONFIG)
     for words in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "--message", "first"]):
-        (done,) = git.run_all([words], scratch.repo, {**environ, "HOME": scratch.home})
+        (done,) = git.run_all([words], repo, {**environ, "HOME": home})
         if done.code != 0:
             raise RunnerError(f"cannot make a scratch repository: {done.err.decode(errors='replace').strip()}")
-    return scratch
 
 
 def _agents(config: Config, name: str, entry: JsonObject) -> JsonObject:
@@ -98,9 +105,7 @@ def _tasks(config: Config, environ: Mapping[str, str]) -> JsonObject:
 
 
 def _as_yaml(data: JsonObject) -> str:
-    # JSON is not quite YAML: it writes some characters as two. Heavy, and only these trials need it.
-    import yaml  # noqa: PLC0415
-
+    # JSON is not quite YAML: it writes some characters as two.
     plain = json.loads(json.dumps(data))  # without shared parts, which would become anchors
     text: str = yaml.safe_dump(plain, sort_keys=False)
     return text
@@ -170,12 +175,12 @@ def harmless(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def write_files(scratch: Scratch, given: Mapping[str, str]) -> None:
-    """Write settings files below the scratch home. Raises RunnerError for a path that leads out of it."""
+def write_files(home: str, given: Mapping[str, str], said: str) -> None:
+    """Write settings files below a scratch home; `said` named them. Raises UsageError for one that leads out of it."""
     for path, content in given.items():
-        where = os.path.normpath(os.path.join(scratch.home, path))
-        if not where.startswith(os.path.join(scratch.home, "")):
-            raise RunnerError(f"`deep.files`: `{path}` is not below the home folder")
+        where = os.path.normpath(os.path.join(home, path))
+        if not where.startswith(os.path.join(home, "")):
+            raise UsageError(f"`{said}`: `{path}` is not below the home folder")
         os.makedirs(os.path.dirname(where), mode=0o700, exist_ok=True)
         with open(where, "w", encoding="utf-8") as file:
             file.write(content)

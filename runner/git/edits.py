@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from runner.asked import Edit
 from runner.git.calls import Result, run_all
 from runner.git.places import places
-from runner.git.snapshots import Snapshot
+from runner.git.snapshots import Snapshot, signature_of
 
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _DIFF = (
@@ -62,15 +62,7 @@ def unlike(repo: str, commit: str, env: Mapping[str, str], settings: Sequence[st
     for result in results:
         if result.code != 0:
             raise UnknownError(result.err.decode(errors="replace").strip())
-    return [_signature(top, path) for result in results for path in _fields(result)]
-
-
-def _signature(top: str, path: str) -> tuple[str, int, int]:
-    try:
-        seen = os.lstat(os.path.join(top, path))
-    except OSError:
-        return path, -1, -1
-    return path, seen.st_size, seen.st_mtime_ns
+    return [signature_of(top, path) for result in results for path in _fields(result)]
 
 
 def _loss(edit: Edit) -> float:
@@ -100,7 +92,7 @@ def _is_new(before: Snapshot, path: str) -> bool:
         changed_at = os.lstat(os.path.join(before.places.top, path)).st_ctime
     except OSError:
         return False
-    known = _signature(before.places.top, path) in (before.dirt or ())
+    known = signature_of(before.places.top, path) in (before.dirt or ())
     return not known and changed_at >= before.taken_at - _CLOCK
 
 

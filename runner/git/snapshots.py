@@ -75,7 +75,7 @@ def snapshot(repo: str, env: Mapping[str, str], before: Snapshot | None = None) 
 
 def _with_status(seen: Snapshot, status: Result) -> Snapshot:
     head, branch, paths = _parse_status(status.out)
-    dirt = frozenset(_signature(seen.places.top, path) for path in paths)
+    dirt = frozenset(signature_of(seen.places.top, path) for path in paths)
     return Snapshot(**{**vars(seen), "head": head, "branch": branch, "dirt": dirt})
 
 
@@ -125,7 +125,8 @@ def _parse_refs(out: str) -> dict[str, str]:
     return {name: sha for sha, name in pairs}
 
 
-def _signature(top: str, path: str) -> tuple[str, int, int]:
+def signature_of(top: str, path: str) -> tuple[str, int, int]:
+    """The path with size and time of the file, by which a change of it is seen; -1 for one that is gone."""
     try:
         seen = os.lstat(os.path.join(top, path))
     except OSError:

@@ -171,7 +171,7 @@ class Index:
 
     def _names(self, run_id: str) -> set[tuple[str, str, str | None]]:
         """The (group, day, name) of the totals in which the run is counted."""
-        rows = self._db.execute(f"SELECT {', '.join(tables.GROUPS.values())} FROM runs WHERE run_id = ?", (run_id,))  # noqa: S608
+        rows = self._db.execute(f"SELECT {', '.join(tables.GROUPS.values())} FROM runs WHERE run_id = ?", (run_id,))  # noqa: S608  # our own names
         return {(group, run_id[:8], name) for names in rows for group, name in zip(tables.GROUPS, names, strict=True)}
 
     def _add_up(self, touched: set[tuple[str, str, str | None]]) -> None:

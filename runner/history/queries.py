@@ -140,8 +140,11 @@ def _last(logs: Logs, name: str) -> str:
     where = " AND ".join([f"status {BEGUN}", *parts])
     # A run that a wrong clock put into the future is not the last one, as long as there is another.
     tomorrow = run_id_at(time.time() + _CLOCK_SLACK)
-    sql = f"SELECT run_id FROM runs WHERE {where} ORDER BY run_id > ?, run_id DESC LIMIT 1"  # noqa: S608  # values are bound
-    closed = Index(logs).texts(sql, [*(value for value in (agent, task) if value), tomorrow])
+    index, values = Index(logs), [value for value in (agent, task) if value]
+    newest = f"SELECT run_id FROM runs WHERE {where} {{}} ORDER BY run_id DESC LIMIT 1"  # noqa: S608  # values are bound
+    # Two queries, because an index serves each; one for both would look at every run.
+    closed = index.texts(newest.format("AND run_id <= ?"), [*values, tomorrow])
+    closed = closed or index.texts(newest.format(""), values)
     found: list[str] = _living(logs, pair) + closed
     if not found:
         of = f" of `{pair}`" if colon else ""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import unified_diff
+
+import yaml
 
 from runner.errors import UsageError
 from runner.learn.propose import Proposal
@@ -80,9 +83,6 @@ def _note(notes: Mapping[Any, str], trail: Trail) -> str:
 
 
 def _flow(value: Any) -> str:
-    # Heavy, and no run needs it.
-    import yaml  # noqa: PLC0415
-
     class Dumper(yaml.SafeDumper):
         """Quotes what another reader of YAML takes for a number, and keeps line breaks on one line."""
 
@@ -122,9 +122,6 @@ def check_place(text: str, name: str) -> None:
 
 
 def _loaded(text: str) -> Any:
-    # Heavy, and no run needs it.
-    import yaml  # noqa: PLC0415
-
     try:
         return yaml.safe_load(text) or {}
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -181,9 +178,6 @@ def _inserted(text: str, section: str, lines: Sequence[str]) -> str:
 
 def patch(path: str, before: str, after: str) -> str:
     """A unified diff that `patch` and `git apply` take."""
-    # Only learn needs it.
-    from difflib import unified_diff  # noqa: PLC0415
-
     name = os.path.basename(path)
     old = f"a/{name}" if before else "/dev/null"
     lines = unified_diff(_lines(before), _lines(after), old, f"b/{name}")

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from itertools import islice
 
-from runner import git, template
+from runner import template
 from runner.config.project import UnreadableError, read_file
-from runner.doctor.trial import WALL, harmless
+from runner.doctor.trial import WALL, harmless, init_repository, write_files
 from runner.errors import RunnerError, UsageError
 from runner.learn.sample import Sample, truth_of
 from runner.mask import masked_pieces
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _PROMPTS = {"commit": "Create the file scripted.txt, commit it with git, and change nothing else."}
 _PROMPT = "Say hello. Change nothing."
-_GITCONFIG = "[user]\n  name = runner learn\n  email = learn@localhost\n"
 _GRACE = 3.0
 _MAX_FILES = 100
 _MAX_WRITTEN = 1 << 20  # bytes of a file that the agent wrote
@@ -108,16 +107,12 @@ class _Scratch:
         self._environ = environ
         for folder in (self.repo, self.home, self.run_dir):
             os.mkdir(folder, 0o700)
-        self._write(".gitconfig", _GITCONFIG)
-        for words in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "--message", "first"]):
-            (done,) = git.run_all([words], self.repo, {**environ, "HOME": self.home})
-            if done.code != 0:
-                raise RunnerError(f"cannot make a scratch repository: {done.err.decode(errors='replace').strip()}")
+        init_repository(self.repo, self.home, environ)
 
     def walled(self, cli: Cli, server: str) -> dict[str, str]:
         """Only what programs need to start, without keys or network, and what points the CLI at the server."""
-        for path, text in cli.files.items():
-            self._write(path, _render(text, {"server": server}))
+        settings = {path: _render(text, {"server": server}) for path, text in cli.files.items()}
+        write_files(self.home, settings, "--file")
         pointing = {name: _render(text, {"server": server}) for name, text in cli.env.items()}
         return {**harmless(self._environ), **WALL, "HOME": self.home, **pointing}
 
@@ -144,14 +139,6 @@ class _Scratch:
         """What the run left: files below `{{ run_dir }}`, by the template of their path."""
         found = islice(_files_below(self.run_dir), _MAX_FILES)
         return {f"{{{{ run_dir }}}}/{path}": content for path, content in found}
-
-    def _write(self, path: str, text: str) -> None:
-        where = os.path.normpath(os.path.join(self.home, path))
-        if not where.startswith(os.path.join(self.home, "")):
-            raise UsageError(f"`--file`: `{path}` is not below the home folder")
-        os.makedirs(os.path.dirname(where), mode=0o700, exist_ok=True)
-        with open(where, "w", encoding="utf-8") as file:
-            file.write(text)
 
 
 def _files_below(folder: str) -> Iterator[tuple[str, bytes]]:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
+import yaml
+
 from runner.values import dataclass
 
 TYPE_CHECKING = False
@@ -61,9 +63,6 @@ def last_key(path: str) -> str:
 
 @cache
 def shapes() -> Shapes:
-    # Heavy, and no run needs it.
-    import yaml  # noqa: PLC0415
-
     with open(os.path.join(os.path.dirname(__file__), "shapes.yaml"), encoding="utf-8") as file:
         data: dict[str, Any] = yaml.safe_load(file)
     classes = {name: _error_shape(shape, data["wait"]) for name, shape in data.pop("classes").items()}

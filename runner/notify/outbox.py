@@ -177,8 +177,7 @@ class Outbox:
 def _failed(target: Target, result: Failed, attempts: int, now: float) -> Target:
     if result.permanent:
         return replace(target, state="dead", attempts=attempts, last_error=result.error)
-    # 5 ms of import, for failures alone.
-    import random  # noqa: PLC0415
+    import random  # noqa: PLC0415 - 5 ms of import, for failures alone
 
     factor = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  # no secret
     wait = min(_MAX_WAIT, _FIRST_WAIT * 2 ** min(attempts - 1, 10)) * factor

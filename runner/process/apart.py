@@ -64,7 +64,7 @@ def _read(fd: int, deadline: float) -> bytes:
 def _copy(work: Callable[[], bytes], seconds: float, memory: int, writing: int) -> NoReturn:
     """In the forked process: never returns to the code that forked it."""
     import faulthandler  # noqa: PLC0415 - both are needed here alone
-    import resource  # noqa: PLC0415
+    import resource  # noqa: PLC0415 - the same
 
     try:
         signal.set_wakeup_fd(-1)

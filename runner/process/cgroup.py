@@ -35,8 +35,7 @@ class Cgroup:
         A process that moves in afterwards waits some fifteen milliseconds for the kernel. Python's own hooks around a
         fork do not run: the child may do no more than become another program.
         """
-        # Imported by become_subreaper already; the kernel call has no other door.
-        import ctypes  # noqa: PLC0415
+        import ctypes  # noqa: PLC0415 - imported by become_subreaper already; the kernel call has no other door
 
         folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -12,8 +12,7 @@ from collections.abc import Iterable
 
 def wipe_environment(secrets: Iterable[bytes]) -> None:
     """Overwrite the values that hold one of the secrets, in the environment that this process was started with."""
-    # Imported by become_subreaper already; there is no other door to that memory.
-    import ctypes  # noqa: PLC0415
+    import ctypes  # noqa: PLC0415 - imported by become_subreaper already; there is no other door to that memory
 
     wanted = [secret for secret in secrets if secret]
     if not wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 
 from runner.config import Config
 from runner.errors import ConfigError, UsageError
@@ -121,9 +122,6 @@ def _time(recording: Recording, at: str | None) -> tuple[float | None, tzinfo | 
     """Return the time and its zone."""
     if at is None:
         return None, None
-    # 1 ms of import, which only recordings need.
-    from datetime import datetime  # noqa: PLC0415
-
     try:
         return moment(at, 0.0), datetime.fromisoformat(at).tzinfo
     except ValueError:

@@ -116,6 +116,9 @@ class Postcondition:
     changes: Changes = Changes(repository=False)
 
 
+NOTHING_ASKED = Postcondition()
+
+
 @dataclass(frozen=True)
 class Judged:
     """`missing`: the files of rules that are not there, each as template → why."""
@@ -127,7 +130,7 @@ class Judged:
     missing: Mapping[str, str]
 
 
-def judge_output(rules: Rules, output: Output, postcondition: Postcondition = Postcondition()) -> Judged:  # noqa: B008
+def judge_output(rules: Rules, output: Output, postcondition: Postcondition = NOTHING_ASKED) -> Judged:
     """Read and judge. Raises UsageError for streams that cannot be read."""
     reader = rules.parser.reader(lambda: output.outcome.ended_at, output.zone)
     sources: tuple[tuple[Literal["stdout", "stderr"], Stream | None], ...]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 
 from runner.errors import RunnerError, UsageError
 from runner.files import make_folders, open_file, read_bytes, reason, write_all
@@ -168,9 +169,6 @@ def _exit_json(ended: Ended) -> bytes:
 
 def time_of_end(when: float) -> str:
     """Return the `at` of an agent that ended then, in the machine's zone: the one that clock times without any mean."""
-    # 1 ms of import, for those who record.
-    from datetime import datetime  # noqa: PLC0415
-
     try:
         return datetime.fromtimestamp(when).astimezone().isoformat(timespec="seconds")
     except (OverflowError, OSError, ValueError):

@@ -95,5 +95,5 @@ def open_run(site: Site, claim: Claim, invocation: Invocation, start: Start) -> 
 def masked(record: Record, mask: Callable[[str], str]) -> Record:
     """The record without secrets, in whatever the agent, a user, a template or git wrote into it."""
     fields: dict[str, Any] = dict(record)
-    whole: Record = {key: value if key in _OURS else mask_tree(value, mask) for key, value in fields.items()}  # type: ignore[assignment]
+    whole: Record = {key: value if key in _OURS else mask_tree(value, mask) for key, value in fields.items()}  # type: ignore[assignment]  # the keys are the same
     return whole

@@ -157,21 +157,18 @@ class Admission:
 
     def _reserve(self, invocation: Invocation) -> Reservation | None:
         """The run's share of the windows that the settings limit. Raises Skipped."""
-        # Few runs have a budget.
-        from runner.run.share import reserve  # noqa: PLC0415
+        from runner.run.share import reserve  # noqa: PLC0415 - few runs have a budget
 
         return reserve(self._site, invocation, self._signals.pause)
 
     def _preflight(self, invocation: Invocation) -> list[str]:
-        # Only what a schedule starts needs it.
-        from runner.run.preflight import check  # noqa: PLC0415
+        from runner.run.preflight import check  # noqa: PLC0415 - only what a schedule starts needs it
 
         name = f"{invocation.agent} {invocation.task}"
         return check(invocation, self._signals, lambda text: say(self._site.stderr, f"{name}: {text}"))
 
     def _baseline(self, invocation: Invocation, before: git.Snapshot) -> Mapping[str, Ran]:
-        # Only where a task has checks.
-        from runner.run.baseline import baseline  # noqa: PLC0415
+        from runner.run.baseline import baseline  # noqa: PLC0415 - only where a task has checks
 
         return baseline(invocation, before, self._site, self._signals)
 

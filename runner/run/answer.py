@@ -124,7 +124,7 @@ def check(value: Any, expected: Output) -> None:
     """Hold a value against the schema. Raise UnfitError with the place in it and what is wrong there."""
     # Loaded here: what is imported in the copy would be lost with it.
     from jsonschema import Draft202012Validator, exceptions, validators  # noqa: PLC0415 - heavy
-    from referencing import Registry  # noqa: PLC0415
+    from referencing import Registry  # noqa: PLC0415 - the same
 
     schema = json.loads(expected.schema)
     kind = validators.validator_for(schema, default=Draft202012Validator)

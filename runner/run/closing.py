@@ -138,8 +138,7 @@ def failed_record(active: ActiveRun, error: Exception) -> Ending:
 
 def note_failure(active: ActiveRun, error: Exception, now: float) -> None:
     """The traceback of an internal error, into the runner's own log."""
-    # Heavy, and of no use to a run that goes well.
-    import traceback  # noqa: PLC0415
+    import traceback  # noqa: PLC0415 - heavy, and of no use to a run that goes well
 
     trace = active.mask("".join(traceback.format_exception(error)))
     active.site.logs.note(f"internal error in run {active.invocation.run_id}\n{trace}", now)

@@ -125,7 +125,7 @@ def _meter(invocation: Invocation, reader: Reader) -> Meter | None:
     if invocation.budget is None:
         return None
     from runner.budget.meter import Meter  # noqa: PLC0415 - few runs have a budget
-    from runner.budget.terms import terms_of  # noqa: PLC0415
+    from runner.budget.terms import terms_of  # noqa: PLC0415 - the same
 
     return Meter(terms_of(invocation.budget), reader.live, invocation.model)
 

@@ -58,7 +58,7 @@ class _Series:
         run_id = record["run_id"]
         if run_id not in self._decided:
             tried = [*self.records, record]
-            self._decided[run_id] = next_attempt(self._agents, self._retry, tried, time.time(), random.random())  # noqa: S311
+            self._decided[run_id] = next_attempt(self._agents, self._retry, tried, time.time(), random.random())  # noqa: S311  # no secret
         return self._decided[run_id]
 
 

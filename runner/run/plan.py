@@ -8,7 +8,6 @@ from runner import template
 from runner.errors import UsageError, did_you_mean
 from runner.git import LOCAL_VARS
 from runner.model import Invocation, Skipped
-from runner.run import sandbox
 from runner.run.environment import BASE_ENVIRONMENT, matcher, passed
 from runner.run.limits import budget_of, expectations_of, limits_of
 from runner.run.requires import expand, missing_of
@@ -114,8 +113,7 @@ def _preflight(
     request: Request, config: RunConfig, variables: Mapping[str, Mapping[str, Any]]
 ) -> tuple[JsonObject, ...]:
     """`variables`: by section, as for `_environment`."""
-    # Only what a schedule starts needs it.
-    from runner.run.preflight import commands  # noqa: PLC0415
+    from runner.run.preflight import commands  # noqa: PLC0415 - only what a schedule starts needs it
 
     def render(word: str, *path: str | int) -> str:
         return _render(word, variables[str(path[0])], *path)
@@ -133,8 +131,7 @@ def _verify(
     request: Request, config: RunConfig, variables: Mapping[str, Mapping[str, Any]], machine: Machine
 ) -> JsonObject:
     """The checks, with an environment without the agent's own, and the sandbox's words for the checkout and a clone."""
-    # Only where a task has checks.
-    from runner.run.checks import TREE, planned, verify_settings  # noqa: PLC0415
+    from runner.run.checks import TREE, planned, verify_settings  # noqa: PLC0415 - only where a task has checks
 
     given = verify_settings(config.task["verify"])
     checks = planned(given, request.task, lambda word, *path: _render(word, variables["tasks"], *path))
@@ -241,6 +238,8 @@ def _confined(
     """The sandbox's words, and the folders of the agent's own that must be there to be let in."""
     if config.sandbox is None:
         return (), ()
+    from runner.run import sandbox  # noqa: PLC0415 - brings the checks of templates, which most runs do without
+
     state = sandbox.state_of(name, config.agent, variables, env, _render)
     names = sandbox.variables_of(variables, state, env.get("HOME", ""), machine)
     words = sandbox.prefix(config.agent["sandbox"], config.sandbox["argv"], names, _render)

@@ -127,8 +127,7 @@ def _forget(logs: Logs, claim: Claim, place: str | None) -> None:
             logs.note(f"the record of run {claim.run_id} in `{folder}` is damaged; it was left as it is", time.time())
         elif not keep_id:
             # Nobody has heard of it, and nobody needs to; its preflight has been ended.
-            # Three milliseconds of import, for those few.
-            import shutil  # noqa: PLC0415
+            import shutil  # noqa: PLC0415 - 3 ms of import, for those few
 
             shutil.rmtree(folder, ignore_errors=True)
     logs.release(claim, keep_id=keep_id)

@@ -24,7 +24,8 @@ def send(kind: str, target: JsonObject, message: Message, environ: Mapping[str, 
 
     `target` is as `settings.kept` made it, and so are the templates of the message's `click` and `actions`.
     """
-    return _call(kind, "send", target, environ, (message, timeout))  # type: ignore[no-any-return]
+    sent: Delivery = _call(kind, "send", target, environ, (message, timeout))
+    return sent
 
 
 def cancel(kind: str, target: JsonObject, message_id: str, environ: Mapping[str, str], timeout: float) -> Delivery:
@@ -43,13 +44,13 @@ def poll(
 
 def examine(kind: str, target: JsonObject, environ: Mapping[str, str]) -> Failed | None:
     """What is wrong with a target, without sending: what makes each message a dead letter, or keeps it waiting."""
-    return _call(kind, "fault", target, environ, ())  # type: ignore[no-any-return]
+    found: Failed | None = _call(kind, "fault", target, environ, ())
+    return found
 
 
 def ping(address: str, signal: str, text: str, environ: Mapping[str, str], timeout: float) -> str | None:
     """Report to a dead man's switch; return what went wrong. Never raises."""
-    # requests, for those who use such a service.
-    from runner.notify.channels.http import ping as report  # noqa: PLC0415
+    from runner.notify.channels.http import ping as report  # noqa: PLC0415 - requests, for those who use such a service
 
     error = report(address.strip(), signal, text, environ, timeout)
     return error and settings.hide(error, {}, {**environ, "ADDRESS_TOKEN": settings.path_of(address)})
