@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from runner.asked import Protection
     from runner.model import JsonObject
 
 TIMEOUT_VARIABLE = "AGENT_RUNNER_TIMEOUT_SECONDS"
@@ -58,17 +59,23 @@ def expectations_of(task: JsonObject, agent: JsonObject, parser: JsonObject, sch
         from runner.config.outputs import output_of  # noqa: PLC0415 - few tasks ask for an answer
 
         output = output_of(task["output"], agent, parser, schema)
-    protect: tuple[Protection, ...] = ()
-    if task.get("protect"):
-        from runner.asked import Protection  # noqa: PLC0415 - few tasks protect anything
-
-        protect = tuple(Protection(tuple(rule["paths"]), rule["additions"]) for rule in task["protect"])
     return Expectations(
         requires_commit=bool(task.get("requires_commit", "verify" in task)),
         nothing_to_do=task.get("nothing_to_do"),
         auto_commit=bool(task.get("auto_commit", False)),
         denied=task.get("denied", "note"),
         output=output,
-        protect=protect,
+        protect=_protected(task),
         protect_mode=task.get("protect_mode", "fail"),
     )
+
+
+def _protected(task: JsonObject) -> tuple[Protection, ...]:
+    """What the task protects; where it does not say and has checks, what decides over these."""
+    if not task.get("protect", "verify" in task):
+        return ()
+    from runner.asked import Protection  # noqa: PLC0415 - few tasks protect anything
+    from runner.verify.checks import PROTECTED  # noqa: PLC0415 - the same
+
+    rules = task.get("protect", [{"paths": PROTECTED, "additions": False}])
+    return tuple(Protection(tuple(rule["paths"]), rule["additions"]) for rule in rules)

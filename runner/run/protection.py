@@ -13,16 +13,6 @@ from runner.run.active import ActiveRun
 from runner.run.judge import failed_after
 from runner.values import replace
 
-DEFAULT_PROTECTION = (
-    Protection(
-        (
-            *(".github/", ".gitlab/", ".gitlab-ci.yml", ".circleci/", ".forgejo/", ".gitea/", "Jenkinsfile", ".ci/"),
-            *("agents.yaml", "tasks.yaml", ".husky/", ".githooks/", ".pre-commit-config.yaml", ".gitattributes"),
-            *("AGENTS.md", "conftest.py", "pytest.ini", "tox.ini"),
-        )
-    ),
-)
-"""What decides over a check, wherever a project keeps it; instruction files of single agents are theirs to name."""
 _WORK = (None, "nothing_to_do", "no_commits", "uncommitted_changes")
 _SHOWN = 5
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Mapping
 
+from runner.git.globs import matcher
 from runner.values import dataclass
 
 TYPE_CHECKING = False
@@ -12,14 +12,20 @@ if TYPE_CHECKING:
     from typing import Any
 
 DEFAULT_TIMEOUT = "10m"
+PROTECTED = (
+    *(".github/", ".gitlab/", ".gitlab-ci.yml", ".circleci/", ".forgejo/", ".gitea/", "Jenkinsfile", ".ci/"),
+    *("agents.yaml", "tasks.yaml", ".husky/", ".githooks/", ".pre-commit-config.yaml", ".gitattributes"),
+    *("AGENTS.md", "conftest.py", "pytest.ini", "tox.ini"),
+)
+"""What decides over a check in most projects: not the agent's to change, unless the task says so (`protect`)."""
 
 
 @dataclass(frozen=True)
 class Check:
     """A command and what it must come to. `fix` commands change files, and run first.
 
-    `report` is a JUnit file that it writes, relative to the checkout. `changed` are globs: it runs only when a path
-    that the run changed fits one.
+    `report` is a JUnit file that it writes, relative to the checkout. `changed` are globs, as of
+    `protect`: it runs only when a path that the run changed fits one.
     """
 
     name: str
@@ -32,7 +38,7 @@ class Check:
     changed: tuple[str, ...] = ()
 
     def concerns(self, paths: Iterable[str]) -> bool:
-        return not self.changed or any(fits(path, self.changed) for path in paths)
+        return not self.changed or any(map(matcher(self.changed), paths))
 
 
 @dataclass(frozen=True)
@@ -60,11 +66,6 @@ class Checked:
     after: Ran | None = None
     again: Ran | None = None
     log: str | None = None
-
-
-def fits(path: str, globs: Iterable[str]) -> bool:
-    """Whether a path fits a glob: `*` also goes over slashes, and a folder stands for what is in it."""
-    return any(fnmatch.fnmatchcase(path, glob) or path.startswith(f"{glob.rstrip('/')}/") for glob in globs)
 
 
 def check_of(given: Mapping[str, Any], argv: tuple[str, ...], timeout: float) -> Check:

@@ -9,7 +9,8 @@ import pytest
 
 from runner.asked import Edit, Protection
 from runner.git.globs import matcher
-from runner.run.protection import DEFAULT_PROTECTION, violations
+from runner.run.protection import violations
+from runner.verify.checks import PROTECTED
 from tests.helpers import answering, script
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ ROWS = [
     ((*GROWING, *STRICT), [MORE], [MORE]),  # every rule must allow it
     ((), [GONE], []),
     ((Protection(("src/", "tests/")),), [GONE, ELSEWHERE], [GONE, ELSEWHERE]),
-    (DEFAULT_PROTECTION, [Edit(".github/workflows/ci.yml", "changed", 1, 0)], [Edit(".github/workflows/ci.yml", "changed", 1, 0)]),
-    (DEFAULT_PROTECTION, [ELSEWHERE, NEW], []),
+    ((Protection(PROTECTED),), [Edit(".github/workflows/ci.yml", "changed", 1, 0)], [Edit(".github/workflows/ci.yml", "changed", 1, 0)]),
+    ((Protection(PROTECTED),), [ELSEWHERE, NEW], []),
 ]  # fmt: skip
 
 

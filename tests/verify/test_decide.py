@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.verify.checks import Check, Checked, Ran, fits
+from runner.verify.checks import Check, Checked, Ran
 from runner.verify.decide import decide, entry_of
 from runner.verify.junit import failures_in
 
@@ -136,18 +136,3 @@ REPORTS: list[tuple[bytes, set[str] | None]] = [
 @pytest.mark.parametrize(("report", "failures"), REPORTS, ids=[str(report[:50]) for report, _ in REPORTS])
 def test_a_report(report: bytes, failures: set[str] | None) -> None:
     assert failures_in(report) == failures
-
-
-@pytest.mark.parametrize(
-    ("path", "globs", "fitting"),
-    [
-        ("src/a.py", ["*.py"], True),
-        ("src/a.py", ["src"], True),
-        ("src/a.py", ["src/"], True),
-        ("srcs/a.py", ["src"], False),
-        ("a.js", ["*.py", "*.js"], True),
-        ("a.js", [], False),
-    ],
-)
-def test_globs(path: str, globs: list[str], fitting: bool) -> None:
-    assert fits(path, globs) is fitting
