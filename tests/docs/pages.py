@@ -24,7 +24,7 @@ PAGES = {
 }
 AGENTS_SECTIONS = frozenset(("agents", "parsers", "sandboxes", "defaults"))
 # What this very test run is.
-NOT_RUN = {"uv run pytest"}
+NOT_RUN = {"uv run pytest -n auto"}
 # What differs from run to run, and the width that it changes.
 VARIABLE = [
     (r"\d{8}_\d{6}(_\d\d+)?", "RUN"),

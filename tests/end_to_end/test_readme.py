@@ -11,8 +11,8 @@ COMMANDS = re.findall(r"^\$ (.+)$", README, re.MULTILINE)
 
 
 def test_the_two_commands_come_first_and_ci_calls_the_second() -> None:
-    assert COMMANDS[:2] == ["uv run runner run demo debug_hello_simple", "uv run pytest"]
-    assert "\nuv run pytest\n" in (ROOT / ".ci" / "run").read_text()
+    assert COMMANDS[:2] == ["uv run runner run demo debug_hello_simple", "uv run pytest -n auto"]
+    assert "\nuv run pytest -n auto\n" in (ROOT / ".ci" / "run").read_text()
 
 
 def test_every_promise_names_its_tests() -> None:
