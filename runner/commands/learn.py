@@ -55,8 +55,9 @@ def learn(project: str | None, name: str, command: Sequence[str], **options: Any
     if not any(sample.stdout.strip() or sample.stderr.strip() for sample in samples):
         raise RunnerError("it printed nothing, so there is nothing to learn", hint="try the command by hand")
     form = form_of(samples)
-    _say(*inventory([decode(sample, form) for sample in samples], form))
-    proposal = propose(samples)
+    outputs = [decode(sample, form) for sample in samples]
+    _say(*inventory(outputs, form))
+    proposal = propose(outputs, form)
     _say("", *_verdicts(proposal.judged))
     mask = mask_of(os.environ)
     agent = [mask(line) for line in as_lines(name, agent_entry(name, cli))]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from runner.learn.endings import endings_of
 from runner.learn.faults import alarms_in_events, alarms_in_text, faults_of
 from runner.learn.fields import Found, fields_of
-from runner.learn.sample import Output, Sample, decode, form_of
+from runner.learn.sample import Form, Output, Sample
 from runner.learn.texts import endings_in_text, quiet_lines, strips, text_fields
 from runner.model import Changes, Expectations, Outcome, Reply, Verdict
 from runner.parsers import compile_parser
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a run with a sample's output would have been; `wanted` is the reason that it should have, if known."""
+    """What a run with a sample's output would have been."""
 
     sample: Sample
     reply: Reply
@@ -50,12 +50,10 @@ class Proposal:
     judged: tuple[Judged, ...]
 
 
-def propose(samples: Sequence[Sample]) -> Proposal:
-    form = form_of(samples)
-    outputs = [decode(sample, form) for sample in samples]
+def propose(outputs: Sequence[Output], form: Form) -> Proposal:
     best = Proposal({"format": form}, {}, ())
     for table in _tables(form, outputs):
-        proposal = _with_verdicts(table, samples)
+        proposal = _with_verdicts(form, table, outputs)
         if _score(proposal) > _score(best) or not best.judged:
             best = proposal
     return best
@@ -102,8 +100,8 @@ def _fields(found: Mapping[str, Found]) -> Table:
     return {("fields", name): one for name, one in found.items()}
 
 
-def _with_verdicts(table: Table, samples: Sequence[Sample]) -> Proposal:
-    parser: dict[str, Any] = {"format": form_of(samples)}
+def _with_verdicts(form: Form, table: Table, outputs: Sequence[Output]) -> Proposal:
+    parser: dict[str, Any] = {"format": form}
     notes: dict[Trail, str] = {}
     for trail, found in table.items():
         key, name = str(trail[0]), trail[1]
@@ -116,7 +114,7 @@ def _with_verdicts(table: Table, samples: Sequence[Sample]) -> Proposal:
         if len(parser.get(key, ())) == 1:
             (parser[key],) = parser[key]
             notes[(key,)] = notes.pop((key, 0))
-    return Proposal(parser, notes, tuple(judged(parser, sample) for sample in samples))
+    return Proposal(parser, notes, tuple(judged(parser, output.sample) for output in outputs))
 
 
 def judged(parser: JsonObject, sample: Sample) -> Judged:

@@ -35,17 +35,20 @@ class Near:
     """The events that came nearest to a `when`: which condition they failed, by what values; what paths they have."""
 
     def __init__(self) -> None:
-        self.rank = (-1, -1)
+        self._begin((-1, -1), None)
+
+    def _begin(self, rank: tuple[int, int], condition: Condition | None) -> None:
+        """Forget all that was further away."""
+        self.rank = rank
+        self.condition = condition
         self.events = 0
-        self.condition: Condition | None = None
         self.values: Counter[str] = Counter()
         self.paths: Counter[str] = Counter()
 
     def add(self, event: JsonObject, conditions: tuple[Condition, ...], failing: list[Condition]) -> None:
         rank = len(conditions) - len(failing), conditions.index(failing[0])
         if rank > self.rank:
-            self.__init__()  # type: ignore[misc]  # all that came before was further away
-            self.rank, self.condition = rank, failing[0]
+            self._begin(rank, failing[0])
         if rank == self.rank:
             self.events += 1
             values = failing[0].path.values(event)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.learn.propose import judged, propose
-from runner.learn.sample import Sample, Truth
+from runner.learn.propose import Proposal, judged, propose
+from runner.learn.sample import Sample, Truth, decode, form_of
 from runner.parsers import compile_parser
 from runner.values import replace
 from tests.parsing import NOON
@@ -37,13 +37,20 @@ SAMPLES = [
 ]
 
 
+def of_samples(samples: list[Sample]) -> Proposal:
+    form = form_of(samples)
+    return propose([decode(one, form) for one in samples], form)
+
+
 def proposed() -> dict[str, Any]:
-    parser: dict[str, Any] = dict(propose(SAMPLES).parser)
+    parser: dict[str, Any] = dict(of_samples(SAMPLES).parser)
     return parser
 
 
 def test_all_are_judged_right() -> None:
-    assert [(one.sample.name, one.is_right) for one in propose(SAMPLES).judged] == [(one.name, True) for one in SAMPLES]
+    assert [(one.sample.name, one.is_right) for one in of_samples(SAMPLES).judged] == [
+        (one.name, True) for one in SAMPLES
+    ]
 
 
 def test_an_error_that_was_overcome_does_not_count() -> None:
@@ -70,7 +77,7 @@ def test_the_lines_of_an_error_are_no_progress() -> None:
 def test_an_exit_code_that_tells_needs_no_pattern() -> None:
     coded = [replace(one, code=one.code if one.is_good or one.code is None else 4) for one in SAMPLES]
 
-    parser = propose(coded).parser
+    parser = of_samples(coded).parser
     assert "failure" not in parser
     assert "success" not in parser
 
